@@ -1,0 +1,27 @@
+"""The `vllm.general_plugins` entry point: vLLM calls `register` in each of its processes; it acts on the CPU only.
+
+vLLM's CPU backend repacks the weight of every linear layer when a model is loaded and throws the original away. An RL
+trainer loads new weights after every step: they would find no parameter (or, in the LM head, update one that is no
+longer read). Here the parameter stays, and is what the layer multiplies with.
+"""
+
+import os
+
+
+def register() -> None:
+    from specs_verl.cpu.detect import cpu_profile_in_use
+
+    if not cpu_profile_in_use(os.environ):
+        return
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        return
+    import torch
+    import vllm.model_executor.layers.utils as layer_utils
+
+    def keep_the_weight(layer: torch.nn.Module, remove_weight: bool) -> None:
+        if layer.weight.is_meta or layer.weight.ndim == 2:
+            layer.cpu_linear = torch.nn.functional.linear
+
+    layer_utils.dispatch_cpu_unquantized_gemm = keep_the_weight
