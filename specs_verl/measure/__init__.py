@@ -1,0 +1,32 @@
+"""Measuring what training did: Generalization Factor, pass@k, branching factor, evaluation of rollouts, the report.
+
+    from specs_verl.measure import generalization_factor, pass_at_k
+
+generalization.py, passk.py, branching.py, bootstrap.py   arithmetic on arrays, nothing else
+rollouts.py, grading.py, evaluate.py, metrics.py          sampled responses -> graded rollouts -> metrics per model
+curves.py, charts.py, samples.py, report.py, gate.py      metrics -> terminal tables and one self-contained HTML page
+cli.py                                                    specs evaluate | gf | report
+"""
+
+from specs_verl.measure.bootstrap import Interval, Spread, mean_interval, paired_difference, seed_spread
+from specs_verl.measure.branching import Branching, nucleus_sizes, rollout_branching_factor
+from specs_verl.measure.generalization import Generalization, factor_from_gains, generalization, generalization_factor
+from specs_verl.measure.passk import mean_pass_at_k, pass_at_k, reported_ks
+
+__all__ = [
+    "Branching",
+    "Generalization",
+    "Interval",
+    "Spread",
+    "factor_from_gains",
+    "generalization",
+    "generalization_factor",
+    "mean_interval",
+    "mean_pass_at_k",
+    "nucleus_sizes",
+    "paired_difference",
+    "pass_at_k",
+    "reported_ks",
+    "rollout_branching_factor",
+    "seed_spread",
+]
