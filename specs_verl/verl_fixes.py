@@ -27,7 +27,7 @@ def fix_equal_length_position_ids(module) -> None:
     """
 
     def maybe_fix_3d_position_ids(data) -> None:
-        if "position_ids" not in data.keys():
+        if data.get("position_ids", None) is None:
             return
         positions = data["position_ids"]
         if not (positions.is_nested and positions.dim() == 3):
@@ -47,10 +47,10 @@ def fix_equal_length_position_ids(module) -> None:
 
 
 def fix_text_only_micro_batch(module) -> None:
-    """A micro-batch without an image crashes under transformers 5, whose vision tower returns an object, not a tensor.
+    """A micro-batch without an image crashes under transformers 5, whose vision tower no longer returns a tensor.
 
-    verl runs the tower on a dummy image there, so that FSDP ranks with and without images stay in step, and adds 0 times
-    its mean. The dummy pass is done here, with the output unpacked.
+    verl runs the tower on a dummy image there, so that FSDP ranks with and without images stay in step, and adds 0
+    times its mean. The dummy pass is done here, with the output unpacked.
     """
     import torch
 

@@ -1,0 +1,53 @@
+# make quickstart   set-up, then the whole SPECS pipeline on the built-in nano world (2 CPU cores, no GPU)
+# make test         set-up, then lint and all tests
+# make setup        only the set-up: a virtual environment with the CPU profile in $(VENV)
+# make clean        removes the environment and the nano run
+#
+# Variables: PYTHON (an interpreter of version 3.11), VENV (.venv), OUT (runs/nano), SEED (0)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: quickstart test setup lint clean
+
+VENV ?= .venv
+OUT ?= runs/nano
+SEED ?= 0
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(VENV)/bin
+READY := $(VENV)/.specs-ready
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+quickstart: $(READY)
+	$(BIN)/specs run nano --out "$(OUT)" --seed $(SEED)
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+setup: $(READY)
+
+# The marker is written last: an interrupted set-up is repeated, a finished one reused.
+$(READY): setup.py requirements/base.txt requirements/cpu.txt requirements/dev.txt requirements/cpu-constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 is needed: install it, or say make PYTHON=/path/to/python3.11"; exit 2; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"The CPU profile is pinned for Python 3.11, this is {v[0]}.{v[1]}: say make PYTHON=/path/to/python3.11")' || exit 2
+	@command -v cc gcc >/dev/null || { echo "A C compiler is needed (Debian: apt-get install gcc): triton and vLLM look for one at start."; exit 2; }
+	@echo "Setting up $(VENV): about 2 minutes and 4.5 GB on disk"
+	rm -f $(READY)
+	"$(PYTHON)" -m venv "$(VENV)"
+	$(BIN)/pip install --quiet --upgrade pip "setuptools<78" wheel
+	@index=; \
+	if ! $(BIN)/pip install --quiet --dry-run --no-deps "torch==2.13.0+cpu" >/dev/null 2>&1; then \
+		echo "pip does not see torch 2.13.0+cpu here: taking it from PyTorch's CPU wheel index, $(CPU_INDEX)"; \
+		index="--extra-index-url $(CPU_INDEX)"; \
+	fi; \
+	$(BIN)/pip install --quiet $$index -r requirements/cpu.txt -r requirements/base.txt -r requirements/dev.txt -c requirements/cpu-constraints.txt
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps -e .
+	$(BIN)/python -m specs_verl.cpu.torchvision_shim
+	touch $(READY)
+
+clean:
+	rm -rf "$(VENV)" "$(OUT)"

@@ -1,0 +1,54 @@
+"""The `specs` command: one subcommand per job, each in a module of its own that is imported only when it is asked for."""
+
+import argparse
+import importlib
+import sys
+
+from specs_verl import __version__
+from specs_verl.errors import UserError
+
+COMMANDS = {
+    "doctor": ("specs_verl.doctor", "check this installation: versions, devices, memory, plugins"),
+    "run": ("specs_verl.run", "run a whole pipeline, or go on with one: zero, distill, cold start, GRPO, evaluation"),
+    "watch": ("specs_verl.supervise", "run any long command so that it cannot hang and leaves no process behind"),
+    "distill": ("specs_verl.distill.cli", "make self-distilled preference pairs from two checkpoints"),
+    "sample": ("specs_verl.sampling.cli", "sample responses of a checkpoint through vLLM"),
+    "evaluate": ("specs_verl.measure.evaluate_cli", "grade sampled responses: accuracy, format compliance, pass@k"),
+    "gf": ("specs_verl.measure.gf_cli", "Generalization Factor of a cold start"),
+    "report": ("specs_verl.measure.report_cli", "table and self-contained HTML page of a run"),
+    "reward": ("specs_verl.reward_cli", "grade one response, or compare two reward settings on a file"),
+    "data": ("data_prep.cli", "make data sets, check them, repair them"),
+}
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser; only the arguments of ``command`` are filled in, so that nothing else need be imported."""
+    parser = argparse.ArgumentParser(
+        prog="specs", description="SPECS-VERL: decoupled cold starts for VLM reasoning, on stock verl."
+    )
+    parser.add_argument("--version", action="version", version=f"specs-verl {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, description) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=description, description=f"specs {name}: {description}.")
+        if name == command:
+            importlib.import_module(module).add_arguments(subparser)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Exit codes: 0 done, 1 the job failed, 2 the request cannot be carried out as it is."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    args = build_parser(command).parse_args(arguments)
+    try:
+        return importlib.import_module(COMMANDS[args.command][0]).run(args)
+    except UserError as error:
+        print(f"specs {args.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\nspecs {args.command}: interrupted; call it again to go on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

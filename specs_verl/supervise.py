@@ -1,0 +1,290 @@
+"""Run a long command under watch: its output goes to a file, its progress is reported, and it can neither hang nor leak.
+
+    result = supervise(["python", "-m", "verl.trainer.main_ppo", ...], log=Path("run.log"), limits=Limits(stall_s=600))
+
+    specs watch --log run.log -- python -m verl.trainer.main_ppo +specs=nano_grpo ...
+
+Why it is needed: when a vLLM engine dies while verl sends it new weights, verl's sender waits for ever. The watch ends a
+command when its log shows that a worker is dead, when one of its engine processes has vanished, or when neither its log
+nor its metrics have grown for `stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of them are
+known by an environment variable they inherit, and are ended with the command.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from specs_verl.errors import UserError
+
+MARK = "SPECS_SUPERVISED_RUN"
+"""Environment variable by which the processes of one supervised command are found again."""
+
+DEAD_WORKER = (
+    b"EngineDeadError",
+    b"ActorDiedError",
+    b"ActorUnavailableError",
+    b"RayActorError",
+    b"Invocation of collective_rpc method failed",
+    b"OutOfMemoryError",
+    b"The actor is dead because",
+)
+"""What the logs of verl, vLLM and Ray say when a worker is gone for good."""
+
+ENGINE_PROCESS = "VLLM::EngineCore"
+"""Title of vLLM's engine process."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a command is given up.
+
+    Attributes:
+        stall_s: seconds without a new byte in the log or the watched files.
+        grace_s: seconds a command may go on after a worker's death, to end by itself with a better message.
+        poll_s: seconds between two looks.
+    """
+
+    stall_s: float = 900.0
+    grace_s: float = 20.0
+    poll_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended: `code` 0 for success, `seconds` of wall time, `peak_bytes` resident in all its processes."""
+
+    code: int
+    seconds: float
+    peak_bytes: int
+
+
+class CommandFailed(Exception):
+    """A supervised command ended with an error, or was ended because a worker died or nothing moved."""
+
+    def __init__(self, reason: str, log: Path):
+        super().__init__(f"{reason}. The end of its log, {log}:\n\n{tail(log)}")
+        self.reason = reason
+        self.log = log
+
+
+@dataclass
+class _LogWatch:
+    """Reads what a log file has gained and remembers the first sign of a dead worker."""
+
+    path: Path
+    offset: int = 0
+    sign: str | None = None
+    carry: bytes = field(default=b"", repr=False)
+
+    def look(self) -> bool:
+        """Whether the log has grown."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return False
+        if size <= self.offset:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            fresh = self.carry + file.read(size - self.offset)
+        self.offset = size
+        self.carry = fresh[-64:]
+        if self.sign is None:
+            self.sign = next((sign.decode() for sign in DEAD_WORKER if sign in fresh), None)
+        return True
+
+
+def tail(path: Path, lines: int = 25, width: int = 300) -> str:
+    """The last lines of a text file, long lines cut; empty when there is no such file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 200_000))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(line[:width] for line in text.splitlines()[-lines:])
+
+
+def marked_processes(mark: str) -> list[psutil.Process]:
+    """All processes that inherited MARK=mark, whatever has become of their parents."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+    return found
+
+
+def end_processes(mark: str, patience_s: float = 5.0) -> None:
+    """End every process of a supervised run: asked first, killed after `patience_s` seconds."""
+    processes = marked_processes(mark)
+    for process in processes:
+        _send(process, signal.SIGTERM)
+    psutil.wait_procs(processes, timeout=patience_s)
+    for process in marked_processes(mark):
+        _send(process, signal.SIGKILL)
+
+
+def supervise(
+    command: Sequence[str],
+    log: Path,
+    limits: Limits | None = None,
+    environment: dict[str, str] | None = None,
+    watched: Sequence[Path] = (),
+    on_poll: Callable[[], None] | None = None,
+) -> Finished:
+    """Run ``command`` to its end with its output in ``log`` (appended).
+
+    Args:
+        command: program and arguments.
+        log: text file for standard output and standard error; its folder is made.
+        limits: when to give up.
+        environment: variables on top of this process's own.
+        watched: files whose growth counts as a sign of life, besides the log.
+        on_poll: called at every look, for progress bars.
+
+    Raises:
+        CommandFailed: the command failed or was given up; the message ends with the end of the log.
+    """
+    limits = limits or Limits()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex
+    variables = {**os.environ, **(environment or {}), MARK: mark, "PYTHONUNBUFFERED": "1"}
+    watch = _LogWatch(log, offset=log.stat().st_size if log.exists() else 0)
+    started = time.monotonic()
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=variables,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise UserError(f"There is no program {command[0]!r} to run.") from error
+    try:
+        peak = _wait(process, watch, watched, limits, on_poll, mark, log)
+    finally:
+        end_processes(mark)
+        process.wait()
+    if process.returncode != 0:
+        raise CommandFailed(f"{_name(command)} ended with exit code {process.returncode}", log)
+    return Finished(process.returncode, time.monotonic() - started, peak)
+
+
+def _wait(process, watch, watched, limits, on_poll, mark, log) -> int:
+    """Wait for the end of the process, within the limits; returns the peak of the resident memory in bytes."""
+    peak = 0
+    alive_at = time.monotonic()
+    dead_at: float | None = None
+    engines: set[int] = set()
+    sizes = [_size(path) for path in watched]
+    last_census = 0.0
+    while process.poll() is None:
+        time.sleep(limits.poll_s)
+        now = time.monotonic()
+        grown = watch.look()
+        new_sizes = [_size(path) for path in watched]
+        if grown or new_sizes != sizes:
+            alive_at, sizes = now, new_sizes
+        if now - last_census >= 2.0:
+            last_census = now
+            processes = marked_processes(mark)
+            peak = max(peak, _resident(processes))
+            present = {p.pid for p in processes if _title(p).startswith(ENGINE_PROCESS)}
+            # Engines also go at the orderly end of a run; grace_s covers the time from there to the exit.
+            if engines - present and watch.sign is None:
+                watch.sign = "a vLLM engine process has vanished"
+            engines |= present
+        if watch.sign and dead_at is None:
+            dead_at = now
+        if on_poll:
+            on_poll()
+        if dead_at is not None and now - dead_at > limits.grace_s:
+            raise CommandFailed(f"A worker died ({watch.sign})", log)
+        if now - alive_at > limits.stall_s:
+            raise CommandFailed(f"Nothing has moved for {limits.stall_s:.0f} s", log)
+    return peak
+
+
+def _send(process: psutil.Process, signal_number: int) -> None:
+    try:
+        process.send_signal(signal_number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
+def _resident(processes: Sequence[psutil.Process]) -> int:
+    """Resident bytes of the processes, pages shared among them counted once (proportional set size where readable)."""
+    total = 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return process.name() if process.name().startswith("VLLM") else " ".join(process.cmdline()[:1])
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
+def _name(command: Sequence[str]) -> str:
+    """How to name a command in a message: the module of `python -m MODULE`, else the program."""
+    return command[command.index("-m") + 1] if "-m" in command else Path(command[0]).name
+
+
+def add_arguments(parser) -> None:
+    """Arguments of `specs watch`."""
+    parser.add_argument(
+        "--log", type=Path, default=Path("run.log"), help="file for the command's output (default: run.log)"
+    )
+    parser.add_argument(
+        "--stall", type=float, default=900.0, metavar="SECONDS", help="give up after so long without a sign of life"
+    )
+    parser.add_argument("--show", action="store_true", help="also copy the log to the terminal")
+    parser.add_argument("command", nargs="+", help="the command to run, after --")
+
+
+def run(args) -> int:
+    """`specs watch`: run a command under watch; exit code 0, or 1 when it failed or was given up."""
+    shown = args.log.stat().st_size if args.log.exists() else 0
+
+    def show() -> None:
+        nonlocal shown
+        with args.log.open("rb") as file:
+            file.seek(shown)
+            fresh = file.read()
+        shown += len(fresh)
+        sys.stdout.buffer.write(fresh)
+        sys.stdout.flush()
+
+    try:
+        supervise(args.command, args.log, Limits(stall_s=args.stall), on_poll=show if args.show else None)
+    except CommandFailed as error:
+        print(f"specs watch: {error}", file=sys.stderr)
+        return 1
+    return 0
