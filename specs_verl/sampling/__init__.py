@@ -1,0 +1,36 @@
+"""Sample responses of a checkpoint for the rows of a parquet, through vLLM, into a directory that can be continued.
+
+    from specs_verl.sampling import Job, SamplingParameters, sample
+    run = sample(Job(model="runs/zero/hf", data=("data/train.parquet",), out="runs/samples/zero",
+                     parameters=SamplingParameters(n=8, temperature=1.0, max_tokens=512, seed=7)))
+    for record in run.samples(): ...            # row, row_id, sample, response, finish_reason, n_tokens, ...
+
+    python -m specs_verl.sampling --model DIR --data FILE --out DIR --n 8        # the same from a shell
+    python -m specs_verl.sampling --jobs jobs.json                               # several, one engine start-up
+
+parameters.py   what is asked for (Job, SamplingParameters) and how it is run (EngineSettings)
+fingerprint.py  identity of checkpoints and data files
+rows.py         reads parquet rows in slices, memory bounded by one slice
+prompts.py      a row -> chat-template text and images, as verl's rollouts see them
+engine.py       vLLM behind three calls: add, step, reseed
+store.py        the run directory: manifest, shards, progress, summary
+worker.py       one process, one engine: samples shard after shard
+supervisor.py   starts the workers, watches them, restarts them, reports progress
+
+Not here: grading (reward_fns) and what the samples are for (distill/, measure/).
+"""
+
+from specs_verl.sampling.parameters import EngineSettings, Job, SamplingParameters
+from specs_verl.sampling.store import SampleRun
+from specs_verl.sampling.supervisor import Progress, SamplingError, sample, sample_all
+
+__all__ = [
+    "EngineSettings",
+    "Job",
+    "Progress",
+    "SampleRun",
+    "SamplingError",
+    "SamplingParameters",
+    "sample",
+    "sample_all",
+]

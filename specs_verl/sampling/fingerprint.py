@@ -1,0 +1,73 @@
+"""Identity of checkpoints and data files: same content, same fingerprint; cheap even for 15 GB.
+
+    checkpoint_fingerprint("runs/zero/hf")  -> "c-9f0c..."        data_fingerprint(["train.parquet"]) -> "d-17ab..."
+
+Small files are hashed whole. Of a large one are hashed: its size, its first and last MiB (a safetensors header, a
+parquet footer) and blocks spread over it: training steps change every block of a checkpoint, so this tells
+checkpoints apart; it would not notice single bytes flipped on purpose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from specs_verl.errors import UserError
+
+BLOCK = 1 << 20
+WHOLE_UP_TO = 64 * BLOCK
+BLOCKS = 48
+
+CHECKPOINT_FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.txt", "*.model")
+"""Weights, configurations, tokenizer and chat template; not optimizer states or logs beside them."""
+
+
+def file_digest(path: Path) -> bytes:
+    """Digest of one file's content, see the module's docstring for large ones."""
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE_UP_TO:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        else:
+            digest.update(size.to_bytes(8, "little"))
+            for index in range(BLOCKS):
+                file.seek((size - BLOCK) * index // (BLOCKS - 1))
+                digest.update(file.read(BLOCK))
+    return digest.digest()
+
+
+def _combined(prefix: str, parts: Iterable[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, content in parts:
+        digest.update(name.encode() + b"\0" + content)
+    return f"{prefix}-{digest.hexdigest()[:16]}"
+
+
+def checkpoint_fingerprint(directory: str | Path) -> str:
+    """Fingerprint of a Hugging Face checkpoint directory; the directory's own name does not count."""
+    directory = Path(directory)
+    files = sorted({path for pattern in CHECKPOINT_FILES for path in directory.glob(pattern) if path.is_file()})
+    return _combined("c", ((path.name, file_digest(path)) for path in files))
+
+
+def data_fingerprint(files: Iterable[str | Path]) -> str:
+    """Fingerprint of data files in their order; their names do not count."""
+    return _combined("d", ((str(index), file_digest(Path(path))) for index, path in enumerate(files)))
+
+
+def check_checkpoint(directory: str | Path) -> None:
+    """Refuse, before anything expensive, a directory that is no complete Hugging Face checkpoint of a model."""
+    path = Path(directory)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such checkpoint directory.")
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path}: no config.json there. Pass the directory of a Hugging Face checkpoint.")
+    if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
+        raise UserError(f"{path}: no weights there (*.safetensors). Was the checkpoint saved completely?")
+    if not (path / "tokenizer.json").is_file() and not (path / "tokenizer_config.json").is_file():
+        raise UserError(
+            f"{path}: no tokenizer there. Copy the tokenizer and processor files of the base model into it."
+        )

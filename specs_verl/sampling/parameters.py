@@ -1,0 +1,132 @@
+"""What is asked of a sampling run, split by whether it changes the samples.
+
+SamplingParameters  changes them: recorded in the manifest, and a run with other values is refused
+EngineSettings      does not (batch size, memory, number of processes): a continuation may choose others
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from specs_verl.errors import UserError
+
+SAMPLES_PER_SHARD = 512
+"""A shard holds about this many samples: enough to fill an engine, few enough that a killed run loses little."""
+
+
+@dataclass(frozen=True)
+class SamplingParameters:
+    """Everything that the distribution of the samples depends on, besides checkpoint and data."""
+
+    n: int = 8
+    """Samples per prompt."""
+
+    temperature: float = 1.0
+    """0 is greedy decoding, which allows one sample per prompt only."""
+
+    top_p: float = 1.0
+
+    top_k: int = -1
+    """-1 keeps the whole vocabulary."""
+
+    max_tokens: int = 1024
+    """Longest response, in tokens; a response cut off here has the finish reason `length`."""
+
+    max_prompt_tokens: int = 4096
+    """Longer prompts, image tokens included, are skipped and counted."""
+
+    seed: int = 0
+
+    system_prompt: str | None = None
+    """Put before the conversation, instead of its own system message if it has one."""
+
+    instruction: str | None = None
+    """Appended to the last user message, after a line break."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.n < 1:
+            problems.append(f"n must be at least 1, got {self.n}")
+        if self.temperature < 0:
+            problems.append(f"temperature must not be negative, got {self.temperature}")
+        if self.temperature == 0 and self.n > 1:
+            problems.append(f"temperature 0 gives the same response {self.n} times: use n=1 or a higher temperature")
+        if not 0 < self.top_p <= 1:
+            problems.append(f"top_p must be in (0, 1], got {self.top_p}")
+        if self.max_tokens < 1 or self.max_prompt_tokens < 1:
+            problems.append("max_tokens and max_prompt_tokens must be at least 1")
+        if problems:
+            raise UserError("Sampling parameters: " + "; ".join(problems) + ".")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the run uses the machine. None means: decided by the device, see `engine.py` and `supervisor.py`."""
+
+    workers: int | None = None
+    """Processes with one engine each: by default one per core (at most 4) on CPU, one per GPU otherwise."""
+
+    max_num_seqs: int | None = None
+    """Sequences decoded together: 128 on CPU, 256 on GPU."""
+
+    dtype: str | None = None
+    """float32 on CPU, the checkpoint's own on GPU."""
+
+    gpu_memory_utilization: float = 0.9
+    """Share of a GPU's memory for weights and KV cache; unused on CPU."""
+
+    stall_seconds: float = 600.0
+    """A worker that shows no sign of life for so long is restarted (loading a checkpoint may take three times that)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One checkpoint, one data set, one output directory."""
+
+    model: str
+    data: tuple[str, ...]
+    out: str
+    parameters: SamplingParameters = field(default_factory=SamplingParameters)
+    rows: int | None = None
+    """Only the first so many rows; None for all."""
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+    def __post_init__(self) -> None:
+        files = (self.data,) if isinstance(self.data, str | Path) else self.data
+        object.__setattr__(self, "data", tuple(str(path) for path in files))
+        object.__setattr__(self, "model", str(self.model))
+        object.__setattr__(self, "out", str(self.out))
+        if not self.data:
+            raise UserError(f"{self.out}: no data file given. Pass at least one parquet file.")
+        if self.rows is not None and self.rows < 1:
+            raise UserError(f"{self.out}: rows must be at least 1, got {self.rows}.")
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for a jobs file; `from_dict` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> Job:
+        """A job from plain values; parameters and engine settings may be left out or given in part."""
+        known = {"model", "data", "out", "parameters", "rows", "engine"}
+        unknown = sorted(set(values) - known)
+        missing = sorted({"model", "data", "out"} - set(values))
+        if unknown or missing:
+            raise UserError(
+                f"Sampling job: unknown keys {unknown}, missing keys {missing}. Known keys are {sorted(known)}."
+            )
+        data = values["data"]
+        try:
+            parameters = SamplingParameters(**(values.get("parameters") or {}))
+            engine = EngineSettings(**(values.get("engine") or {}))
+        except TypeError as error:
+            raise UserError(f"Sampling job for {values['out']}: {error}.") from error
+        files = (data,) if isinstance(data, str) else tuple(data)
+        return cls(values["model"], files, values["out"], parameters, values.get("rows"), engine)
+
+
+def rows_per_shard(n: int) -> int:
+    """Rows whose samples make about one shard. Depends on nothing but n, so that every machine cuts the same shards."""
+    return max(1, round(SAMPLES_PER_SHARD / n))

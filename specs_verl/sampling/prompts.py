@@ -1,0 +1,166 @@
+"""A row becomes what the engine gets: token ids of the chat template and decoded images, as in verl's rollouts.
+
+    builder = PromptBuilder(checkpoint_dir, max_prompt_tokens=4096)
+    prompt = builder.build(row, data_file)            # Prompt, or PromptError for a row that cannot be sampled
+
+The rules are those of verl's RLHFDataset and agent loops: `<image>` in a message marks an image, in order; images are
+resized by qwen_vl_utils, then the checkpoint's own chat template is applied. One image placeholder token stands for
+each image: the engine expands it.
+Not here: videos and audio.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+
+class PromptError(ValueError):
+    """A row that cannot be sampled; `kind` is what is counted in the summary."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the engine gets for one row."""
+
+    token_ids: list[int]
+    images: list[Image.Image]
+    n_tokens: int
+    """Length with every image expanded to its tokens."""
+
+
+class PromptBuilder:
+    """Chat template and image rules of one checkpoint."""
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        max_prompt_tokens: int,
+        system_prompt: str | None = None,
+        instruction: str | None = None,
+    ) -> None:
+        from transformers import AutoProcessor, AutoTokenizer
+
+        processor = AutoProcessor.from_pretrained(checkpoint)
+        self._template = processor
+        # A text-only checkpoint has a tokenizer where others have a processor around one.
+        self.tokenizer = getattr(processor, "tokenizer", None) or AutoTokenizer.from_pretrained(checkpoint)
+        self._image_processor = getattr(processor, "image_processor", None)
+        self._max_prompt_tokens = max_prompt_tokens
+        self._system_prompt = system_prompt
+        self._instruction = instruction
+        names = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<image>")
+        vocabulary = self.tokenizer.get_vocab()
+        self.vision_token_ids = frozenset(vocabulary[name] for name in names if name in vocabulary)
+
+    def build(self, row: dict[str, object], data_file: Path) -> Prompt:
+        """Token ids and images of a row; raises PromptError with a kind for rows that cannot be sampled."""
+        references = list(row.get("images") or [])
+        if references and self._image_processor is None:
+            raise PromptError("model_without_vision", "the row has images, the checkpoint has no image processor")
+        messages = with_prompts(row.get("prompt"), self._system_prompt, self._instruction)
+        messages = structured(messages, len(references))
+        images = [decode_image(reference, data_file) for reference in references]
+        images = [self._resized(image) for image in images]
+        try:
+            text = self._template.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except Exception as error:  # a Jinja template may raise anything, and only for certain rows
+            raise PromptError("chat_template", f"the checkpoint's chat template refuses the row: {error}") from error
+        token_ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        n_tokens = len(token_ids) + sum(self._image_tokens(image) - 1 for image in images)
+        if n_tokens > self._max_prompt_tokens:
+            raise PromptError("prompt_too_long", f"{n_tokens} prompt tokens, {self._max_prompt_tokens} are allowed")
+        return Prompt(token_ids, images, n_tokens)
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        from qwen_vl_utils import fetch_image
+
+        try:
+            return fetch_image({"image": image}, image_patch_size=getattr(self._image_processor, "patch_size", 14))
+        except (ValueError, OSError, ZeroDivisionError) as error:
+            raise PromptError("unusable_image", f"image of {image.width}x{image.height}: {error}") from error
+
+    def _image_tokens(self, image: Image.Image) -> int:
+        """Tokens of one image from its size alone; 1 where the processor cannot say."""
+        count = getattr(self._image_processor, "get_number_of_image_patches", None)
+        if count is None:
+            return 1
+        return count(image.height, image.width, {}) // getattr(self._image_processor, "merge_size", 1) ** 2
+
+
+def with_prompts(prompt: object, system_prompt: str | None, instruction: str | None) -> list[dict[str, object]]:
+    """The row's messages, checked and copied, with the run's system prompt and instruction in them."""
+    if isinstance(prompt, str):
+        prompt = [{"role": "user", "content": prompt}]
+    if not isinstance(prompt, list) or not prompt:
+        raise PromptError("bad_prompt", f"`prompt` must be a list of messages, got {type(prompt).__name__}")
+    messages = []
+    for message in prompt:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str) or not message.get("role"):
+            raise PromptError("bad_prompt", "every message of `prompt` needs a role and a text as content")
+        messages.append({"role": message["role"], "content": message["content"]})
+    if system_prompt is not None:
+        messages = [message for message in messages if message["role"] != "system"]
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    if instruction is not None:
+        last_user = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=None)
+        if last_user is None:
+            raise PromptError("bad_prompt", "no user message to append the instruction to")
+        messages[last_user]["content"] += "\n" + instruction
+    return messages
+
+
+def structured(messages: list[dict[str, object]], n_images: int) -> list[dict[str, object]]:
+    """Messages whose `<image>` marks are image parts; in a row without images the text stays as it is."""
+    if n_images == 0:
+        return messages
+    marks = sum(message["content"].count("<image>") for message in messages)
+    if marks != n_images:
+        raise PromptError("image_count", f"{marks} <image> placeholders but {n_images} images")
+    parts = []
+    for message in messages:
+        pieces = [piece for piece in re.split("(<image>)", message["content"]) if piece]
+        content = [{"type": "image"} if piece == "<image>" else {"type": "text", "text": piece} for piece in pieces]
+        parts.append({"role": message["role"], "content": content})
+    return parts
+
+
+def decode_image(reference: object, data_file: Path) -> Image.Image:
+    """An image of a row, from its bytes or else its path (relative to the working directory, else to the data file)."""
+    if isinstance(reference, str):
+        reference = {"bytes": None, "path": reference}
+    if not isinstance(reference, dict):
+        raise PromptError("missing_image", f"an image must have bytes or a path, got {type(reference).__name__}")
+    content, path = reference.get("bytes"), reference.get("path")
+    if not content:
+        content = _read_image_file(path, data_file)
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns up to twice its limit of pixels; such an image would be resized anyway.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content))
+            image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PromptError("corrupt_image", f"an image cannot be decoded: {error}") from error
+    return image
+
+
+def _read_image_file(path: object, data_file: Path) -> bytes:
+    if not path or not isinstance(path, str):
+        raise PromptError("missing_image", "an image has neither bytes nor a path")
+    if path.startswith(("http://", "https://")):
+        raise PromptError("missing_image", f"{path}: remote images are not fetched; store them with the data")
+    path = path.removeprefix("file://")
+    for candidate in (Path(path), data_file.parent / path):
+        if candidate.is_file():
+            return candidate.read_bytes()
+    raise PromptError("missing_image", f"{path}: no such image file")

