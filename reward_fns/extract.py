@@ -1,0 +1,268 @@
+r"""Where in a response does the answer stand? From the most to the least committed place, each as plain text.
+
+    for piece in pieces(response):      # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest of the text
+        ...                             # the verifier reads its kind of value from the first piece that holds one
+
+Verifiers take the *first* piece that they can read and judge that one: accepting any piece would reward hedging. Reasoning inside a
+think block counts less than what follows it; an uncommitted value inside a think block never counts. Everything works by string search
+or by patterns on slices of bounded length, so the cost is linear in the response with a small constant.
+Not here: reading values (numerals.py, symbolic/, verifiers/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+Place = Literal["answer", "boxed", "phrase", "rest"]
+
+MAX_PIECE = 2_000
+"""Characters of a committed piece that verifiers read; longer answers are cut (their end is kept for the rest)."""
+
+MAX_TAIL = 6_000
+"""Characters at the end of a response in which phrases and last values are searched."""
+
+MAX_BOXES = 64
+"""Boxes looked at, from the end."""
+
+
+class Piece(NamedTuple):
+    """Some text of the response that may hold the answer, and how it was found."""
+
+    text: str
+    place: Place
+
+
+def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
+    """Places where the answer may stand, most committed first.
+
+    Args:
+        response: the whole response.
+        answer_after_think: only what follows a closed think block counts (or the whole response when it has no think tags).
+    """
+    after, inside, closed = split_think(response)
+    if after:
+        yield from _in_region(after, committed_only=False)
+    if inside and not answer_after_think:
+        yield from _in_region(inside, committed_only=closed or "<think>" in response)
+
+
+def split_think(response: str) -> tuple[str, str, bool]:
+    """Text after the last think block, text up to its end, and whether the block was closed.
+
+    Without think tags everything is "after". An unclosed block has nothing after it.
+    """
+    end = response.rfind("</think>")
+    if end >= 0:
+        after = response[end + 8 :]
+        return (after if not after.isspace() else ""), response[:end], True
+    start = response.find("<think>")
+    if start < 0:
+        return response, "", False
+    answer = response.rfind("<answer>")
+    if answer > start:  # the closing tag was forgotten, the answer block was not
+        return response[answer:], response[:answer], True
+    return "", response[start + 7 :], False
+
+
+def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
+    block = answer_block(region)
+    if block is not None:
+        box = last_box(block)
+        if box is not None:
+            yield Piece(box[:MAX_PIECE], "boxed")
+        found = phrase(block)
+        if found is not None:
+            yield Piece(found, "phrase")
+        yield Piece(block[:MAX_PIECE], "answer")
+    box = last_box(region)
+    if box is not None:
+        yield Piece(box[:MAX_PIECE], "boxed")
+    found = phrase(region)
+    if found is not None:
+        yield Piece(found, "phrase")
+    if not committed_only:
+        yield Piece(region[-MAX_TAIL:], "rest")
+
+
+# ---------------------------------------------------------------------------------------------------------------------- tags
+
+
+def answer_block(text: str) -> str | None:
+    """The inside of the last non-empty answer block; a missing opening or closing tag is forgiven."""
+    end = len(text)
+    for _ in range(8):
+        start = text.rfind("<answer>", 0, end)
+        if start < 0:
+            break
+        close = text.find("</answer>", start)
+        inside = text[start + 8 : close if close >= 0 else len(text)].strip()
+        if inside:
+            return inside
+        end = start
+    close = text.rfind("</answer>")
+    if close > 0 and text.rfind("<answer>", 0, close) < 0:
+        inside = text[max(0, close - MAX_PIECE) : close].strip()
+        inside = inside[inside.rfind("\n\n") + 1 :].strip()
+        return inside or None
+    return None
+
+
+# --------------------------------------------------------------------------------------------------------------------- boxes
+
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_BOX = re.compile(r"(?:[\\\x08]?b?oxed|\\fbox)\s*(\{)?")
+
+
+def last_box(text: str) -> str | None:
+    r"""The content of the last non-empty \boxed{}, the outermost one of nested boxes, inner box commands removed.
+
+    Boxes that are joined by nothing but ", ", "and" or "or" state one answer in parts and are joined: "\boxed{2} and \boxed{3}" -> "2, 3".
+    """
+    if text.rfind("oxed") < 0 and text.rfind("\\fbox") < 0:
+        return None
+    found = [(start, end, content) for start, end, content in _spans(text) if content.strip()]
+    if not found:
+        return None
+    start, _, content = found[-1]
+    parts = [content]
+    for before, before_end, before_content in reversed(found[:-1]):
+        joint = text[before_end:start].strip(" \n\t$\\()[],;.")
+        if start - before_end > 24 or joint.lower() not in ("", "and", "or", "text{and}", "text{ and }", "quad", "qquad"):
+            break
+        if not joint and "\n" in text[before_end:start]:
+            break
+        parts.append(before_content)
+        start = before
+    if len(parts) > 1 and len({part.strip() for part in parts}) > 1:
+        return ", ".join(reversed(parts))
+    return content
+
+
+def boxes(text: str) -> list[str]:
+    r"""The contents of all outermost \boxed{} (the last 64 of them)."""
+    return [content for _, _, content in _spans(text)]
+
+
+def _spans(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, content) of the outermost boxes among the last MAX_BOXES box commands."""
+    starts: list[int] = []
+    end = len(text)
+    while len(starts) < MAX_BOXES:
+        at = max(text.rfind("oxed", 0, end), text.rfind("\\fbox", 0, end))
+        if at < 0:
+            break
+        if text[at] == "o":  # step back over the "b" and the backslash, or over \b read as a control character
+            at -= 1 if at and text[at - 1] in "b\x08" else 0
+            at -= 1 if at and text[at - 1] == "\\" and text[at] == "b" else 0
+        starts.append(at)
+        end = at
+    spans: list[tuple[int, int, str]] = []
+    done = 0
+    for start in reversed(starts):
+        if start < done:
+            continue
+        match = _BOX.match(text, start)
+        if match is None:
+            continue
+        if match.group(1):
+            stop = _closing(text, match.end())
+            content = text[match.end() : stop]
+            done = stop + 1
+        else:  # \boxed 5, \boxed5: up to white space, dollar or line end
+            bare = re.compile(r"[^\s$]{1,40}").match(text, match.end())
+            if bare is None or match.end() == match.start() or not text[start : start + 1] == "\\":
+                continue
+            content, done = bare.group(), bare.end()
+        spans.append((start, done, _unwrap(content)))
+    return spans
+
+
+def _closing(text: str, start: int) -> int:
+    """Index of the brace that closes the group opened just before ``start``; the end of the line or text when none does."""
+    depth = 1
+    for match in _BRACE.finditer(text, start):
+        brace = match.group()
+        if brace == "{":
+            depth += 1
+        elif brace == "}":
+            depth -= 1
+            if depth == 0:
+                return match.start()
+    line_end = text.find("\n", start)
+    return line_end if line_end >= 0 else len(text)
+
+
+def _unwrap(content: str) -> str:
+    """Inner box commands of a nested box removed, their content kept."""
+    for _ in range(8):
+        at = content.find("\\boxed{")
+        if at < 0:
+            return content
+        stop = _closing(content, at + 7)
+        content = content[:at] + content[at + 7 : stop] + content[stop + 1 :]
+    return content
+
+
+# ------------------------------------------------------------------------------------------------------------------- phrases
+
+# After one of these words the pattern below is tried, from the end of the text backwards: no pattern ever scans a whole response.
+_KEYWORDS = ("answer", "option", "choice", "solution", "result", "####", "答案", "选")
+
+_ANNOUNCES = re.compile(
+    r"""
+    \#{4}\s*(?=\S)
+  | (?:answers?|choice|option|solution|result)\b
+    (?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)?
+    [*_`"'”)\]}]{0,4}[ ]?
+    (?: [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
+      | (?:is|are|was|will[ ]be|would[ ]be|should[ ]be|must[ ]be|can[ ]be|becomes|is[ ]therefore|is[ ]thus|is[ ]then|would[ ]then[ ]be)\b[ ]?[:：]? )
+  | 答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]?
+  | 选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NOT_AN_ANSWER = re.compile(
+    r"\s*(?:not\b|n't\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
+    r"|(?:found|given|determined|based)\b|one of\b|among\b)",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"\n|(?<=[^\s.\d][.!?])\s+(?=[A-Z*])|(?<=\d[.!?])\s+(?=[A-Z*])")
+_EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s)*")
+
+
+def phrase(text: str) -> str | None:
+    """What the last "the answer is ..." (or "Answer:", "#### ...", ...) of the text announces, up to the end of its sentence."""
+    tail = text[-MAX_TAIL:]
+    for match in _announcements(tail):
+        if not _NOT_AN_ANSWER.match(tail, match.end()):
+            found = announced(tail, match.end())
+            if found is not None:
+                return found
+    return None
+
+
+def _announcements(text: str) -> Iterator[re.Match[str]]:
+    """Matches of the announcing pattern, last first."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters change length in lower case; positions must stay comparable
+        lowered = text
+    position = {keyword: lowered.rfind(keyword) for keyword in _KEYWORDS}
+    for _ in range(32):
+        keyword = max(position, key=position.get)
+        at = position[keyword]
+        if at < 0:
+            return
+        match = _ANNOUNCES.match(text, at)
+        if match is not None:
+            yield match
+        position[keyword] = lowered.rfind(keyword, 0, at)
+
+
+def announced(text: str, start: int) -> str | None:
+    """The sentence that starts at ``start``; the next line that has content when nothing follows on the same one."""
+    start = _EMPTY.match(text, start, start + 200).end()
+    end = _SENTENCE_END.search(text, start)
+    found = text[start : end.start() if end else len(text)].strip()
+    return found[:MAX_PIECE] or None

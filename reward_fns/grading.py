@@ -1,0 +1,69 @@
+"""``verify``: one response against one ground truth, through a verifier by name.
+
+    verify(r"so \\boxed{12}", "12")                          -> Verdict("right", 1.0, "12", ...)
+    verify("The answer is (B) 12 cm.", "B", "choice")        -> Verdict("right", 1.0, "B", ...)
+
+Here a verifier's outcome becomes a ``Verdict``: a wrong ground truth is a status, not an exception, so that one bad row does not stop a
+training run. A fault of the *call* (unknown verifier, unknown parameter) does raise. Not here: many answers at once (batch.py), rewards
+(scoring.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from reward_fns.registry import Verifier, lookup
+from reward_fns.verdict import GoldError, Verdict
+
+GroundTruth = str | int | float | Sequence[object] | dict | None
+
+MAX_RESPONSE = 400_000
+"""Characters of a response that are read (its end); what a model writes beyond that is no answer."""
+
+
+def verify(response: str, ground_truth: GroundTruth, verifier: str = "math", **params: object) -> Verdict:
+    """Grade ``response``.
+
+    Args:
+        response: what the model wrote, whole.
+        ground_truth: the reference answer, from the row.
+        verifier: name of a built-in or registered verifier.
+        params: parameters of that verifier, see its signature.
+
+    Returns:
+        Verdict: status right, wrong, no_answer, unparsable_gold or timeout; score in [0, 1].
+    """
+    chosen = lookup(verifier)
+    if params:
+        chosen.check(params)
+    return apply(chosen, response, ground_truth, params)
+
+
+def apply(verifier: Verifier, response: str, ground_truth: GroundTruth, params: dict[str, object]) -> Verdict:
+    """Run a verifier whose parameters were checked, and time it."""
+    started = perf_counter()
+    if not isinstance(response, str):
+        response = "" if response is None else str(response)
+    if len(response) > MAX_RESPONSE:
+        response = response[-MAX_RESPONSE:]
+    if ground_truth is None or (isinstance(ground_truth, str) and not ground_truth.strip()):
+        return Verdict("unparsable_gold", 0.0, None, perf_counter() - started)
+    if isinstance(ground_truth, int | float) and not isinstance(ground_truth, str):
+        ground_truth = str(ground_truth)
+    try:
+        outcome = verifier.function(response, ground_truth, **params)
+    except GoldError:
+        return Verdict("unparsable_gold", 0.0, None, perf_counter() - started)
+    return _as_verdict(outcome, verifier.name, perf_counter() - started)
+
+
+def _as_verdict(outcome: object, name: str, seconds: float) -> Verdict:
+    """Verdicts pass; bools and scores of users' verifiers are understood."""
+    if isinstance(outcome, Verdict):
+        return Verdict(outcome[0], outcome[1], outcome[2], seconds)
+    if isinstance(outcome, bool):
+        return Verdict("right" if outcome else "wrong", float(outcome), None, seconds)
+    if isinstance(outcome, int | float) and 0.0 <= outcome <= 1.0:
+        return Verdict("right" if outcome >= 1.0 else "wrong", float(outcome), None, seconds)
+    raise TypeError(f"Verifier {name!r} returned {outcome!r}: return a Verdict, a bool or a score in [0, 1].")

@@ -1,0 +1,286 @@
+r"""Numbers as people and models write them, read exactly.
+
+    parse("$1,234.50")          -> Number(value=Fraction(2469, 2), decimals=2, ...)
+    parse(r"\frac{3}{4}")       -> Number(value=Fraction(3, 4), decimals=None, ...)
+    parse("75\\%")              -> Number(value=Fraction(75), percent=True, ...)
+    find_all("3 of 12 boys")    -> two numbers with their places
+
+Signs, thousands separators, decimals, scientific notation, fractions, mixed numbers, percent, currency, magnitude words, number words
+and trailing units. Values are exact fractions, digits and exponents are bounded, nothing is evaluated.
+Not here: which number of a text is the answer (verifiers/number.py), expressions such as 2\sqrt{3} (symbolic/).
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from reward_fns.units import is_label
+
+MAX_DIGITS = 400
+MAX_EXPONENT = 400
+
+
+class Number(NamedTuple):
+    """One number as written."""
+
+    value: Fraction
+    decimals: int | None
+    """Digits after the decimal point; None for integers and fractions, which are exact."""
+    percent: bool = False
+    unit: str = ""
+    """What stood behind the number: "cm", "apples", ..."""
+    start: int = 0
+    end: int = 0
+    kind: str = "plain"
+    """plain, fraction, word, ordinal, range, clock or list (an item marker such as "2."): only the first three can be answers in running text."""
+    currency: bool = False
+
+
+_CURRENCY = r"(?:US|CA|AU|A|C|HK|NZ)?\\?\$|[€£¥₹₩₽]|\\(?:pounds|euro|text\{\s*\$\s*\})|(?:USD|EUR|GBP|Rs\.?|RMB|INR)(?=[\s\d])"
+_INTEGER = r"\d{1,3}(?:(?:,|\{,\}|\\,|\\!|,\\!|\u202f|\u00a0|\u2009|’|')\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+"
+_DECIMAL = rf"(?:{_INTEGER})(?:\.(?:\d+|(?!\.)(?=\s|$|\}}|\$)))?|\.\d+"
+_SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺"
+_POWER = rf"(?:\s*(?:\\times|\\cdot|×|·|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{{\s*([+\-−]?\s*\d{{1,4}})\s*\}}|\(?([+\-−]?\d{{1,4}})\)?)|\s*(?:\\times|\\cdot|×|·|x)\s*10([{_SUPERSCRIPT}]{{1,4}})|[eE]([+\-−]?\d{{1,4}})(?![\w]))"
+_VULGAR = {
+    "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
+    "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
+}  # fmt: skip
+_FRAC = r"\\[dtc]?frac\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))"
+_MAGNITUDE = {
+    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "millions": 10**6, "billions": 10**9, "trillions": 10**12, "thousands": 10**3, "mn": 10**6, "bn": 10**9,
+}  # fmt: skip
+_UNIT = r"(?:\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{\s*([^{}]{1,40})\}|\\?(°|′|″)\s*([CF])?|\^\s*\{?\s*(\\circ)\s*\}?\s*(?:\\?(?:text|mathrm)?\{?\s*([CF])\b\}?)?|([A-Za-zµμΩ²³][A-Za-z²³/^0-9µμΩ]{0,24}))"
+
+_NUMBER = re.compile(
+    rf"""
+    (?P<sign>(?:(?<![\w)\}}%°]\s)(?<![\w)\}}%°])|^|(?<==\s)|(?<==))(?:[-−+–]|\\pm|±)\s?)?
+    (?:(?P<currency>{_CURRENCY})\s*(?P<sign2>[-−])?\s*)?
+    (?<![\w.\\])(?<!\d,)
+    (?:
+        (?:(?P<whole>\d{{1,12}})\s*)?(?P<frac>{_FRAC})
+      | (?P<mixed>\d{{1,12}})(?:\s+|\s*-\s*|\s*and\s+)(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/.])
+      | (?P<num>\d{{1,40}})\s*/\s*(?P<den>\d{{1,40}})(?![\d/.])
+      | (?:(?P<vwhole>\d{{1,12}})\s?)?(?P<vulgar>[{"".join(_VULGAR)}])
+      | (?P<decimal>{_DECIMAL})(?P<power>{_POWER})?
+    )
+    (?P<ordinal>st|nd|rd|th)?(?!\w*[_])
+    (?P<percent>\s*(?:\\?%|％|\\\\%|percentage\s+points?\b|percent\b|per\s?cent\b|pct\b|\\text\{{\s*(?:percent|\\?%)\s*\}}))?
+    """,
+    re.VERBOSE,
+)
+_AFTER = re.compile(rf"\s*(?:\\[,;: ]|~|-)?\s*{_UNIT}")
+_GROUPING = re.compile(r"[,{}\\!\s’'\u202f\u00a0\u2009]")
+_SUPER_DIGITS = str.maketrans(_SUPERSCRIPT, "0123456789-+")
+
+
+def find_all(text: str) -> list[Number]:
+    """All numbers of ``text`` in order, number words included."""
+    found = [number for match in _NUMBER.finditer(text) if (number := _from_match(match, text)) is not None]
+    words = _find_words(text)
+    if not words:
+        return found
+    merged = sorted(found + words, key=lambda number: number.start)
+    return [n for i, n in enumerate(merged) if i == 0 or n.start >= merged[i - 1].end]
+
+
+_PLAIN = re.compile(r"[+\-−]?\d{1,15}")
+_WRAPPING = re.compile(r"^[\s$*_`\"'“”‘’=≈~:(\[{]+|[\s$*_`\"'“”‘’.,;:!)\]}]+$")
+
+
+@lru_cache(maxsize=8192)
+def parse(text: str) -> Number | None:
+    """The number that ``text`` as a whole states (with currency, unit, percent), else None."""
+    stripped = text.strip()
+    if _PLAIN.fullmatch(stripped):  # by far the commonest case
+        return Number(Fraction(int(stripped.replace("−", "-"))), None)
+    cleaned = tidy(stripped)
+    if not cleaned or len(cleaned) > MAX_DIGITS + 100:
+        return None
+    match = _NUMBER.match(cleaned)
+    if match is not None and match.end() > 0:
+        number = _from_match(match, cleaned)
+        if number is None or number.kind not in ("plain", "fraction"):
+            return None
+        rest = cleaned[number.end :].strip()
+        return number._replace(unit=rest) if not rest or is_label(rest) else None
+    words = _find_words(cleaned)
+    if words and words[0].start == 0:
+        rest = cleaned[words[0].end :].strip()
+        return words[0]._replace(unit=rest) if not rest or is_label(rest) else None
+    return None
+
+
+def tidy(text: str) -> str:
+    r"""Dressing around a short answer taken off: dollars that delimit mathematics, bold, quotes, final stops, \text{...} around it all."""
+    text = text.strip()
+    for _ in range(6):
+        before = text
+        if len(text) > 1 and text[0] == "$" and text[-1] == "$":
+            text = text[1:-1].strip("$")
+        if text[:2] in (r"\(", r"\[") and text[-2:] in (r"\)", r"\]"):
+            text = text[2:-2]
+        text = text.strip(" \t\n\r*_`\"'“”‘’;:")
+        text = text.rstrip(".,!").strip()
+        if text.endswith("$") and text.count("$") == 1 and len(text) > 1:
+            text = text[:-1]
+        for wrapper in (r"\text{", r"\mathrm{", r"\textbf{", r"\mathbf{", r"\bf{", r"\displaystyle{", "{"):
+            if text.startswith(wrapper) and text.endswith("}") and text.count("{") == text.count("}") == 1:
+                text = text[len(wrapper) : -1]
+        for wrapper in (r"\displaystyle", r"\approx", "≈", "~", r"\sim", "about ", "approximately ", "roughly ", "around ", "exactly ", "="):
+            if text.startswith(wrapper):
+                text = text[len(wrapper) :].lstrip()
+        if text == before:
+            break
+    return text
+
+
+def _from_match(match: re.Match[str], text: str) -> Number | None:
+    value, decimals, kind = _value(match)
+    if value is None:
+        return None
+    sign = (match["sign"] or "") + (match["sign2"] or "")
+    if "-" in sign or "−" in sign or "–" in sign:
+        value = -value
+    start = match.start("currency") if match["currency"] else match.start()
+    if match["sign"] and match.start("sign") >= 0:
+        start = match.start("sign")
+    end = match.end()
+    if match["ordinal"]:
+        kind = "ordinal"
+    unit = ""
+    if not match["percent"] and kind != "ordinal":
+        after = _AFTER.match(text, end)
+        if after is not None:
+            unit = next((group for group in after.groups() if group), "").strip()
+            scale = _MAGNITUDE.get(unit.lower())
+            if scale is not None:
+                value, end = value * scale, after.end()
+                unit = ""
+            elif text[end : end + 1].isalpha() and len(unit) > 4 and not after.group(1):
+                kind = "list" if kind == "plain" else kind  # glued to a word: "3rdparty", "7eleven"
+    if kind == "plain":
+        kind = _context(text, start, end)
+    return Number(value, decimals, bool(match["percent"]), unit, start, end, kind, bool(match["currency"]))
+
+
+def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:
+    """Exact value, digits after the point and kind of one match."""
+    if match["frac"]:
+        _, _, n1, n2, d1, d2 = [match[name] for name in ("frac", "whole")] + list(_frac_groups(match))
+        top, bottom = _integer(n1 or n2), _integer(d1 or d2)
+        if bottom == 0:
+            return None, None, ""
+        whole = int(match["whole"]) if match["whole"] else 0
+        return whole + Fraction(top, bottom), None, "fraction"
+    if match["mixed"]:
+        bottom = int(match["mden"])
+        return (int(match["mixed"]) + Fraction(int(match["mnum"]), bottom), None, "fraction") if bottom else (None, None, "")
+    if match["num"]:
+        bottom = int(match["den"])
+        return (Fraction(int(match["num"]), bottom), None, "fraction") if bottom else (None, None, "")
+    if match["vulgar"]:
+        return int(match["vwhole"] or 0) + Fraction(*_VULGAR[match["vulgar"]]), None, "fraction"
+    digits = _GROUPING.sub("", match["decimal"])
+    if len(digits) > MAX_DIGITS:
+        return None, None, ""
+    whole, _, decimals = digits.partition(".")
+    value = Fraction(int(whole or "0")) + (Fraction(int(decimals), 10 ** len(decimals)) if decimals else 0)
+    places = len(decimals) if decimals else None
+    if match["power"]:
+        exponent = _integer(next(group for group in _power_groups(match) if group).translate(_SUPER_DIGITS))
+        if abs(exponent) > MAX_EXPONENT:
+            return None, None, ""
+        value = value * Fraction(10) ** exponent
+        places = None if places is None and exponent >= 0 else max(0, (places or 0) - exponent)
+    return value, places, "plain"
+
+
+def _integer(text: str) -> int:
+    return int(text.replace("−", "-").replace(" ", ""))
+
+
+_FRAC_FIRST = _NUMBER.groupindex["frac"] + 1
+_POWER_FIRST = _NUMBER.groupindex["power"] + 1
+
+
+def _frac_groups(match: re.Match[str]) -> tuple[str | None, ...]:
+    return match.group(*range(_FRAC_FIRST, _FRAC_FIRST + 4))
+
+
+def _power_groups(match: re.Match[str]) -> tuple[str | None, ...]:
+    return match.group(*range(_POWER_FIRST, _POWER_FIRST + 4))
+
+
+def _context(text: str, start: int, end: int) -> str:
+    """Whether the place of a plain number says that it is no quantity: part of a range, a clock time, an item marker."""
+    before, after = text[max(0, start - 12) : start], text[end : end + 8]
+    if re.match(r":\d\d\b", after) or re.search(r"\b\d{1,2}:$", before):
+        return "clock"
+    if re.match(r"\s?[-–—~]\s?\$?\d", after) or re.search(r"\d\s?[–—~]\s?\$?$|\d-\$?$", before):
+        return "range"
+    if re.match(r"[.)]\s+\S", after) and (not before.strip(" *#") or before.rstrip(" *#").endswith("\n")) and end - start <= 2:
+        return "list"
+    return "plain"
+
+
+# --------------------------------------------------------------------------------------------------------------------- words
+
+_ONES = {
+    w: i
+    for i, w in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+    )
+}
+_TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
+          "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10}  # fmt: skip
+_ANY_WORD = "|".join([*_ONES, *_TENS, "hundred", "thousand", "million", "billion"])
+_WORDS = re.compile(
+    rf"(?<![\w-])(?P<negative>(?:minus|negative)\s+)?(?P<words>(?:{_ANY_WORD})(?:(?:\s+and\s+|[\s-]+)(?:{_ANY_WORD}))*)(?:[\s-]+(?P<part>{'|'.join(_PARTS)}))?(?![\w])(?P<percent>\s*(?:percent|per cent|%))?",
+    re.IGNORECASE,
+)
+_WORD_HINT = re.compile(r"(?i)\b(?:" + _ANY_WORD + r")\b")
+
+
+def _find_words(text: str) -> list[Number]:
+    found = []
+    for match in _WORDS.finditer(text):
+        value = _word_value(re.split(r"[\s-]+", match["words"].lower()))
+        if value is None:
+            continue
+        if match["part"]:
+            value = Fraction(value, _PARTS[match["part"].lower()])
+        if match["negative"]:
+            value = -value
+        found.append(Number(Fraction(value), None, bool(match["percent"]), "", match.start(), match.end(), "word"))
+    return found
+
+
+def _word_value(words: list[str]) -> int | None:
+    """three hundred and twenty one -> 321; None when the words do not form one number ("two three")."""
+    total = current = 0
+    last = 0  # size of the last word, to refuse "two three"
+    for word in words:
+        if word == "and":
+            continue
+        if word in _ONES:
+            if 0 < last < 20 or (last and last < 100 and _ONES[word] > 9) or (last == -1 and word == "zero"):
+                return None
+            current += _ONES[word]
+            last = _ONES[word] or -1
+        elif word in _TENS:
+            if 0 < last < 100 or last == -1:
+                return None
+            current += _TENS[word]
+            last = _TENS[word]
+        elif word == "hundred":
+            current = (current or 1) * 100
+            last = 100
+        else:
+            total += (current or 1) * _MAGNITUDE[word]
+            current, last = 0, 1000
+    return total + current

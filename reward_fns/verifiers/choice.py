@@ -1,0 +1,113 @@
+r"""``choice``: which option a response commits to, in any dress.
+
+    verify("The answer is (B) 12 cm.", "B", "choice", options=["10 cm", "12 cm"])        -> right
+    verify("A cat is shown, so I would say not A but C.", "C", "choice")                  -> right
+    verify("<answer>12 cm</answer>", "B", "choice", options=["10 cm", "12 cm"])           -> right, the option's text
+    verify("Both A and C are right.", "A, C", "choice")                                   -> right, several answers
+
+The committed piece decides (answer block, box, "the answer is ..."); in running text a concluding statement does, then an answer at the
+very start ("B. because ..."), then a letter at the very end. Refusals and hedges between options are no answers.
+Not here: the patterns that find letters in prose (choice_reading.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from reward_fns.choice_reading import Options, read_piece, read_prose
+from reward_fns.extract import pieces
+from reward_fns.registry import register
+from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@register("choice")
+def choice(
+    response: str,
+    ground_truth: str | Sequence[str],
+    *,
+    options: Sequence[str] | Mapping[str, str] | str | None = None,
+    answer_after_think: bool = False,
+) -> Verdict:
+    """Compare the chosen option (or options) with the gold.
+
+    Args:
+        ground_truth: the gold letter, "(B)", "B) 12 cm", several letters ("A, C", "AC", a list), or the text of the right option.
+        options: texts of the options in order (up to 26), a mapping from letter to text, or either as JSON.
+    """
+    known = read_options(_key(options))
+    gold = read_gold(_key(ground_truth), known)
+    found = chosen(response, known, len(gold) > 1, answer_after_think)
+    if found is None:
+        return NO_ANSWER
+    shown = "".join(sorted(found)) if len(found) == 1 else ", ".join(sorted(found))
+    if found == gold or any(known.same_text(a, b) for a in found for b in gold if len(found) == len(gold) == 1):
+        return Verdict("right", 1.0, shown)
+    return Verdict("wrong", 0.0, shown)
+
+
+def chosen(response: str, options: Options, several: bool, answer_after_think: bool) -> frozenset[str] | None:
+    """The letters that the response commits to."""
+    for piece in pieces(response, answer_after_think):
+        if piece.place == "rest":
+            found = read_prose(piece.text, options, several)
+        else:
+            found = read_piece(piece.text, options, several)
+        if found:
+            return found
+    return None
+
+
+def _key(value: object) -> str | tuple:
+    """A hashable form of what rows carry: strings stay, sequences and mappings become tuples."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, Mapping):
+        return tuple((str(k), str(v)) for k, v in value.items() if v is not None)
+    return tuple(str(item) for item in value)
+
+
+@lru_cache(maxsize=4096)
+def read_options(value: str | tuple) -> Options:
+    """Options from a sequence, pairs of letter and text, or JSON of either."""
+    if isinstance(value, str):
+        if not value.strip():
+            return Options({})
+        try:
+            parsed = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"options must be a list, a mapping or JSON of one, got {value[:80]!r} ({error})") from error
+        if not isinstance(parsed, list | dict):
+            raise ValueError(f"options must be a list or a mapping, got {value[:80]!r}")
+        value = _key(parsed)
+    if value and isinstance(value[0], tuple):
+        texts = {letter.strip(" ().").upper(): text for letter, text in value}
+    else:
+        texts = dict(zip(LETTERS, value, strict=False))
+    if len(value) > len(LETTERS):
+        raise ValueError(f"at most {len(LETTERS)} options can be told apart by a letter, got {len(value)}")
+    return Options(texts)
+
+
+@lru_cache(maxsize=8192)
+def read_gold(value: str | tuple, options: Options) -> frozenset[str]:
+    """The gold letters; a ground truth that names no option is the row's fault."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = None
+        if isinstance(parsed, list):
+            value = _key(parsed)
+    parts = (value,) if isinstance(value, str) else value
+    letters: set[str] = set()
+    for part in parts:
+        exact = options.letter_of(part)
+        found = frozenset(exact) if exact else read_piece(part, options, several=True)
+        if not found:
+            raise GoldError(f"the ground truth {part[:80]!r} is no letter and none of the options")
+        letters |= found
+    return frozenset(letters)

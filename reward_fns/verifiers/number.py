@@ -1,0 +1,134 @@
+"""``number`` and ``count``: the last final value that a response states, compared exactly or within a stated tolerance.
+
+    verify("... so the total is 1,234.50 dollars.", "1234.5", "number")                     -> right
+    verify("The answer is 3.14159", "3.14", "number", precision=2)                          -> right
+    verify("There are three dogs.", "3", "count")                                           -> right
+
+Tolerance, from strict to loose: none given -> exact, and a response with more digits must round to a decimal gold; ``precision`` -> both
+rounded to that many decimals; ``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees with its fraction (25 % = 0.25) and with the
+bare number (25 % = 25), since questions ask "what percent". Units are converted when both sides name one, and ignored otherwise.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from reward_fns import numerals, units
+from reward_fns.final_value import final_number
+from reward_fns.numerals import Number
+from reward_fns.registry import register
+from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
+
+
+@register("number")
+def number(
+    response: str,
+    ground_truth: str,
+    *,
+    precision: int | None = None,
+    abs_tol: float | None = None,
+    rel_tol: float | None = None,
+    unit: str = "",
+    answer_type: str = "",
+    answer_after_think: bool = False,
+) -> Verdict:
+    """Compare the final number of ``response`` with ``ground_truth``.
+
+    Args:
+        precision: decimals to which both values are rounded before they are compared.
+        abs_tol, rel_tol: accepted difference, absolute and relative to the gold value.
+        unit: unit of the gold value, when the ground truth does not name it.
+        answer_type: "integer" (a fractional value is wrong), "float", "percent" or "" for any.
+        answer_after_think: ignore what stands inside a think block.
+    """
+    gold = read_gold(ground_truth)
+    found = final_number(response, answer_after_think)
+    if found is None:
+        return NO_ANSWER
+    if answer_type == "percent" and not gold.percent:
+        gold = gold._replace(percent=True)
+    shown = shown_as(found)
+    if answer_type in ("integer", "int") and found.value.denominator != 1 and gold.value.denominator == 1:
+        return decided(False, shown)
+    return decided(same_number(found, gold, precision, abs_tol, rel_tol, unit), shown)
+
+
+@register("count")
+def count(response: str, ground_truth: str, *, abs_tol: float | None = None, answer_after_think: bool = False) -> Verdict:
+    """How many: a whole number, in digits or words; "none" and "no cats" count as 0."""
+    gold = read_gold(ground_truth)
+    if gold.value.denominator != 1 or gold.value < 0:
+        raise GoldError(f"a count must be a whole number that is not negative, got {ground_truth!r}")
+    found = final_number(response, answer_after_think, zero_words=True)
+    if found is None:
+        return NO_ANSWER
+    return decided(same_number(found, gold, None, abs_tol, None, ""), shown_as(found))
+
+
+def read_gold(ground_truth: str) -> Number:
+    """The gold number; a ground truth that states none is the row's fault."""
+    gold = numerals.parse(str(ground_truth))
+    if gold is None:
+        found = final_number(str(ground_truth))
+        if found is None:
+            raise GoldError(f"no number in the ground truth {str(ground_truth)[:80]!r}")
+        return found
+    return gold
+
+
+def shown_as(found: Number) -> str:
+    """The value as people read it: exact, decimals where they were written, percent kept."""
+    value = found.value
+    if value.denominator == 1:
+        text = str(value.numerator)
+    elif found.decimals is not None:
+        text = f"{float(value):.{min(found.decimals, 12)}f}"
+    else:
+        text = f"{value.numerator}/{value.denominator}"
+    return f"{text}%" if found.percent else text
+
+
+def same_number(
+    found: Number, gold: Number, precision: int | None, abs_tol: float | None, rel_tol: float | None, unit: str
+) -> bool:
+    """Whether ``found`` states the value of ``gold``, percent and units taken into account."""
+    if found.percent == gold.percent:
+        scales = (Fraction(1),)
+    elif found.percent:  # 25 % for 0.25, or for a bare 25
+        scales = (Fraction(1), Fraction(1, 100))
+    else:  # 0.25 or 25 for 25 %
+        scales = (Fraction(1), Fraction(100))
+    gold_unit = gold.unit or unit
+    factor = units.conversion(found.unit, gold_unit) if found.unit and gold_unit else Fraction(1)
+    if factor is None:
+        return False
+    return any(close(found.value * scale * factor, gold, found.decimals, precision, abs_tol, rel_tol) for scale in scales)
+
+
+def close(
+    value: Fraction, gold: Number, decimals: int | None, precision: int | None, abs_tol: float | None, rel_tol: float | None
+) -> bool:
+    """Whether ``value`` (written with ``decimals``) equals the gold value within the tolerance that was asked for."""
+    target = gold.value
+    if value == target:
+        return True
+    difference = abs(value - target)
+    if precision is not None:
+        return rounded(value, precision) == rounded(target, precision)
+    if abs_tol is not None or rel_tol is not None:
+        return difference <= max(Fraction(abs_tol or 0), Fraction(rel_tol or 0) * abs(target))
+    if gold.decimals:  # a decimal gold is a rounded value: more digits, or an exact fraction, must round to it
+        if decimals is None or decimals > gold.decimals:
+            return rounded(value, gold.decimals) == target or (gold.decimals >= 2 and difference < Fraction(1, 10**gold.decimals))
+        return False
+    if gold.decimals is None and target.denominator != 1 and decimals and decimals >= 2:
+        return rounded(target, decimals) == value  # 0.33 for 1/3
+    return difference <= abs(target) * Fraction(1, 10**9)
+
+
+def rounded(value: Fraction, decimals: int) -> Fraction:
+    """Half away from zero, as people round."""
+    scale = 10**decimals
+    scaled = abs(value) * scale
+    whole = (scaled.numerator * 2 + scaled.denominator) // (scaled.denominator * 2)
+    return Fraction(whole if value >= 0 else -whole, scale)

@@ -1,0 +1,72 @@
+"""``yes_no``: the yes or no (true or false) that a response commits to.
+
+    verify("No, the bar on the left is taller.", "no", "yes_no")            -> right
+    verify("It is not true that ... so the answer is **yes**", "Yes", "yes_no") -> right
+"""
+
+from __future__ import annotations
+
+import re
+
+from reward_fns.extract import pieces
+from reward_fns.registry import register
+from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
+
+_YES = frozenset({"yes", "true", "correct", "right", "y", "t", "1", "yeah", "yep", "是", "对", "正确"})
+_NO = frozenset({"no", "false", "incorrect", "wrong", "n", "f", "0", "nope", "否", "不", "不是", "错误", "错"})
+_WORD = re.compile(r"(?i)\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b))|(不是|是的|正确|错误|是|否)")
+_NEGATED = re.compile(r"(?i)(?:\bnot|n't|\bnever)\s+(?:necessarily\s+|quite\s+|entirely\s+)?$")
+_SENTENCES = re.compile(r"\n+|(?<=[.!?])\s+")
+
+
+@register("yes_no")
+def yes_no(response: str, ground_truth: str, *, answer_after_think: bool = False) -> Verdict:
+    """Compare the committed yes or no."""
+    gold = _whole(str(ground_truth))
+    if gold is None:
+        raise GoldError(f"neither yes nor no: {str(ground_truth)[:80]!r}")
+    found = committed(response, answer_after_think)
+    if found is None:
+        return NO_ANSWER
+    return decided(found == gold, "yes" if found else "no")
+
+
+def committed(response: str, answer_after_think: bool = False) -> bool | None:
+    """True, False, or None when the response commits to neither."""
+    for piece in pieces(response, answer_after_think):
+        found = _whole(piece.text)
+        if found is None:
+            found = _in_rest(piece.text) if piece.place == "rest" else _first(piece.text)
+        if found is not None:
+            return found
+    return None
+
+
+def _whole(text: str) -> bool | None:
+    bare = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*|[^\w]+", "", text[:60].casefold()) if len(text) < 60 else ""
+    return True if bare in _YES else False if bare in _NO else None
+
+
+def _first(text: str) -> bool | None:
+    match = _WORD.search(text)
+    if match is None:
+        return None
+    return _value(match, text)
+
+
+def _value(match: re.Match[str], text: str) -> bool:
+    word = match.group().casefold()
+    value = word in _YES or word in ("是的",)
+    return value != bool(word in ("true", "false") and _NEGATED.search(text[max(0, match.start() - 24) : match.start()]))
+
+
+def _in_rest(text: str) -> bool | None:
+    """A first word that answers, else the last sentence that says yes or no."""
+    match = _WORD.match(text.lstrip(" \n*_#\"'"))
+    if match is not None:
+        return _value(match, match.string)
+    for sentence in reversed([s for s in _SENTENCES.split(text) if s.strip()][-30:]):
+        words = list(_WORD.finditer(sentence))
+        if words:
+            return _value(words[-1], sentence)
+    return None
