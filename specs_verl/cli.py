@@ -1,4 +1,4 @@
-"""The `specs` command: one subcommand per job, each in a module of its own that is imported only when it is asked for."""
+"""The `specs` command: one subcommand per job, each in a module of its own, imported only when it is asked for."""
 
 import argparse
 import importlib

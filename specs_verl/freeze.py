@@ -4,16 +4,14 @@ The vision tower gets no gradient and hence no optimizer state; the log says wha
 found is an error rather than a silent no. The cold-start trainer freezes by itself (cold_start/).
 """
 
-from contextvars import ContextVar
-
 from specs_verl.late_patch import on_import
 
-_FREEZE = ContextVar("specs_freeze_vision_tower", default=False)
-"""Set while verl's worker builds the actor, read where the FSDP engine builds the module."""
+_FLAG = "specs_freeze_vision_tower"
+"""Attribute by which the actor's engine configuration carries the key to the engine."""
 
 
 def install() -> None:
-    on_import("verl.workers.engine_workers", _remember_the_key)
+    on_import("verl.workers.config.actor", _hand_the_key_to_the_engine)
     on_import("verl.workers.engine.fsdp.transformer_impl", _freeze_after_build)
 
 
@@ -43,20 +41,16 @@ def freeze(parameters) -> int:
     return count
 
 
-def _remember_the_key(module) -> None:
-    worker = module.ActorRolloutRefWorker
-    init_model = worker.init_model
+def _hand_the_key_to_the_engine(module) -> None:
+    config = module.FSDPActorConfig
+    post_init = config.__post_init__
 
-    def init_model_with_freeze(self, *args, **kwargs):
-        token = _FREEZE.set(bool(self.config.actor.get("freeze_vision_tower", False)))
-        try:
-            return init_model(self, *args, **kwargs)
-        finally:
-            _FREEZE.reset(token)
+    def post_init_and_mark(self) -> None:
+        post_init(self)
+        # verl's configurations refuse assignment once made.
+        object.__setattr__(self.engine, _FLAG, bool(self.freeze_vision_tower))
 
-    # verl's dispatcher reads attributes that @register left on the function.
-    init_model_with_freeze.__dict__.update(init_model.__dict__)
-    worker.init_model = init_model_with_freeze
+    config.__post_init__ = post_init_and_mark
 
 
 def _freeze_after_build(module) -> None:
@@ -65,7 +59,7 @@ def _freeze_after_build(module) -> None:
 
     def build_module_and_freeze(self, *args, **kwargs):
         built = build_module(self, *args, **kwargs)
-        if _FREEZE.get() and not self.engine_config.forward_only:
+        if getattr(self.engine_config, _FLAG, False) and not self.engine_config.forward_only:
             count = freeze(vision_tower(built).parameters())
             print(
                 f"specs-verl: vision tower frozen, {count:,} parameters get no gradient and no optimizer state",

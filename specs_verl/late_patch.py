@@ -2,8 +2,8 @@
 
     on_import("verl.utils.distributed", use_gloo)
 
-verl loads plugins while it is itself half imported, in every process. Patching lazily keeps the plugin cheap (nothing is
-imported for the patch's sake) and in time (the patch is in place before anybody can say `from module import name`).
+verl loads plugins while it is itself half imported, in every process. Patching lazily keeps the plugin cheap (nothing
+is imported for the patch's sake) and in time (the patch is in place before anybody can say `from module import name`).
 """
 
 import importlib.abc

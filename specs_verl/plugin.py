@@ -1,7 +1,8 @@
-"""The `verl.plugins` entry point: verl imports this module in every process, and it registers; nothing else happens here.
+"""The `verl.plugins` entry point: verl imports this module in every process; it registers, and does nothing else.
 
 What it registers: the `+specs=NAME` recipes (recipes.py), two fixes of verl bugs that strike on any device
-(verl_fixes.py), the vision-tower freeze that verl promises (freeze.py) and, only where the CPU profile is in use, the CPU platform (cpu/).
+(verl_fixes.py), the vision-tower freeze that verl promises (freeze.py) and, only where the CPU profile is in use, the
+CPU platform (cpu/).
 
 verl hides what a plugin raises (it logs at DEBUG level and goes on), so a failure is printed here, loudly, and the
 process goes on as verl would have it; `specs doctor` shows the same failure.

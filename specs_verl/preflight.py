@@ -62,7 +62,7 @@ def rows(path: str, columns: Sequence[str] = COLUMNS) -> int:
     missing = [column for column in columns if column not in table.schema_arrow.names]
     if missing:
         raise UserError(
-            f"{path} has no column {', '.join(repr(column) for column in missing)}; it has {', '.join(table.schema_arrow.names)}. "
+            f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(table.schema_arrow.names)}. "
             "`specs data doctor` explains the schema."
         )
     if table.metadata.num_rows == 0:

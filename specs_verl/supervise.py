@@ -1,13 +1,13 @@
-"""Run a long command under watch: its output goes to a file, its progress is reported, and it can neither hang nor leak.
+"""Run a long command under watch: its output goes to a file, its progress is shown, it can neither hang nor leak.
 
     result = supervise(["python", "-m", "verl.trainer.main_ppo", ...], log=Path("run.log"), limits=Limits(stall_s=600))
 
     specs watch --log run.log -- python -m verl.trainer.main_ppo +specs=nano_grpo ...
 
-Why it is needed: when a vLLM engine dies while verl sends it new weights, verl's sender waits for ever. The watch ends a
-command when its log shows that a worker is dead, when one of its engine processes has vanished, or when neither its log
-nor its metrics have grown for `stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of them are
-known by an environment variable they inherit, and are ended with the command.
+Why it is needed: when a vLLM engine dies while verl sends it new weights, verl's sender waits for ever. The watch ends
+a command when its log shows that a worker is dead, when one of its engine processes has vanished, or when neither its
+log nor its metrics have grown for `stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of
+them are known by an environment variable they inherit, and are ended with the command.
 """
 
 import os

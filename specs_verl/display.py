@@ -1,0 +1,66 @@
+"""What a user sees of a pipeline: one line per stage, with a moving bar, what is left of it, and what came out.
+
+On a terminal the bar moves; in a file or a CI log only starts and ends are written, one line each.
+"""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def duration(seconds: float) -> str:
+    """'45 s', '3 min 05 s', '2 h 07 min'."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class StageDisplay:
+    """Progress of the stages of one pipeline; use as a context manager."""
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or Console(highlight=False)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._label = ""
+
+    def __enter__(self) -> "StageDisplay":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bars.stop()
+
+    def stage(self, number: int, total: int, title: str) -> None:
+        """A stage begins."""
+        self._label = f"[{number}/{total}] {title}"
+        if not self.console.is_terminal:
+            self.console.print(f"{self._label} ...", markup=False)
+        self._task = self._bars.add_task(self._label.replace("[", r"\["), total=None, note="")
+
+    def skipped(self, number: int, total: int, title: str, seconds: float) -> None:
+        """A stage is complete already."""
+        self.console.print(f"[{number}/{total}] {title}: complete already (took {duration(seconds)})", markup=False)
+
+    def progress(self, done: float, total: float, note: str = "") -> None:
+        """How far the stage is."""
+        self._bars.update(self._task, completed=done, total=total, note=note)
+
+    def finished(self, seconds: float, note: str) -> None:
+        """A stage is complete now."""
+        self._bars.remove_task(self._task)
+        text = f"{self._label}: done in {duration(seconds)}" + (f" - {note}" if note else "")
+        self.console.print(text, markup=False)
