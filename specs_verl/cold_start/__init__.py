@@ -1,0 +1,23 @@
+r"""Stage 2: DPO + SFT cold start of a vision-language model on preference pairs, on verl's FSDP engine.
+
+    python -m specs_verl.cold_start +specs=NAME \
+        model.path=DIR data.train_files=pairs.parquet trainer.default_local_dir=OUT
+
+What happens, in order:
+
+    pairs.py        rows of the parquet files, checked
+    encode.py       rows -> token ids, exactly as at rollout time
+    order.py        which pairs make up which step, and which process works on which of them
+    layout.py       index arithmetic of a row [prompt | chosen | rejected | ...]
+    packing.py      pairs -> one packed row of tensors
+    attention.py    attention in which the branches of a row do not see each other
+    vision.py       the frozen vision tower and the cache of its features
+    engine.py       verl's FSDP engine, taught to run such rows
+    loss.py         losses as pure functions of log-probabilities
+    reference.py    log-probabilities of the initial policy, computed once and cached
+    checkpoint.py   resumable checkpoints and Hugging Face export, both atomic
+    metrics.py      what a step reports, correct for any number of processes
+    trainer.py      the loop
+
+Not here: making the pairs (specs_verl.distill) and measuring the result (specs_verl.measure).
+"""

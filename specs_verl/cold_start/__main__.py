@@ -1,0 +1,55 @@
+"""Entry point of the cold start.
+
+    python -m specs_verl.cold_start +specs=NAME model.path=DIR data.train_files=FILE trainer.default_local_dir=OUT
+    torchrun --nproc_per_node 8 -m specs_verl.cold_start +specs=NAME ...
+
+Prints one sentence and exits with code 2 when the user can fix what is wrong.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from specs_verl import recipes
+from specs_verl.errors import UserError
+
+CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
+
+
+@hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)
+def main(config: DictConfig) -> None:
+    try:
+        _quiet_libraries()
+        from specs_verl.cold_start.trainer import Trainer  # imports torch and verl: seconds
+
+        Trainer(config).run()
+    except UserError as error:
+        os._exit(_say(error))  # at once: other processes may wait for this one in a collective
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _say(problem: object) -> int:
+    if os.environ.get("RANK", "0") == "0":
+        print(f"cold start: {problem}", file=sys.stderr, flush=True)
+    return UserError.exit_code
+
+
+def _quiet_libraries() -> None:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    if problem := recipes.unknown_recipe(sys.argv[1:]):
+        sys.exit(_say(problem))
+    recipes.install()  # puts +specs=NAME on Hydra's search path; verl's plugin would do it only once verl is imported
+    main()

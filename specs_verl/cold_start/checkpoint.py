@@ -1,0 +1,125 @@
+"""Resumable checkpoints and Hugging Face export; what is seen under its final name is complete.
+
+    save(engine, folder, state)              OUT/checkpoints/step_000040: shards, optimizer, scheduler, RNG, state.json
+    latest(OUT) -> Path | None               the newest complete one
+    export(engine, OUT / "hf", source)       one Hugging Face checkpoint, loadable by transformers and vLLM
+
+Everything is first written under a name that starts with a dot and then renamed, in one step, by process 0.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+from transformers import AutoConfig, GenerationConfig
+
+from specs_verl.errors import UserError
+
+FOLDER = "checkpoints"
+STATE = "state.json"
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
+
+
+def save(engine, out: Path, state: dict) -> Path:
+    """Write a checkpoint of step `state["step"]`, which all processes do together; returns its folder."""
+    final = out / FOLDER / f"step_{state['step']:06d}"
+    draft = final.with_name(f".{final.name}")
+    if dist.get_rank() == 0:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    dist.barrier()
+    engine.save_checkpoint(str(draft), global_step=state["step"])
+    if dist.get_rank() == 0:
+        (draft / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        replace_folder(draft, final)
+    dist.barrier()
+    return final
+
+
+def load(engine, folder: Path) -> dict:
+    """Load a checkpoint into the engine, and return its state."""
+    state = read_state(folder)
+    if state["processes"] != dist.get_world_size():
+        raise UserError(
+            f"{folder} was saved by {state['processes']} processes and cannot be resumed by {dist.get_world_size()}. "
+            "Use as many processes, or start anew with trainer.resume_mode=disable."
+        )
+    engine.load_checkpoint(str(folder), del_local_after_load=False)
+    return state
+
+
+def read_state(folder: Path) -> dict:
+    try:
+        return json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: not a cold-start checkpoint ({error}).") from error
+
+
+def latest(out: Path) -> Path | None:
+    """The newest complete checkpoint below `out`, or None."""
+    complete = sorted(folder for folder in (out / FOLDER).glob("step_*") if (folder / STATE).is_file())
+    return complete[-1] if complete else None
+
+
+def prune(out: Path, keep: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints (None: keep all) and what an interrupted save left behind."""
+    folder = out / FOLDER
+    for draft in folder.glob(".step_*"):
+        shutil.rmtree(draft, ignore_errors=True)
+    if keep is not None:
+        for old in sorted(folder.glob("step_*"))[: -keep or None]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def replace_folder(draft: Path, final: Path) -> None:
+    """Give `draft` the name `final`; an older `final` is moved aside first and deleted last."""
+    old = final.with_name(f".old-{final.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(draft, final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def full_state(engine) -> dict[str, torch.Tensor]:
+    """All parameters, whole and on the CPU, under their Hugging Face names; empty on processes other than 0."""
+    gathered = {}
+    for name, tensor in engine.exported_state():
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if dist.get_rank() == 0:
+            gathered[name] = whole.detach().cpu()
+    return gathered
+
+
+def export(engine, final: Path, source: Path, dtype: str | None = None) -> None:
+    """Write the model as a Hugging Face checkpoint; all processes take part.
+
+    Args:
+        final: folder to write; replaced as a whole when it exists.
+        source: the checkpoint that training started from: its processor, tokenizer, chat template and generation config
+            are copied file by file, so that nothing but the weights differs.
+        dtype: of the saved weights; by default that of the source.
+    """
+    state = full_state(engine)
+    if dist.get_rank() == 0:
+        draft = final.with_name(f".{final.name}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=engine.model_config.trust_remote_code)
+        config.dtype = getattr(torch, dtype) if dtype else config.dtype or torch.float32
+        with torch.device("meta"):
+            shell = type(engine.backbone)._from_config(config, dtype=config.dtype)
+        if shell.can_generate() and (source / "generation_config.json").is_file():
+            shell.generation_config = GenerationConfig.from_pretrained(source)
+        tied = set(getattr(shell, "_tied_weights_keys", None) or ()) if config.tie_word_embeddings else set()
+        state = {name: tensor.to(config.dtype) for name, tensor in state.items() if name not in tied}
+        shell.save_pretrained(draft, state_dict=state)
+        for file in source.iterdir():
+            if file.is_file() and not file.name.endswith(WEIGHTS) and not (draft / file.name).exists():
+                shutil.copyfile(file, draft / file.name)
+        replace_folder(draft, final)
+    dist.barrier()

@@ -1,0 +1,232 @@
+"""verl's FSDP engine, taught to run packed rows of preference pairs.
+
+Registered with verl's EngineRegistry as model type `preference_pairs`, so that verl's TrainingWorker builds it. Model
+loading, sharding, LoRA, optimizer, offloading and checkpoint shards are verl's; the forward pass, the attention backend
+and the freezing are ours. A data batch carries one non-tensor, `rows`: the packed rows of this process (packing.py).
+Not here: what the loss is (loss.py) and where batches come from (trainer.py).
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from tensordict import TensorDict
+from torch import Tensor
+from verl.utils import tensordict_utils as tu
+from verl.utils.device import get_device_id, get_device_name
+from verl.utils.model import get_hf_auto_model_class
+from verl.utils.torch_dtypes import PrecisionType
+from verl.workers.config import HFModelConfig
+from verl.workers.engine.base import EngineRegistry
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, get_init_weight_context_manager
+
+from specs_verl.cold_start import attention
+from specs_verl.cold_start.packing import PackedRow
+from specs_verl.cold_start.vision import FrozenVision
+
+MODEL_TYPE = "preference_pairs"
+
+
+@dataclass
+class PairModelConfig(HFModelConfig):
+    """verl's model section plus what this engine adds."""
+
+    freeze_vision_tower: bool = True
+    freeze_aligner: bool = True
+    attention_backend: str = "auto"
+    vision_cache_gib: float = 2.0
+
+
+@EngineRegistry.register(model_type=MODEL_TYPE, backend=["fsdp", "fsdp2"], device=["cuda", "npu", "cpu"])
+class PairEngine(FSDPEngineWithLMHead):
+    """An FSDP engine whose batches are packed rows of preference pairs."""
+
+    def __init__(self, model_config: PairModelConfig, *args, **kwargs) -> None:
+        # verl loads the model by its type; for that matter ours is a language model.
+        model_config.model_type = "language_model"
+        super().__init__(model_config, *args, **kwargs)
+        self.features: FrozenVision | None = None
+
+    # ---- building -------------------------------------------------------------------------------------------------
+
+    def _build_module(self) -> torch.nn.Module:
+        """Load the model with our attention in its text half, and freeze what is to be frozen."""
+        config = self.model_config.hf_config
+        backend = attention.NAME
+        self.has_vision = hasattr(config, "vision_config")
+        implementation = {"text_config": backend, "vision_config": "sdpa"} if self.has_vision else backend
+        dtype = PrecisionType.to_dtype(self.engine_config.model_dtype or "fp32")
+        with get_init_weight_context_manager(use_meta_tensor=not config.tie_word_embeddings, mesh=self.device_mesh)():
+            module = get_hf_auto_model_class(hf_config=config).from_pretrained(
+                self.model_config.local_path,
+                dtype=dtype,
+                config=config,
+                attn_implementation=implementation,
+                trust_remote_code=self.model_config.trust_remote_code,
+            )
+        module.to(dtype)
+        self.backbone = module
+        self._freeze()
+        if self.model_config.enable_gradient_checkpointing:
+            module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        return module
+
+    @property
+    def core(self) -> torch.nn.Module:
+        """The model without its language-model head."""
+        return self.backbone.model
+
+    def _freeze(self) -> None:
+        self.tower_frozen = False
+        if not self.has_vision:
+            return
+        settings = self.model_config
+        for name, parameter in self.core.visual.named_parameters():
+            aligner = "merger" in name
+            if settings.freeze_aligner if aligner else settings.freeze_vision_tower:
+                parameter.requires_grad_(False)
+        self.tower_frozen = settings.freeze_vision_tower and settings.freeze_aligner
+
+    def _build_fsdp_module(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Shard everything but a frozen vision tower, which every process keeps whole.
+
+        A process runs the tower only for images that it has not seen; a sharded tower would make the others wait for
+        it. Kept whole it also costs no communication, and nothing ever changes it.
+        """
+        if not self.tower_frozen:
+            return super()._build_fsdp_module(module)
+        visual = self.core.visual
+        del self.core.visual
+        sharded = super()._build_fsdp_module(module)
+        self.core.visual = _same_on_every_process(visual)
+        return sharded
+
+    def _build_optimizer(self, module: torch.nn.Module) -> torch.optim.Optimizer:
+        from verl.workers.config.optimizer import build_optimizer
+
+        return build_optimizer([p for p in module.parameters() if p.requires_grad], self.optimizer_config)
+
+    def initialize(self) -> None:
+        super().initialize()
+        if self.tower_frozen:
+            self.features = FrozenVision(self.core, int(self.model_config.vision_cache_gib * 2**30))
+
+    # ---- running --------------------------------------------------------------------------------------------------
+
+    def prompt_positions(self, ids: np.ndarray, grids: tuple[tuple[int, int, int], ...]) -> np.ndarray:
+        """Position ids (axes, tokens) of a prompt, by the model's own rule (M-RoPE for vision-language models)."""
+        if not self.has_vision:
+            return np.arange(len(ids))[None]
+        input_ids = torch.from_numpy(ids.astype(np.int64))[None]
+        types = (input_ids == self.backbone.config.image_token_id).int()
+        grid = torch.tensor(grids) if grids else None
+        positions, _ = self.core.get_rope_index(input_ids, mm_token_type_ids=types, image_grid_thw=grid)
+        return positions[:, 0].numpy()
+
+    def token_log_probs(self, row: PackedRow) -> Tensor:
+        """Log-probability of every branch token of a row, shape (branch tokens,), float32."""
+        device = get_device_id()
+        inputs = {
+            "input_ids": row.input_ids.to(device),
+            "position_ids": row.position_ids.to(device),
+            "logits_to_keep": row.logit_rows.to(device),
+        }
+        held = nullcontext()
+        if row.images:
+            inputs["image_grid_thw"] = torch.tensor([image.grid for image in row.images], device=device)
+            if self.features is not None:
+                held = self.features.of(row.images, inputs["input_ids"].device)
+                inputs["pixel_values"] = torch.empty(0, device=device)  # asks the model to ask for its features
+            else:
+                inputs["pixel_values"] = torch.cat([image.load() for image in row.images]).to(device)
+        mixed = self._autocast_dtype != torch.float32
+        precision = torch.autocast(get_device_name(), self._autocast_dtype) if mixed else nullcontext()
+        with held, precision:
+            logits = self.module(**inputs, layout=row.layout, use_cache=False).logits[0]
+        return -F.cross_entropy(logits.float(), row.targets.to(device), reduction="none")
+
+    def branch_log_probs(self, row: PackedRow) -> Tensor:
+        """Summed log-probability of both responses of every pair, shape (pairs, 2): chosen, rejected."""
+        parts = self.token_log_probs(row).split(row.layout.branch_lengths())
+        return torch.stack([part.sum() for part in parts]).view(-1, 2)
+
+    def forward_backward_batch(self, data: TensorDict, loss_function: Callable | None, forward_only: bool = False):
+        """Run all rows of a batch; gradients accumulate. verl's contract: losses, metrics, model outputs.
+
+        `loss_function(log_probs, row) -> (loss, metrics)` where the losses of all rows of all processes add up to the
+        loss of the batch, and metrics are sums over the row's pairs. Without it the summed log-probabilities come back.
+        """
+        rows = tu.get_non_tensor_data(data, "rows", None)
+        losses, sums, outputs = [], defaultdict(float), []
+        for number, row in enumerate(rows):
+            last = number == len(rows) - 1
+            sync = nullcontext() if forward_only else self._gradient_sync_context(is_last_micro_batch=last)
+            with torch.no_grad() if forward_only else nullcontext(), sync:
+                log_probs = self.branch_log_probs(row)
+                if loss_function is None:
+                    outputs.append((row, log_probs.float().cpu()))
+                    continue
+                loss, metrics = loss_function(log_probs, row)
+                if not forward_only:
+                    # FSDP averages gradients over processes; the batch's loss is their sum.
+                    scaled = loss * self.get_data_parallel_size()
+                    (self.scaler.scale(scaled) if self.scaler is not None else scaled).backward()
+            losses.append(loss.detach().item() * self.get_data_parallel_size())
+            for name, value in metrics.items():
+                sums[name] = sums[name] + value if name in sums else value
+        return {"loss": losses, "metrics": dict(sums), "model_output": {}, "log_probs": outputs}
+
+    def exported_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Parameters under their Hugging Face names (tensors may be sharded), LoRA adapters merged into their base."""
+        if self._is_lora:
+            yield from self._merged_lora_per_tensor_param()
+        else:
+            yield from self.module.state_dict().items()
+
+    # ---- checks ---------------------------------------------------------------------------------------------------
+
+    def frozen_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
+        """Parameters of the vision half that must never change, with their names."""
+        if self.has_vision:
+            for name, parameter in self.core.visual.named_parameters():
+                if not parameter.requires_grad:
+                    yield name, parameter
+
+    def frozen_fingerprint(self) -> dict[str, str]:
+        """Content hash of every frozen parameter (its local shard), to be compared before and after training."""
+        return {name: _content_hash(parameter) for name, parameter in self.frozen_parameters()}
+
+    def assert_frozen(self, before: dict[str, str]) -> None:
+        """Raise unless the frozen parameters have no gradient, no optimizer state and their old content."""
+        for name, parameter in self.frozen_parameters():
+            if parameter.grad is not None or parameter in self.optimizer.state:
+                raise AssertionError(f"visual.{name} is frozen but has a gradient or optimizer state.")
+        changed = [name for name, content in self.frozen_fingerprint().items() if before[name] != content]
+        if changed:
+            raise AssertionError(f"Frozen parameters changed during training: visual.{', visual.'.join(changed)}")
+
+
+def _content_hash(tensor: Tensor) -> str:
+    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    data = local.detach().cpu().contiguous().view(torch.uint8).numpy()
+    return hashlib.blake2b(data.tobytes(), digest_size=16).hexdigest()
+
+
+def _same_on_every_process(module: torch.nn.Module) -> torch.nn.Module:
+    """Move a module to the device; processes that loaded it without weights get those of process 0."""
+    empty = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
+    frozen = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    module = module.to_empty(device=get_device_id()) if empty else module.to(get_device_id())
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(frozen[name])
+    if dist.get_world_size() > 1:
+        tensors = sorted((*module.named_parameters(), *module.named_buffers()), key=lambda item: item[0])
+        for _, tensor in tensors:
+            dist.broadcast(tensor.data, src=0)
+    return module

@@ -1,0 +1,81 @@
+"""Images as a rollout sees them: how large they become, how many tokens they take, their pixels.
+
+    rules = ImageRules.of(processor)
+    rules.grid((448, 448), image)          # (1, 32, 32): from the size alone, nothing is decoded
+    rules.pixels(opened, image)            # {"pixel_values": ..., "image_grid_thw": ...}
+
+verl's rollout resizes with qwen_vl_utils.fetch_image and then hands the image to the processor, which resizes by rules
+of its own; both steps are repeated here, so that training sees the very pixels that sampling saw.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from qwen_vl_utils import fetch_image
+from qwen_vl_utils.vision_process import IMAGE_MAX_TOKEN_NUM, IMAGE_MIN_TOKEN_NUM
+from qwen_vl_utils.vision_process import smart_resize as rollout_resize
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize as processor_resize
+
+SIZE_KEYS = ("min_pixels", "max_pixels", "resized_height", "resized_width")
+"""Keys of an image entry that change how it is resized (qwen_vl_utils)."""
+
+
+@dataclass(frozen=True)
+class ImageRules:
+    """The image half of a Qwen-VL processor."""
+
+    processor: object  # transformers' image processor
+    patch_size: int
+    merge_size: int
+    token: str  # placeholder in the text, repeated once per feature
+
+    @classmethod
+    def of(cls, processor) -> "ImageRules | None":
+        """The rules of a multimodal processor; None for a tokenizer (a text-only model)."""
+        image_processor = getattr(processor, "image_processor", None)
+        if image_processor is None:
+            return None
+        return cls(image_processor, image_processor.patch_size, image_processor.merge_size, processor.image_token)
+
+    @property
+    def settings(self) -> str:
+        """Everything that changes pixels, as text: part of the cache keys."""
+        return self.processor.to_json_string()
+
+    def grid(self, size: tuple[int, int], image: dict) -> tuple[int, int, int]:
+        """(time, height, width) in patches of an image of `size` = (width, height) pixels.
+
+        Raises:
+            ValueError: an aspect ratio that the resizing rules refuse.
+        """
+        factor = self.patch_size * self.merge_size
+        width, height = size
+        if "resized_height" in image and "resized_width" in image:
+            height, width = rollout_resize(image["resized_height"], image["resized_width"], factor)
+        else:
+            height, width = rollout_resize(
+                height,
+                width,
+                factor,
+                min_pixels=image.get("min_pixels", IMAGE_MIN_TOKEN_NUM * factor**2),
+                max_pixels=image.get("max_pixels", IMAGE_MAX_TOKEN_NUM * factor**2),
+            )
+        limits = self.processor.size
+        height, width = processor_resize(height, width, factor, limits["shortest_edge"], limits["longest_edge"])
+        return 1, height // self.patch_size, width // self.patch_size
+
+    def tokens(self, grid: tuple[int, int, int]) -> int:
+        """Features, and thus prompt tokens, of an image with this grid."""
+        return grid[0] * grid[1] * grid[2] // self.merge_size**2
+
+    def pixels(self, opened: Image.Image, image: dict) -> dict[str, torch.Tensor]:
+        """Flattened patches (patches, channels * time * patch_size^2) and grid (1, 3) of one image."""
+        entry = {key: image[key] for key in SIZE_KEYS if key in image}
+        resized = fetch_image({"image": opened, **entry}, image_patch_size=self.patch_size)
+        return self.processor(images=[resized], return_tensors="pt")
+
+
+def size_key(image: dict) -> str:
+    """The part of an image entry that changes its size, as text: part of the cache keys."""
+    return repr([(key, image[key]) for key in SIZE_KEYS if key in image])

@@ -1,0 +1,94 @@
+"""The loss of a packed row and what a step reports about it, as sums that add up over rows and processes.
+
+    function = BatchLoss(settings, batch_pairs=64, batch_tokens=9000, reference={...})
+    loss, sums = function(log_probs, row)              # called by the engine for each row
+    report = mean_metrics(sums_of_all_processes, settings)
+
+Everything is divided by the *global* batch, never by what one process or one row happens to hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from specs_verl.cold_start.loss import (
+    LossSettings,
+    PairLengths,
+    PairLogProbs,
+    implicit_rewards,
+    preference_loss,
+    sft_loss,
+)
+from specs_verl.cold_start.packing import PackedRow
+
+AVERAGED = {
+    "sft_loss": "sft",
+    "dpo_loss": "preference",
+    "rewards/chosen": "chosen_reward",
+    "rewards/rejected": "rejected_reward",
+    "rewards/margin": "margin",
+    "rewards/accuracy": "accuracy",
+    "logps/chosen": "chosen_logp",
+    "logps/rejected": "rejected_logp",
+}
+"""Reported name -> sum over pairs, for the means over the batch. `dpo_loss` is the preference term, whichever it is."""
+
+
+@dataclass(frozen=True)
+class BatchLoss:
+    """Loss of one global batch, evaluated row by row."""
+
+    settings: LossSettings
+    batch_pairs: int
+    batch_tokens: int  # chosen tokens of the global batch
+    reference: Mapping[int, tuple[float, float]]  # pair -> reference log-probabilities of chosen and rejected
+
+    def __call__(self, log_probs: Tensor, row: PackedRow) -> tuple[Tensor, dict[str, object]]:
+        """`log_probs` is (pairs, 2): chosen, rejected."""
+        if row.padding:
+            return log_probs.sum() * 0.0, {}
+        device = log_probs.device
+        policy = PairLogProbs(log_probs[:, 0], log_probs[:, 1])
+        table = torch.tensor([self.reference[pair] for pair in row.pairs], dtype=torch.float32, device=device)
+        reference = PairLogProbs(table[:, 0], table[:, 1])
+        lengths = PairLengths(row.chosen_lengths.to(device), row.rejected_lengths.to(device))
+        settings = self.settings
+        preference = preference_loss(policy, reference, lengths, settings)
+        sft = sft_loss(policy, lengths, settings.sft_normalization, self.batch_pairs, self.batch_tokens)
+        per_pair = settings.preference_weight * preference + settings.sft_weight * sft
+        loss = per_pair.sum() / self.batch_pairs
+        with torch.no_grad():
+            rewards = implicit_rewards(policy, reference, settings.beta)
+            margin = rewards.chosen - rewards.rejected
+            sums = {
+                "pairs": float(len(row.pairs)),
+                "tokens": float(row.layout.length),
+                "sft": sft.sum().item(),
+                "preference": preference.sum().item(),
+                "chosen_reward": rewards.chosen.sum().item(),
+                "rejected_reward": rewards.rejected.sum().item(),
+                "margin": margin.sum().item(),
+                "accuracy": (margin > 0).float().sum().item(),
+                "chosen_logp": policy.chosen.sum().item(),
+                "rejected_logp": policy.rejected.sum().item(),
+                "not_finite": [p for p, ok in zip(row.pairs, torch.isfinite(per_pair).tolist(), strict=True) if not ok],
+            }
+        return loss, sums
+
+
+def add_sums(per_process: Mapping[str, list]) -> dict[str, object]:
+    """Add the sums of all processes (verl gathers each metric as a list with one entry per process)."""
+    totals: dict[str, object] = {}
+    for name, values in per_process.items():
+        if isinstance(values, list):
+            totals[name] = [item for value in values for item in value] if name == "not_finite" else sum(values)
+    return totals
+
+
+def mean_metrics(totals: Mapping[str, object], settings: LossSettings) -> dict[str, float]:
+    """Means over the pairs of the global batch, under the names of metrics.jsonl."""
+    means = {name: totals[key] / totals["pairs"] for name, key in AVERAGED.items()}
+    loss = settings.preference_weight * means["dpo_loss"] + settings.sft_weight * means["sft_loss"]
+    return {"loss": loss, **means}

@@ -1,0 +1,126 @@
+"""Encoded pairs -> one packed row of tensors, pixels left to be loaded by whoever needs them.
+
+    packer = Packer(table, rules, prompt_positions, shared_prefix=True)
+    row = packer.pack(units, pairs)          # PackedRow
+
+With a shared prefix a unit becomes [P | C1 | R1 | C2 | R2 ...]; without, every response gets its own copy of the
+prompt. Either way the branches come in the order C1, R1, C2, R2, ... so that log-probabilities view as (pairs, 2).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from specs_verl.cold_start.encode import EncodedPair
+from specs_verl.cold_start.images import ImageRules
+from specs_verl.cold_start.layout import Group, Layout
+from specs_verl.cold_start.order import Unit
+from specs_verl.cold_start.pairs import PairTable
+from specs_verl.errors import UserError
+
+Grids = tuple[tuple[int, int, int], ...]
+PromptPositions = Callable[[np.ndarray, Grids], np.ndarray]
+"""(token ids, image grids) -> position ids (axes, tokens), as the model itself would number a prompt."""
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One image of a row: identity and size now, pixels on demand."""
+
+    key: bytes
+    grid: tuple[int, int, int]
+    load: Callable[[], Tensor]  # -> (patches, features per patch)
+
+
+@dataclass(frozen=True)
+class PackedRow:
+    """What one forward pass needs."""
+
+    layout: Layout
+    input_ids: Tensor  # (1, length)
+    position_ids: Tensor  # (axes, 1, length), or (1, length) for text-only models
+    logit_rows: Tensor  # (branch tokens,) row that predicts each target
+    targets: Tensor  # (branch tokens,)
+    images: tuple[ImageRef, ...]  # in the order of their placeholders
+    pairs: tuple[int, ...]  # positions in the list of encoded pairs, in branch order
+    chosen_lengths: Tensor  # (pairs,)
+    rejected_lengths: Tensor  # (pairs,)
+    padding: bool  # True: only here to keep processes in step, counts for nothing
+
+
+class PackedRows:
+    """The micro-batches of one step on one process, packed when they are asked for."""
+
+    def __init__(self, packer: "Packer", plan: Sequence[Sequence[Unit]], pairs: Sequence[EncodedPair], filler: Unit):
+        self._packer, self._plan, self._pairs, self._filler = packer, plan, pairs, filler
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __iter__(self) -> Iterator[PackedRow]:
+        for units in self._plan:
+            yield self._packer.pack(units or [self._filler], self._pairs, padding=not units)
+
+
+class Packer:
+    """Builds packed rows; remembers the positions of prompts, which never change."""
+
+    def __init__(
+        self, table: PairTable, rules: ImageRules | None, prompt_positions: PromptPositions, shared_prefix: bool
+    ) -> None:
+        self.table = table
+        self.rules = rules
+        self.shared_prefix = shared_prefix
+        self._prompt_positions = prompt_positions
+        self._positions: dict[bytes, np.ndarray] = {}
+
+    def pack(self, units: Sequence[Unit], pairs: Sequence[EncodedPair], padding: bool = False) -> PackedRow:
+        groups, ids, positions, images = [], [], [], []
+        for unit in units:
+            members = [pairs[position] for position in unit.pairs]
+            responses = [ids for pair in members for ids in (pair.chosen, pair.rejected)]
+            prompt = members[0]
+            for branches in [responses] if self.shared_prefix else [[response] for response in responses]:
+                groups.append(Group(len(prompt.prompt), tuple(len(branch) for branch in branches)))
+                ids.extend([prompt.prompt, *branches])
+                positions.append(self._positions_of(prompt))
+                images.extend(self._image_refs(prompt))
+        layout = Layout(tuple(groups))
+        row_ids = torch.from_numpy(np.concatenate(ids).astype(np.int64))
+        row_positions = torch.from_numpy(np.ascontiguousarray(layout.positions(positions), dtype=np.int64))
+        members = tuple(position for unit in units for position in unit.pairs)
+        return PackedRow(
+            layout=layout,
+            input_ids=row_ids[None],
+            position_ids=row_positions[:, None] if len(row_positions) == 3 else row_positions,
+            logit_rows=torch.from_numpy(layout.logit_rows()),
+            targets=row_ids[torch.from_numpy(layout.branch_rows())],
+            images=tuple(images),
+            pairs=members,
+            chosen_lengths=torch.tensor([len(pairs[m].chosen) for m in members]),
+            rejected_lengths=torch.tensor([len(pairs[m].rejected) for m in members]),
+            padding=padding,
+        )
+
+    def _positions_of(self, pair: EncodedPair) -> np.ndarray:
+        if pair.prompt_key not in self._positions:
+            self._positions[pair.prompt_key] = self._prompt_positions(pair.prompt, pair.grids).astype(np.int32)
+        return self._positions[pair.prompt_key]
+
+    def _image_refs(self, pair: EncodedPair) -> Iterator[ImageRef]:
+        for number, (key, grid) in enumerate(zip(pair.image_keys, pair.grids, strict=True)):
+            yield ImageRef(key, grid, lambda number=number, grid=grid: self._pixels(pair, number, grid))
+
+    def _pixels(self, pair: EncodedPair, number: int, grid: tuple[int, int, int]) -> Tensor:
+        image = self.table[pair.index].images[number]
+        made = self.rules.pixels(self.table.open_image(pair.index, image), image)
+        found = tuple(made["image_grid_thw"][0].tolist())
+        if found != grid:
+            raise UserError(
+                f"{self.table.where(pair.index)}: image {number} became a grid of {found} patches where {grid} was "
+                "expected from its size; this processor resizes by rules that are not supported."
+            )
+        return made["pixel_values"]

@@ -1,0 +1,82 @@
+"""Reference log-probabilities: the initial policy's, computed once before step 1 and cached on disk.
+
+    cache = ReferenceCache(directory, key)         # key: weights, processor, template, precision, code version
+    known = cache.load()                           # {pair.key: (chosen, rejected)}
+    cache.add({...})                               # written atomically
+
+A pair's own key covers its token ids and image contents, so that one file serves any selection or order of the data;
+the file's key covers everything else. Whatever is not found under the right keys is computed anew, never guessed.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+CODE_VERSION = 1
+"""Raise it when a change of this package changes log-probabilities."""
+
+LogProbs = tuple[float, float]
+"""Summed log-probabilities of (chosen, rejected)."""
+
+
+def weights_fingerprint(model_dir: str | Path) -> str:
+    """Hash of the content of all weight files of a checkpoint and of its config.json."""
+    folder = Path(model_dir)
+    patterns = ("*.safetensors", "*.bin", "config.json")
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        hashes = list(pool.map(_file_hash, files))
+    return digest({file.name: content for file, content in zip(files, hashes, strict=True)})
+
+
+def digest(value: object) -> str:
+    """Hash of any JSON value."""
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+class ReferenceCache:
+    """Log-probabilities of one reference policy, one file."""
+
+    def __init__(self, directory: str | Path, key: str) -> None:
+        self.path = Path(directory).expanduser() / f"{key}.npz"
+        self.key = key
+
+    def load(self) -> dict[bytes, LogProbs]:
+        """What is known, by pair key; empty when there is no file or it cannot be read."""
+        try:
+            with np.load(self.path) as data:
+                if str(data["key"]) != self.key:
+                    return {}
+                keys, values = data["pairs"], data["log_probs"]
+        except (OSError, KeyError, ValueError):  # absent, or damaged: then it is computed again
+            return {}
+        return {bytes(key): (float(c), float(r)) for key, (c, r) in zip(keys, values, strict=True)}
+
+    def add(self, entries: Mapping[bytes, LogProbs]) -> None:
+        """Merge entries into the file, atomically; what another run has added meanwhile is kept."""
+        known = {**self.load(), **entries}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".reference-", suffix=".npz")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(
+                    file,
+                    key=self.key,
+                    pairs=np.array([np.frombuffer(key, dtype=np.uint8) for key in known]),
+                    log_probs=np.array(list(known.values()), dtype=np.float64),
+                )
+            os.replace(name, self.path)
+        except BaseException:
+            os.unlink(name)
+            raise

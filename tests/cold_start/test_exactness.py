@@ -1,0 +1,123 @@
+"""Packed rows give the log-probabilities and gradients of separate forward passes, and the controls do not.
+
+The other side of every comparison is transformers' own model, called once per response with pixels and no help from us.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from specs_verl.cold_start import layout as layout_module
+from tests.cold_start import tiny
+from tests.cold_start.building import Setup
+
+
+@pytest.fixture(scope="module")
+def setup(model_dir, tmp_path_factory):
+    """Pairs with one, two and no images, two of them on one prompt."""
+    rows = [*tiny.rows(2), tiny.row(7, images=2), tiny.row(8, images=0)]
+    twin = dict(rows[0], chosen="another good answer", rejected="a worse one, and longer than the other was")
+    return Setup(model_dir, [*rows, twin], tmp_path_factory.mktemp("exactness"))
+
+
+def separate(model, processor, pair_row: dict, response: str) -> torch.Tensor:
+    """Token log-probabilities of one response from a plain forward pass."""
+    images = [tiny.open_png(image["bytes"]) for image in pair_row["images"]]
+    content = [{"type": "image"} for _ in images]
+    content.append({"type": "text", "text": pair_row["prompt"][0]["content"].replace("<image>", "")})
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    prompt = processor(text=[text], images=images or None, return_tensors="pt")
+    answer = processor.tokenizer(response + "<|im_end|>", return_tensors="pt")["input_ids"]
+    ids = torch.cat([prompt["input_ids"], answer], 1)
+    extra = {}
+    if images:
+        extra = {"pixel_values": prompt["pixel_values"], "image_grid_thw": prompt["image_grid_thw"]}
+    types = (ids == model.config.image_token_id).int()
+    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=types, **extra).logits[0]
+    start = prompt["input_ids"].shape[1]
+    log_probs = logits[start - 1 : -1].log_softmax(-1)
+    return log_probs.gather(1, answer[0][:, None])[:, 0]
+
+
+@pytest.fixture(scope="module")
+def reference(model_dir):
+    """transformers' own model and processor."""
+    model = AutoModelForImageTextToText.from_pretrained(model_dir, attn_implementation="sdpa")
+    model.model.visual.requires_grad_(False)
+    return model.train(), AutoProcessor.from_pretrained(model_dir)
+
+
+def expected(reference, setup) -> torch.Tensor:
+    model, processor = reference
+    parts = []
+    for pair in setup.row.pairs:
+        source = setup.rows[setup.pairs[pair].index]
+        parts += [separate(model, processor, source, source[side]) for side in ("chosen", "rejected")]
+    return torch.cat(parts)
+
+
+@pytest.mark.parametrize("shared_prefix", [True, False])
+def test_log_probs_equal_those_of_separate_forward_passes(setup, reference, shared_prefix):
+    setup.pack(shared_prefix)
+    with torch.no_grad():
+        difference = setup.engine.token_log_probs(setup.row) - expected(reference, setup)
+    assert difference.abs().max() < 1e-5
+
+
+def test_gradients_equal_those_of_separate_forward_passes(setup, reference):
+    setup.pack(shared_prefix=True)
+    weights = torch.linspace(-1, 1, len(setup.row.targets))
+    model, _ = reference
+    model.zero_grad()
+    (expected(reference, setup) * weights).sum().backward()
+    setup.engine.optimizer_zero_grad()
+    (setup.engine.token_log_probs(setup.row) * weights).sum().backward()
+    ours = {name: p.grad.full_tensor() for name, p in setup.engine.module.named_parameters() if p.grad is not None}
+    theirs = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    setup.engine.optimizer_zero_grad()
+    assert ours.keys() == theirs.keys()
+    assert not any("visual" in name for name in ours)
+    distance = sum(float((ours[name] - theirs[name]).norm() ** 2) for name in ours) ** 0.5
+    norm = sum(float(gradient.norm() ** 2) for gradient in theirs.values()) ** 0.5
+    assert distance / norm < 1e-5
+
+
+def wrong_attention(setup):
+    """The rejected response sees the chosen one: it is packed as if its prompt were [prompt | chosen]."""
+
+    class Leaky(layout_module.Layout):
+        @property
+        def segments(self):
+            groups = super().segments
+            return tuple(
+                tuple(dataclasses.replace(s, prompt_length=s.start - s.prompt_start) for s in group) for group in groups
+            )
+
+    return dataclasses.replace(setup.row, layout=Leaky(setup.row.layout.groups))
+
+
+def wrong_continuation(setup):
+    """The rejected response's positions go on after the chosen one's."""
+    positions = setup.row.position_ids.clone()
+    for group in setup.row.layout.segments:
+        for segment in group[1:]:
+            positions[..., segment.start : segment.start + segment.length] += segment.start - group[0].start
+    return dataclasses.replace(setup.row, position_ids=positions)
+
+
+def one_axis(setup):
+    """Images are numbered like text, on one axis."""
+    positions = torch.cat([torch.arange(group.length) for group in setup.row.layout.groups])
+    return dataclasses.replace(setup.row, position_ids=positions.expand(3, 1, -1))
+
+
+@pytest.mark.parametrize("mistake", [wrong_attention, wrong_continuation, one_axis])
+def test_controls_are_caught(setup, reference, mistake):
+    setup.pack(shared_prefix=True)
+    with torch.no_grad():
+        difference = setup.engine.token_log_probs(mistake(setup)) - expected(reference, setup)
+    assert difference.abs().max() > 1e-3
