@@ -18,7 +18,7 @@ Counts = int | Iterable[int] | np.ndarray
 
 
 def pass_at_k(n: Counts, c: Counts, k: int) -> float | np.ndarray:
-    """Chance that at least one of ``k`` responses, drawn without replacement from ``n`` with ``c`` right ones, is right.
+    """Chance that of ``k`` responses, drawn without replacement from ``n`` with ``c`` right, at least one is right.
 
     The ratio of binomials is a product of ``k`` factors in [0, 1], so nothing overflows however large ``n`` is.
 

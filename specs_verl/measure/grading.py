@@ -1,0 +1,162 @@
+"""Responses -> grades, in a bounded number of processes.
+
+    with Grader(workers=2) as grader:
+        grades = grader.grade([(prompt, response), ...])        # one Grade per pair, in order
+
+The grader is verl's reward function (`reward_fns.compute_score` unless another is named), so evaluation and training
+agree. Formats are checked in this process: the rules are cheap, and the caller's need not be picklable.
+
+Not here: which responses (rollouts.py) and what grades add up to (metrics.py).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from specs_verl.errors import UserError
+from specs_verl.measure.rollouts import Prompt
+
+DEFAULT_REWARD = "reward_fns:compute_score"
+CHUNK = 64  # responses per task: large against the cost of sending them, small against a shard
+MOST_WORKERS = 8
+
+FormatChecks = Mapping[str, Callable[[str], bool]]
+RewardFunction = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What the reward function said about one response."""
+
+    acc: float
+    score: float
+    status: str
+    extracted: str | None
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer counts for pass@k: full credit, or the verifier's own word where credit is graded."""
+        return self.status == "right" if self.status in ("right", "wrong") else self.acc >= 1.0 - 1e-9
+
+
+def load_reward(spec: str) -> RewardFunction:
+    """The function that "package.module:function" or "path/to/file.py:function" names."""
+    place, _, name = spec.rpartition(":")
+    if not place:
+        raise UserError(f"Reward function {spec!r}: write module:function or file.py:function.")
+    try:
+        if place.endswith(".py"):
+            module_spec = importlib.util.spec_from_file_location(f"specs_reward_{Path(place).stem}", place)
+            if module_spec is None or module_spec.loader is None or not Path(place).is_file():
+                raise UserError(f"Reward function {spec!r}: {place} is no Python file.")
+            module = importlib.util.module_from_spec(module_spec)
+            module_spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(place)
+        function = getattr(module, name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"Reward function {spec!r} cannot be loaded: {error}.") from error
+    if not callable(function):
+        raise UserError(f"Reward function {spec!r} is no function but a {type(function).__name__}.")
+    return function
+
+
+def grade_one(reward: RewardFunction, prompt: Prompt, response: str) -> Grade:
+    """Grade one response; what the reward function returns is checked, since metrics are only as good as it is."""
+    result = reward(prompt.data_source, response, prompt.ground_truth, prompt.extra_info)
+    if isinstance(result, Mapping):
+        score = float(result["score"])
+        acc = float(result.get("acc", score))
+        status = str(result.get("status") or ("right" if acc >= 1.0 - 1e-9 else "wrong"))
+        extracted = result.get("extracted", result.get("pred"))
+    else:
+        score = acc = float(result)
+        status, extracted = ("right" if acc >= 1.0 - 1e-9 else "wrong"), None
+    if not (math.isfinite(score) and math.isfinite(acc)):
+        raise ValueError(
+            f"The reward function returned {result!r} for row {prompt.row_id}: score and acc must be finite numbers."
+        )
+    return Grade(acc, score, status, None if extracted is None else str(extracted))
+
+
+_reward_of_worker: RewardFunction | None = None
+
+
+def _start_worker(spec: str) -> None:
+    global _reward_of_worker
+    _reward_of_worker = load_reward(spec)
+
+
+def _grade_chunk(pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
+    return [grade_one(_reward_of_worker, prompt, response) for prompt, response in pairs]
+
+
+def available_cores() -> int:
+    """Cores this process may use, which under taskset or in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Grader:
+    """Grades lists of responses; processes start with the first long list and are reused."""
+
+    def __init__(self, reward: str = DEFAULT_REWARD, workers: int | None = None) -> None:
+        self.workers = max(1, min(workers or available_cores(), MOST_WORKERS if workers is None else workers))
+        self._spec = reward
+        self._reward = load_reward(reward)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def grade(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
+        """One grade per (prompt, response), in order."""
+        if self.workers == 1 or len(pairs) <= CHUNK:
+            return [grade_one(self._reward, prompt, response) for prompt, response in pairs]
+        if self._pool is None:
+            # spawn: a forked child would inherit the threads and locks of whatever the caller has running
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(self._spec,)
+            )
+        chunks = [pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK)]
+        futures: list[Future[list[Grade]]] = [self._pool.submit(_grade_chunk, chunk) for chunk in chunks]
+        try:
+            return [grade for future in futures for grade in future.result()]
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"A grading process died (out of memory, or killed) while grading with {self._spec}. "
+                "Run again with --workers 1 to see the response that does it."
+            ) from error
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def checks_for(prompts: Sequence[Prompt], given: FormatChecks | None) -> dict[str, Callable[[str], bool]]:
+    """The check of every format that the prompts ask for: the caller's, else the package's own rules."""
+    from reward_fns import formats
+
+    own = {"think_answer": formats.think_answer, "think_answer_boxed": formats.think_answer_boxed}
+    checks = {**own, **(given or {})}
+    asked = {prompt.asked_format for prompt in prompts}
+    unknown = sorted(asked - set(checks))
+    if unknown:
+        example = next(prompt.row_id for prompt in prompts if prompt.asked_format == unknown[0])
+        raise UserError(
+            f"Row {example} asks for the format {unknown[0]!r}, for which there is no check. "
+            f"Known: {', '.join(sorted(checks))}. Pass a check for it (--format-check module:function)."
+        )
+    return {name: checks[name] for name in sorted(asked)}

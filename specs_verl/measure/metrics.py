@@ -1,0 +1,192 @@
+"""Graded rollouts -> the numbers of one model, as one JSON file that the gate and the report read.
+
+    figures = set_figures(frame)              # frame: one line per response, columns GRADED_COLUMNS
+    write_metrics(path, ModelMetrics("final", 0, {"test": SetMetrics("id", figures, ...)}))
+    read_metrics(path)                        # raises UserError when the file is not one of ours
+
+Not here: reading and grading responses (rollouts.py, grading.py).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from specs_verl.errors import UserError
+from specs_verl.measure.atomic import write_text
+from specs_verl.measure.bootstrap import mean_interval
+from specs_verl.measure.passk import mean_pass_at_k, reported_ks
+
+SCHEMA = 1
+ROLES = ("id", "ood", "control")
+GRADED_COLUMNS = (
+    "row",  # number of the prompt in its data set
+    "row_id",
+    "sample",
+    "data_source",
+    "task",
+    "asked_format",
+    "right",  # whether the answer counts for pass@k
+    "acc",  # credit for the answer in [0, 1]
+    "format",  # whether the response has the form its prompt asked for
+    "score",  # the training reward
+    "status",  # right, wrong, no_answer, unparsable_gold or timeout
+    "n_tokens",
+    "finish_reason",
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is measured on a group of responses; shares in [0, 1], lengths in tokens."""
+
+    prompts: int
+    responses: int
+    accuracy: float
+    format: float
+    score: float
+    pass_at_k: dict[int, float]
+    mean_tokens: float
+    truncated: float
+    no_answer: float
+    timeouts: int
+    unparsable_golds: int
+
+
+@dataclass(frozen=True)
+class SetMetrics:
+    """One model on one data set: overall, with 95 % bootstrap intervals over prompts, and broken down."""
+
+    role: str  # id: as in training; ood: another output format is asked; control: e.g. shuffled images
+    overall: Figures
+    accuracy_interval: tuple[float, float]
+    format_interval: tuple[float, float]
+    by_task: dict[str, Figures]
+    by_format: dict[str, Figures]
+    by_data_source: dict[str, Figures]
+    skipped_prompts: int = 0  # longer than the engine's limit, never sampled
+    graded: str = ""  # directory of the graded rollouts, relative to the metrics file
+    prompts_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelMetrics:
+    """All that was measured on one checkpoint; `seed` names the training seed, for the spread over seeds."""
+
+    model: str
+    seed: int
+    sets: dict[str, SetMetrics] = field(default_factory=dict)
+    path: Path | None = None
+
+    def of_role(self, role: str) -> dict[str, SetMetrics]:
+        """The data sets with that role, in the order of evaluation."""
+        return {name: metrics for name, metrics in self.sets.items() if metrics.role == role}
+
+    def in_distribution(self) -> SetMetrics:
+        """The in-distribution set that tables show: the first one."""
+        sets = self.of_role("id")
+        if not sets:
+            raise UserError(
+                f"{self.path or self.model}: no in-distribution set was evaluated. Evaluate one with role `id`."
+            )
+        return next(iter(sets.values()))
+
+
+def set_metrics(
+    frame: pd.DataFrame, role: str, skipped_prompts: int = 0, graded: str = "", prompts_files: tuple[str, ...] = ()
+) -> SetMetrics:
+    """All figures of one data set; ``frame`` has GRADED_COLUMNS and one line per response."""
+    per_prompt = frame.groupby("row", sort=False)[["acc", "format"]].mean()
+    accuracy = mean_interval(per_prompt["acc"].to_numpy())
+    well_formed = mean_interval(per_prompt["format"].to_numpy())
+    return SetMetrics(
+        role=role,
+        overall=figures(frame),
+        accuracy_interval=(accuracy.low, accuracy.high),
+        format_interval=(well_formed.low, well_formed.high),
+        by_task=_broken_down(frame, "task"),
+        by_format=_broken_down(frame, "asked_format"),
+        by_data_source=_broken_down(frame, "data_source"),
+        skipped_prompts=skipped_prompts,
+        graded=graded,
+        prompts_files=prompts_files,
+    )
+
+
+def figures(frame: pd.DataFrame) -> Figures:
+    """Figures of a group of responses; every prompt counts the same, also should their numbers of responses differ."""
+    if frame.empty:
+        raise ValueError("No responses: nothing can be measured.")
+    groups = frame.groupby("row", sort=False)
+    per_prompt = groups[["acc", "format", "score"]].mean()
+    n = groups.size().to_numpy()
+    right = groups["right"].sum().to_numpy().astype(np.int64)
+    return Figures(
+        prompts=len(per_prompt),
+        responses=len(frame),
+        accuracy=float(per_prompt["acc"].mean()),
+        format=float(per_prompt["format"].mean()),
+        score=float(per_prompt["score"].mean()),
+        pass_at_k=mean_pass_at_k(n, right, reported_ks(int(n.min()))),
+        mean_tokens=float(frame["n_tokens"].mean()),
+        truncated=float((frame["finish_reason"] == "length").mean()),
+        no_answer=float((frame["status"] == "no_answer").mean()),
+        timeouts=int((frame["status"] == "timeout").sum()),
+        unparsable_golds=int(frame.loc[frame["status"] == "unparsable_gold", "row"].nunique()),
+    )
+
+
+def _broken_down(frame: pd.DataFrame, column: str) -> dict[str, Figures]:
+    return {str(name): figures(group) for name, group in frame.groupby(column, sort=True)}
+
+
+def write_metrics(path: Path, metrics: ModelMetrics) -> None:
+    """Write one model's metrics, whole or not at all."""
+    content = {"schema": SCHEMA, **asdict(metrics)}
+    del content["path"]
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_metrics(path: Path) -> ModelMetrics:
+    """Read what `write_metrics` wrote; a directory stands for the `metrics.json` in it."""
+    if path.is_dir():
+        path = path / "metrics.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot read the metrics ({error.strerror or error}). Run `specs evaluate` first."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not JSON ({error}). Pass a metrics.json of `specs evaluate`.") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise UserError(f"{path}: not a metrics file of this version (schema {SCHEMA}). Run `specs evaluate` again.")
+    try:
+        sets = {name: _set_from(values) for name, values in content["sets"].items()}
+        return ModelMetrics(str(content["model"]), int(content["seed"]), sets, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({type(error).__name__}: {error}). Run `specs evaluate` again.") from error
+
+
+def _set_from(values: Mapping[str, object]) -> SetMetrics:
+    fields = dict(values)
+    fields["overall"] = _figures_from(fields["overall"])
+    for key in ("by_task", "by_format", "by_data_source"):
+        fields[key] = {name: _figures_from(group) for name, group in fields[key].items()}
+    for key in ("accuracy_interval", "format_interval", "prompts_files"):
+        fields[key] = tuple(fields[key])
+    return SetMetrics(**fields)
+
+
+def _figures_from(values: Mapping[str, object]) -> Figures:
+    fields = {**values, "pass_at_k": {int(k): float(value) for k, value in values["pass_at_k"].items()}}
+    made = Figures(**fields)
+    if not math.isfinite(made.accuracy):
+        raise ValueError("accuracy is not a number")
+    return made

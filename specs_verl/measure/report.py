@@ -1,0 +1,180 @@
+"""The end of a run: a table on the terminal and one HTML page that needs nothing but itself.
+
+    inputs = ReportInputs(metrics=(base_json, zero_json, warm_up_json, final_json),
+                          grpo=(TrainingLog("zero", (zero_jsonl,), rollouts=zero_dumps), ...), cold_start=...)
+    print_summary(console, inputs)
+    write_report(inputs, Path("report.html"))
+
+Models are shown in the order of ``metrics``; the first is what the others are compared with, the last is "the result".
+Several metrics files of one model are its seeds. What is not given (curves, OOD sets, samples) is left out of the page.
+
+Not here: the look of the page (page.py, templates/), what the figures are (summary.py, curves.py, gate.py, samples.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from specs_verl.measure.atomic import write_text
+from specs_verl.measure.curves import cold_start_curves, grpo_curves
+from specs_verl.measure.gate import GateResult, gate
+from specs_verl.measure.metrics import ModelMetrics, read_metrics
+from specs_verl.measure.page import Page, render
+from specs_verl.measure.samples import Answer, Picture, Sample, choose, clean_text, picture, question_text
+from specs_verl.measure.summary import Summary, by_model, gain, graded_rollouts, summarise, warnings
+from specs_verl.measure.tables import summary_table
+from specs_verl.sampling.rows import RowTable
+
+PICTURE_BUDGET = 1_800_000  # characters of base64 on the page, so that it stays under 3 MB whatever the images are
+SAMPLE_COLUMNS = (
+    "row", "row_id", "sample", "right", "format", "task", "asked_format", "ground_truth", "response", "status",
+    "extracted", "n_tokens", "finish_reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """One training run: the model it made, its log files in order, and verl's rollout dumps where they were kept."""
+
+    model: str
+    files: tuple[Path, ...]
+    rollouts: Path | None = None
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All that a report is made of."""
+
+    metrics: tuple[Path, ...]
+    grpo: tuple[TrainingLog, ...] = ()
+    cold_start: tuple[TrainingLog, ...] = ()
+    title: str = "SPECS run"
+    samples: int = 6
+
+
+def print_summary(console: Console, inputs: ReportInputs) -> None:
+    """The end table, with what a reader must know before trusting it."""
+    metrics = [read_metrics(path) for path in inputs.metrics]
+    console.print(summary_table(summarise(metrics)))
+    for sentence in warnings(metrics):
+        console.print(f"[yellow]{escape(sentence)}[/]")
+
+
+def write_report(inputs: ReportInputs, path: Path) -> Path:
+    """Write the page, whole or not at all."""
+    write_text(path, render(collect(inputs)))
+    return path
+
+
+def collect(inputs: ReportInputs) -> Page:
+    """Everything the page shows, read and computed."""
+    metrics = [read_metrics(entry) for entry in inputs.metrics]
+    groups = by_model(metrics)
+    names = list(groups)
+    summary = summarise(metrics)
+    gains = {}
+    if len(names) > 1:
+        for quantity in ("acc", "format", "pass"):
+            gains[quantity] = gain(groups[names[0]], groups[names[-1]], quantity, summary.k)
+    return Page(
+        title=inputs.title,
+        models=tuple(names),
+        metrics=tuple(groups[name][0] for name in names),
+        summary=summary,
+        gains=gains,
+        gates=tuple(_gates(groups, summary)),
+        grpo={log.model: grpo_curves(log.files, log.rollouts) for log in inputs.grpo},
+        cold_start={log.model: cold_start_curves(log.files) for log in inputs.cold_start},
+        samples=tuple(_samples([groups[name][0] for name in names], inputs.samples)),
+        warnings=tuple(warnings(metrics)),
+    )
+
+
+def _gates(groups: Mapping[str, Sequence[ModelMetrics]], summary: Summary) -> list[GateResult]:
+    base, *others = groups
+    return [gate(groups[base], groups[name]) for name in others]
+
+
+def _samples(models: Sequence[ModelMetrics], count: int) -> list[Sample]:
+    """The same prompts answered by every model; none where graded rollouts or the data were not kept."""
+    name = next((name for name, entry in models[0].sets.items() if entry.role == "id"), None)
+    if name is None or count < 1 or any(name not in model.sets for model in models):
+        return []
+    frames = [graded_rollouts(model, name, SAMPLE_COLUMNS) for model in models]
+    if any(frame is None for frame in frames):
+        return []
+    firsts = [frame[frame["sample"] == 0].set_index("row", drop=False) for frame in frames]
+    chosen = choose(firsts[0].reset_index(drop=True), firsts[-1].reset_index(drop=True), count)
+    chosen = [(row, why) for row, why in chosen if all(row in first.index for first in firsts)]
+    contents = _prompt_contents(models[0].sets[name].prompts_files, [row for row, _ in chosen])
+    budget = PICTURE_BUDGET
+    samples = []
+    for row, why in chosen:
+        question, images = contents.get(row, ("", []))
+        shown: list[Picture] = []
+        for number, content in enumerate(images, 1):
+            made = picture(content, f"Picture {number} of {len(images)} for the question: {question[:140]}")
+            if made is not None and len(made.uri) <= budget:
+                shown.append(made)
+                budget -= len(made.uri)
+        line = firsts[0].loc[row]
+        samples.append(
+            Sample(
+                row_id=clean_text(str(line["row_id"]), 80),
+                question=clean_text(question, 1500),
+                truth=clean_text(str(line["ground_truth"]), 300),
+                task=str(line["task"]),
+                asked_format=str(line["asked_format"]),
+                why=why,
+                pictures=tuple(shown),
+                answers=tuple(
+                    _answer(model.model, first.loc[row]) for model, first in zip(models, firsts, strict=True)
+                ),
+            )
+        )
+    return samples
+
+
+def _answer(model: str, line: Mapping[str, object]) -> Answer:
+    extracted = line["extracted"]
+    return Answer(
+        model=model,
+        text=clean_text(str(line["response"])),
+        right=bool(line["right"]),
+        well_formed=bool(line["format"]),
+        status=str(line["status"]),
+        extracted=clean_text(extracted, 120) if isinstance(extracted, str) else "",
+        tokens=int(line["n_tokens"]),
+        truncated=line["finish_reason"] == "length",
+    )
+
+
+def _prompt_contents(files: Sequence[str], rows: Sequence[int]) -> dict[int, tuple[str, list[bytes]]]:
+    """Question and image bytes of a few rows; nothing where the data set is gone or moved."""
+    if not files or not all(Path(file).is_file() for file in files):
+        return {}
+    contents = {}
+    table = RowTable(list(files))
+    for row in sorted(rows):
+        for index, values in table.slice(row, row + 1):
+            images = [_image_bytes(image, table.file_of(index)) for image in values.get("images") or []]
+            question = question_text(values.get("prompt") or [])
+            contents[index] = (question, [content for content in images if content])
+    return contents
+
+
+def _image_bytes(image: object, file: Path) -> bytes | None:
+    if isinstance(image, bytes):
+        return image
+    if not isinstance(image, Mapping):
+        return None
+    if image.get("bytes"):
+        return image["bytes"]
+    path = Path(str(image.get("path") or image.get("image") or "").removeprefix("file://"))
+    candidate = path if path.is_absolute() else file.parent / path
+    return candidate.read_bytes() if candidate.is_file() else None
