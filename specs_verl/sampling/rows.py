@@ -26,11 +26,14 @@ REOPEN_GAP = 512
 class RowTable:
     """Several parquet files read as one sequence of rows."""
 
-    def __init__(self, files: tuple[str, ...] | list[str], limit: int | None = None) -> None:
+    def __init__(
+        self, files: tuple[str, ...] | list[str], limit: int | None = None, columns: list[str] | None = None
+    ) -> None:
         self.files = [Path(file) for file in files]
         counts = [_row_count(file) for file in self.files]
         self._starts = [0, *accumulate(counts)]
         self._length = min(self._starts[-1], limit) if limit is not None else self._starts[-1]
+        self._columns = columns
         self._position: int | None = None
         self._stream: Iterator[dict[str, object]] | None = None
 
@@ -60,7 +63,7 @@ class RowTable:
             skip = max(0, start - self._starts[number])
             with pq.ParquetFile(self.files[number], buffer_size=READ_BUFFER, pre_buffer=False) as file:
                 groups, skip = _groups_after(file.metadata, skip)
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups):
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=self._columns):
                     if skip >= batch.num_rows:
                         skip -= batch.num_rows
                         continue

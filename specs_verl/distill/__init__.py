@@ -1,0 +1,17 @@
+"""Stage 1: self-distilled preference pairs whose two responses differ in form only.
+
+    from specs_verl.distill import Distillation, distill
+    report = distill(Distillation(prompts=("train.parquet",), chosen_samples="runs/samples/zero",
+                                  rejected_samples="runs/samples/base", out="runs/pairs"))
+
+    specs distill --prompts train.parquet --base-samples DIR --zero-samples DIR --out DIR
+    specs distill --prompts train.parquet --base CHECKPOINT --zero CHECKPOINT --out DIR --n 8
+
+The steps, one file each: sample (../sampling) -> grade.py -> judge.py -> corrupt.py, complete.py -> pair.py ->
+write.py; run.py puts them in a row, cli.py is the command.
+"""
+
+from specs_verl.distill.pair import Pair, Pairing
+from specs_verl.distill.run import Distillation, distill
+
+__all__ = ["Distillation", "Pair", "Pairing", "distill"]

@@ -1,0 +1,199 @@
+"""From graded samples to preference pairs: which sample is chosen, which is rejected, and in what form.
+
+    pairing = Pairing(kind="decoupled", seed=7)
+    maker = PairMaker(pairing)
+    pair = maker.make(row, chosen_samples, rejected_samples)     # Pair, or None; maker.funnel counts why
+
+decoupled   both answers are right, only the form differs
+coupled     the chosen answer is right and well formed, the rejected one is wrong and badly formed
+
+The chosen response is a sample as the model wrote it. The rejected one is a sample of the rejected source after one of
+the five corruptions; a sample that is not well formed is completed from its own reasoning and answer first, so that
+every corruption starts from the same form. Each step is verified again, never assumed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from reward_fns import compute_score
+from reward_fns.formats import think_answer
+from specs_verl.distill.complete import complete
+from specs_verl.distill.corrupt import BalancedDraw, corrupt
+from specs_verl.distill.grade import ground_truth
+from specs_verl.errors import UserError
+
+PAIR_KINDS = ("decoupled", "coupled")
+JUDGES = ("rule", "none")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How pairs are made."""
+
+    kind: str = "decoupled"
+    seed: int = 0
+    judge: str = "rule"
+
+    as_is: bool = False
+    """Use a rejected sample that already fails the format as it is, instead of completing and corrupting it."""
+
+    complete_chosen: bool = False
+    """Complete the form of a right chosen sample when a prompt has no well-formed one."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in PAIR_KINDS:
+            raise UserError(f"Pairs are {' or '.join(PAIR_KINDS)}, not {self.kind!r}.")
+        if self.judge not in JUDGES:
+            raise UserError(f"The judge is {' or '.join(JUDGES)}, not {self.judge!r}.")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One preference pair and how it came about."""
+
+    row: int
+    row_id: str
+    chosen: str
+    rejected: str
+    corruption: str
+    """One of the five kinds, or `as_is`."""
+
+    chosen_sample: int
+    rejected_sample: int
+    chosen_origin: str
+    """`sampled`, or `completed` when its form was completed."""
+
+    rejected_origin: str
+    """`well_formed`, `completed` or `as_is`: what the corruption was applied to."""
+
+    rejected_status: str
+    judge: str
+    chosen_pass_rate: float
+    rejected_pass_rate: float
+    rejected_format_rate: float
+
+
+@dataclass
+class PairMaker:
+    """Makes at most one pair per row. Rows must come in a fixed order: the balance of the corruptions depends on it."""
+
+    pairing: Pairing
+    funnel: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._draw = BalancedDraw(self.pairing.seed)
+
+    @property
+    def corruptions(self) -> dict[str, int]:
+        """How often each corruption was used."""
+        return dict(self._draw.counts)
+
+    def make(
+        self, row: dict[str, object], index: int, chosen: list[dict[str, object]], rejected: list[dict[str, object]]
+    ) -> Pair | None:
+        """The pair of a row, or None when it has none; every reason is counted in `funnel`."""
+        self.funnel["rows"] += 1
+        # Each row draws from its own generator: whether one row has a pair does not change what another row draws.
+        rng = random.Random(f"{self.pairing.seed}:{index}")
+        best = self._chosen(row, chosen, rng)
+        if best is None:
+            return None
+        worst = self._rejected(row, rejected, rng)
+        if worst is None:
+            return None
+        self.funnel["pairs"] += 1
+        sample, text, origin, word = best
+        rejected_sample, rejected_text, kind, rejected_origin = worst
+        return Pair(
+            row=index,
+            row_id=sample["row_id"],
+            chosen=text,
+            rejected=rejected_text,
+            corruption=kind,
+            chosen_sample=sample["sample"],
+            rejected_sample=rejected_sample["sample"],
+            chosen_origin=origin,
+            rejected_origin=rejected_origin,
+            rejected_status=rejected_sample["status"],
+            judge=word,
+            chosen_pass_rate=share(chosen, lambda s: s["status"] == "right"),
+            rejected_pass_rate=share(rejected, lambda s: s["status"] == "right"),
+            rejected_format_rate=share(rejected, lambda s: s["format"]),
+        )
+
+    def _chosen(
+        self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random
+    ) -> tuple[dict[str, object], str, str, str] | None:
+        """Sample, text, origin and the judge's word."""
+        self.funnel["chosen: samples"] += len(samples)
+        right = [sample for sample in samples if sample["status"] == "right"]
+        self.funnel["chosen: right"] += len(right)
+        whole = [s for s in right if s["format"] and s["finish_reason"] != "length" and not s["n_vision_tokens"]]
+        self.funnel["chosen: right and well formed"] += len(whole)
+        fitting = [s for s in whole if self.pairing.judge == "none" or s["support"] == "supports"]
+        self.funnel["chosen: kept by the judge"] += len(fitting)
+        for sample in whole:
+            if self.pairing.judge != "none" and sample["support"] != "supports":
+                self.funnel[f"judge: reasoning {sample['support']}"] += 1
+        if fitting:
+            self.funnel["rows with a chosen sample"] += 1
+            sample = rng.choice(fitting)
+            return sample, sample["response"].strip(), "sampled", sample["support"] or "none"
+        if self.pairing.complete_chosen and not whole:
+            for sample in rng.sample(right, len(right)):
+                text = complete(sample["response"], sample["pred"])
+                if text is not None and grade_again(row, text) == ("right", True):
+                    self.funnel["rows with a chosen sample"] += 1
+                    self.funnel["chosen: form completed"] += 1
+                    return sample, text, "completed", "none"
+        return None
+
+    def _rejected(
+        self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random
+    ) -> tuple[dict[str, object], str, str, str] | None:
+        """Sample, text, corruption and origin."""
+        wanted = ("right",) if self.pairing.kind == "decoupled" else ("wrong", "no_answer")
+        self.funnel["rejected: samples"] += len(samples)
+        fitting = [s for s in samples if s["status"] in wanted and s["finish_reason"] != "length"]
+        self.funnel[f"rejected: {' or '.join(wanted)}"] += len(fitting)
+        # Samples that need no completion first; among equals a random order.
+        for sample in sorted(rng.sample(fitting, len(fitting)), key=lambda s: not s["format"]):
+            found = self._badly_formed(row, sample)
+            if found is not None:
+                self.funnel["rows with a rejected sample"] += 1
+                return (sample, *found)
+        return None
+
+    def _badly_formed(self, row: dict[str, object], sample: dict[str, object]) -> tuple[str, str, str] | None:
+        """Text, corruption and origin of a rejected response, its answer verified again."""
+        if self.pairing.as_is and not sample["format"]:
+            return sample["response"].strip(), "as_is", "as_is"
+        origin = "well_formed" if sample["format"] else "completed"
+        whole = sample["response"].strip() if sample["format"] else complete(sample["response"], sample["pred"])
+        if whole is None:
+            self.funnel["rejected: no reasoning to complete the form from"] += 1
+            return None
+        for kind in self._draw.order():
+            text = corrupt(whole, kind)
+            status, well_formed = grade_again(row, text)
+            if status == sample["status"] and not well_formed:
+                self._draw.took(kind)
+                return text, kind, origin
+        self.funnel["rejected: every corruption changes the answer"] += 1
+        return None
+
+
+def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
+    """Status and form of a text made from a sample."""
+    info = {**(row.get("extra_info") or {}), "reward_model": row.get("reward_model")}
+    status = compute_score(row.get("data_source"), text, ground_truth(row), info)["status"]
+    return status, think_answer(text)
+
+
+def share(samples: list[dict[str, object]], holds: Callable[[dict[str, object]], bool]) -> float:
+    """Share of samples for which something holds, 0 without samples."""
+    return sum(bool(holds(sample)) for sample in samples) / len(samples) if samples else 0.0

@@ -1,0 +1,165 @@
+"""One distillation: graded samples of two sources become a data set of pairs with its card.
+
+    report = distill(Distillation(prompts, chosen_samples, rejected_samples, out, Pairing(seed=7)))
+
+    out/pairs.parquet   rows of the prompts file plus chosen, rejected, corruption and provenance
+    out/README.md       the card
+    out/report.json     the same counts for programs; written last, so there means complete
+    out/grades/         graded samples, kept: another pairing of the same samples does not grade again
+
+Killed anywhere, the same call continues: graded shards stay, pairs are made again (seconds) with the same draws.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from specs_verl.distill.grade import GRADING_COLUMNS, grade, graded_rows
+from specs_verl.distill.pair import Pair, Pairing, PairMaker
+from specs_verl.distill.write import card, write_pairs
+from specs_verl.errors import UserError
+from specs_verl.sampling.fingerprint import data_fingerprint
+from specs_verl.sampling.rows import RowTable
+from specs_verl.sampling.store import SampleRun, write_json
+
+EXAMPLES = 5
+
+Samples = list[dict[str, object]]
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What to make pairs from."""
+
+    prompts: tuple[str, ...]
+    chosen_samples: str
+    """Sampling run that the chosen responses come from: of the GRPO-zero model, of a teacher, ..."""
+
+    rejected_samples: str
+    """Sampling run that the rejected responses come from: of the base model."""
+
+    out: str
+    pairing: Pairing = field(default_factory=Pairing)
+    workers: int | None = None
+    """Grading processes; by default one per core."""
+
+
+def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[str, object]:
+    """Grade, pair and write; returns the report that the card shows."""
+    out = Path(job.out)
+    runs = {"chosen": SampleRun(Path(job.chosen_samples)), "rejected": SampleRun(Path(job.rejected_samples))}
+    _check(job, runs)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").unlink(missing_ok=True)
+    grades = {}
+    for source, run in runs.items():
+        grades[source] = out / "grades" / f"{source}-{run.manifest['model_fingerprint']}"
+        judge = job.pairing.judge if source == "chosen" else "none"
+        step = f"grading {source}"
+        report_step = (lambda done, total, step=step: on_progress(step, done, total)) if on_progress else None
+        grade(run, grades[source], job.prompts, judge, job.workers, report_step)
+
+    maker = PairMaker(job.pairing)
+    provenance = _provenance(job, runs)
+    tally = _Tally()
+    rows = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs.values()))
+
+    def pairs() -> Iterator[Pair]:
+        table = RowTable(job.prompts, columns=GRADING_COLUMNS)
+        chosen = _aligned(graded_rows(runs["chosen"], grades["chosen"]), len(rows))
+        rejected = _aligned(graded_rows(runs["rejected"], grades["rejected"]), len(rows))
+        for (index, row), good, bad in zip(table.slice(0, len(rows)), chosen, rejected, strict=True):
+            pair = maker.make(row, index, good, bad)
+            if on_progress and (index % 200 == 0 or index + 1 == len(rows)):
+                on_progress("pairing", index + 1, len(rows))
+            if pair is not None:
+                tally.add(pair)
+                yield pair
+
+    written = write_pairs(out / "pairs.parquet", pairs(), job.prompts, provenance)
+    if written == 0:
+        raise UserError(
+            f"{out}: no prompt gave a pair. Counts: {dict(maker.funnel)}. Sample more per prompt, or check that the "
+            "ground truths and verifiers of the rows fit the answers."
+        )
+    report = {
+        "pairs": written,
+        "kind": job.pairing.kind,
+        "funnel": dict(maker.funnel),
+        "corruptions": maker.corruptions,
+        "skipped": {source: run.summary["skipped"] for source, run in runs.items()},
+        "mean_chosen_length": tally.chosen_characters / written,
+        "mean_rejected_length": tally.rejected_characters / written,
+        "provenance": provenance,
+        "examples": [asdict(pair) for pair in tally.examples],
+    }
+    temporary = out / f".README.md.{os.getpid()}"
+    temporary.write_text(card(report), encoding="utf-8")
+    os.replace(temporary, out / "README.md")
+    write_json(out / "report.json", report)
+    return report
+
+
+@dataclass
+class _Tally:
+    """What the card says about the pairs, gathered while they stream by."""
+
+    chosen_characters: int = 0
+    rejected_characters: int = 0
+    examples: list[Pair] = field(default_factory=list)
+
+    def add(self, pair: Pair) -> None:
+        self.chosen_characters += len(pair.chosen)
+        self.rejected_characters += len(pair.rejected)
+        # One example of each corruption.
+        if len(self.examples) < EXAMPLES and pair.corruption not in {example.corruption for example in self.examples}:
+            self.examples.append(pair)
+
+
+def _aligned(groups: Iterator[tuple[int, Samples]], n_rows: int) -> Iterator[Samples]:
+    """The samples of rows 0, 1, ...: an empty list for a row that could not be sampled."""
+    current = next(groups, None)
+    for row in range(n_rows):
+        if current is not None and current[0] == row:
+            yield current[1]
+            current = next(groups, None)
+        else:
+            yield []
+
+
+def _check(job: Distillation, runs: dict[str, SampleRun]) -> None:
+    """Refuse, before grading, samples that are incomplete or of other prompts."""
+    prompts = data_fingerprint(job.prompts)
+    for run in runs.values():
+        if not run.complete:
+            raise UserError(f"{run.path}: the sampling run is not complete. Finish it first with the same command.")
+        if run.manifest["data_fingerprint"] != prompts:
+            raise UserError(
+                f"{run.path} holds samples of {', '.join(run.manifest['data'])}, not of {', '.join(job.prompts)} as "
+                "they are now. Sample these prompts, or pass the prompts that were sampled."
+            )
+
+
+def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, object]:
+    """Where the pairs of this data set come from; the same for every row."""
+    keys = ("model", "model_fingerprint", "parameters", "versions")
+    return {
+        **{source: {key: run.manifest[key] for key in keys} for source, run in runs.items()},
+        "data_fingerprint": runs["chosen"].manifest["data_fingerprint"],
+        "pairing": asdict(job.pairing),
+        "specs_verl": version("specs-verl"),
+    }
+
+
+def read_report(out: str | Path) -> dict[str, object]:
+    """The report of a complete distillation."""
+    file = Path(out) / "report.json"
+    if not file.is_file():
+        raise UserError(f"{out}: no complete distillation there (no report.json). Run `specs distill` first.")
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,22 @@
+"""The rule judge: does the end of the reasoning agree with the answer?"""
+
+import pytest
+
+from specs_verl.distill.judge import support
+
+
+@pytest.mark.parametrize(
+    ("thought", "answer", "verifier", "expected"),
+    [
+        ("d=4; e+7=11; f+3=14.", "14", "number", "supports"),
+        ("d=4; e+7=11; f+3=13.", "14", "number", "contradicts"),
+        ("I look at the picture.", "14", "number", "silent"),
+        ("3 is B, so the answer is B.", "B", "choice", "supports"),
+        ("The answer is C.", "B", "choice", "contradicts"),
+        ("The answer is 11. I checked 12 twice.", "12", "number", "contradicts"),
+        ("First 11, no: 5+7=12.", "12", "number", "supports"),
+    ],
+)
+def test_the_last_conclusion_decides(thought, answer, verifier, expected):
+    response = f"<think> {thought}</think><answer> {answer}</answer>"
+    assert support(response, answer, verifier, {}) == expected

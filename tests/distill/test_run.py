@@ -1,0 +1,167 @@
+"""A whole distillation on hand-written samples: which pairs come out, what is counted, what survives a kill."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import specs_verl.distill.run as run_module
+from reward_fns.formats import think_answer
+from specs_verl.distill import Distillation, Pairing, distill
+from specs_verl.distill.corrupt import KINDS
+from specs_verl.errors import UserError
+
+from . import building
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """200 prompts and the samples of two models."""
+    prompts = building.write_prompts(tmp_path / "prompts.parquet", 200)
+    zero, base = building.random_runs(tmp_path, prompts, 200)
+    return prompts, zero, base
+
+
+def job(sources, out, **pairing):
+    prompts, zero, base = sources
+    return Distillation((prompts,), zero, base, str(out), Pairing(**pairing), workers=1)
+
+
+def stated(text):
+    """The value in the box: an independent reading of the answer, by nothing but string search."""
+    return text.rpartition("\\boxed{")[2].partition("}")[0]
+
+
+def test_decoupled_pairs_differ_in_form_only(sources, tmp_path):
+    report = distill(job(sources, tmp_path / "out", seed=1))
+    rows = building.read(tmp_path / "out" / "pairs.parquet")
+    assert len(rows) == report["pairs"] > 150
+    for row in rows:
+        truth = row["reward_model"]["ground_truth"]
+        assert stated(row["chosen"]) == stated(row["rejected"]) == truth
+        assert think_answer(row["chosen"]) and not think_answer(row["rejected"])
+        assert row["chosen"] != row["rejected"]
+        assert row["images"][0]["bytes"] == building.image_bytes(row["row"]), "the pair must keep its own row's image"
+        assert row["extra_info"]["id"] == row["row_id"] == f"q{row['row']}"
+    shares = [report["corruptions"][kind] / len(rows) for kind in KINDS]
+    assert max(shares) - min(shares) < 0.01, "every corruption fits these texts, so their counts differ by one at most"
+
+
+def test_coupled_pairs_differ_in_correctness_too(sources, tmp_path):
+    distill(job(sources, tmp_path / "out", kind="coupled"))
+    rows = building.read(tmp_path / "out" / "pairs.parquet")
+    assert len(rows) > 100
+    for row in rows:
+        truth = int(row["reward_model"]["ground_truth"])
+        assert int(stated(row["chosen"])) == truth
+        assert int(stated(row["rejected"])) == truth + 1
+        assert not think_answer(row["rejected"])
+
+
+def test_funnel_counts_every_step(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 4)
+    # Row 0 (truth 10): a pair. Row 1 (11): reasoning says 99. Row 2: skipped. Row 3 (13): base never right.
+    zero = [[building.whole(10, 10)], [building.whole(99, 11)], None, [building.whole(13, 13)]]
+    base = [[building.bare(10)], [building.bare(11)], [building.bare(12)], [building.bare(5)]]
+    runs = [building.write_run(tmp_path / name, prompts, r) for name, r in (("zero", zero), ("base", base))]
+    report = distill(Distillation((prompts,), *runs, str(tmp_path / "out"), Pairing(), workers=1))
+    assert report["pairs"] == 1
+    assert report["funnel"] == {
+        "rows": 4,
+        "chosen: samples": 3,
+        "chosen: right": 3,
+        "chosen: right and well formed": 3,
+        "chosen: kept by the judge": 2,
+        "judge: reasoning contradicts": 1,
+        "rows with a chosen sample": 2,
+        "rejected: samples": 2,
+        "rejected: right": 1,
+        "rows with a rejected sample": 1,
+        "pairs": 1,
+    }
+    assert report["skipped"] == {"chosen": {"corrupt_image": 1}, "rejected": {}}
+    (pair,) = building.read(tmp_path / "out" / "pairs.parquet")
+    assert (pair["rejected_origin"], pair["judge"], pair["rejected_pass_rate"]) == ("completed", "supports", 1.0)
+
+
+def test_without_judge_contradicting_reasoning_stays(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 1)
+    zero = building.write_run(tmp_path / "zero", prompts, [[building.whole(99, 10)]])
+    base = building.write_run(tmp_path / "base", prompts, [[building.bare(10)]])
+    pairing = Pairing(judge="none")
+    assert distill(Distillation((prompts,), zero, base, str(tmp_path / "o"), pairing, workers=1))["pairs"] == 1
+
+
+def test_badly_formed_base_samples_as_they_are(sources, tmp_path):
+    distill(job(sources, tmp_path / "out", as_is=True))
+    rows = building.read(tmp_path / "out" / "pairs.parquet")
+    untouched = [row for row in rows if row["corruption"] == "as_is"]
+    assert untouched and all(row["rejected"] == building.bare(10 + row["row"]) for row in untouched)
+
+
+def test_same_seed_same_pairs_other_seed_others(sources, tmp_path):
+    texts = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        distill(job(sources, tmp_path / name, seed=seed))
+        rows = building.read(tmp_path / name / "pairs.parquet")
+        texts.append([(row["chosen_sample"], row["rejected"]) for row in rows])
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_provenance_names_models_parameters_and_seed(sources, tmp_path):
+    distill(job(sources, tmp_path / "out", seed=4))
+    row = building.read(tmp_path / "out" / "pairs.parquet")[0]
+    provenance = json.loads(row["provenance"])
+    assert provenance["chosen"]["model_fingerprint"] == "c-zero"
+    assert provenance["rejected"]["model_fingerprint"] == "c-base"
+    assert provenance["pairing"]["seed"] == 4 and provenance["pairing"]["judge"] == "rule"
+
+
+def test_killed_while_pairing_it_leaves_no_report_and_continues(sources, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    real = run_module.PairMaker.make
+
+    def dies(self, row, index, *samples):
+        if index == 120:
+            raise KeyboardInterrupt
+        return real(self, row, index, *samples)
+
+    monkeypatch.setattr(run_module.PairMaker, "make", dies)
+    with pytest.raises(KeyboardInterrupt):
+        distill(job(sources, out))
+    assert not (out / "report.json").exists() and not (out / "pairs.parquet").exists()
+    graded = {path: path.stat().st_mtime_ns for path in out.glob("grades/*/shard-*.parquet")}
+    assert len(graded) == 2 * 13  # 200 rows in shards of 16, two sources
+    monkeypatch.undo()
+    distill(job(sources, out))
+    assert {path: path.stat().st_mtime_ns for path in out.glob("grades/*/shard-*.parquet")} == graded
+    distill(job(sources, tmp_path / "unbroken"))
+    assert building.read(out / "pairs.parquet") == building.read(tmp_path / "unbroken" / "pairs.parquet")
+    assert not list(out.glob(".*.parquet*")), "no temporary file is left"
+
+
+def test_another_judge_grades_again(sources, tmp_path):
+    out = tmp_path / "out"
+    distill(job(sources, out, judge="none"))
+    report = distill(job(sources, out, judge="rule"))
+    assert report["funnel"]["chosen: kept by the judge"] > 0
+
+
+def test_samples_of_other_prompts_are_refused(sources, tmp_path):
+    other = building.write_prompts(tmp_path / "other.parquet", 5)
+    with pytest.raises(UserError, match=r"not of .*other\.parquet"):
+        distill(job((other, *sources[1:]), tmp_path / "out"))
+
+
+def test_unfinished_samples_are_refused(sources, tmp_path):
+    (Path(sources[2]) / "summary.json").unlink()
+    with pytest.raises(UserError, match="not complete"):
+        distill(job(sources, tmp_path / "out"))
+
+
+def test_no_pair_at_all_is_an_error_with_the_counts(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 2)
+    wrong = [[building.whole(1, 1)], [building.whole(1, 1)]]
+    runs = [building.write_run(tmp_path / name, prompts, wrong) for name in ("zero", "base")]
+    with pytest.raises(UserError, match=r"no prompt gave a pair.*'chosen: right': 0"):
+        distill(Distillation((prompts,), *runs, str(tmp_path / "out"), Pairing(), workers=1))
