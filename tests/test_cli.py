@@ -1,0 +1,41 @@
+"""The `specs` command: every subcommand explains itself, and bad requests end with one sentence and exit code 2."""
+
+import pytest
+
+from specs_verl import run
+from specs_verl.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_subcommand_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: specs {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "nanoo"], "There is no pipeline 'nanoo'. Known pipelines: nano"),
+        (["run", "nano", "zero.stepps=3"], "stepps"),
+        (["run", "nano", "model=/no/such/model"], "There is no checkpoint directory /no/such/model"),
+        (["run", "nano", "--until", "nothing"], "There is no stage 'nothing'"),
+        (["run", "nano", "memory_gib=100000"], "GiB of free memory are needed"),
+    ],
+)
+def test_bad_requests(arguments, sentence, capsys, tmp_path):
+    options = ["--out", str(tmp_path / "run")] if arguments[0] == "run" else []
+    assert main([*arguments, *options]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_overrides_reach_the_configuration():
+    config = run.load("nano", ["zero.steps=3", "seed=7", "zero.overrides=[a=1,b=2]"])
+    assert (config.zero.steps, config.seed, list(config.zero.overrides)) == (3, 7, ["a=1", "b=2"])
+
+
+def test_no_command_is_an_error(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
