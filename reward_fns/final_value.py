@@ -34,18 +34,19 @@ def final_number(response: str, answer_after_think: bool = False, zero_words: bo
     """The number that ``response`` commits to, or None when it states none."""
     for piece in pieces(response, answer_after_think):
         if piece.place == "rest":
-            found = _concluding(piece.text, zero_words)
+            found = concluding_number(piece.text, zero_words)
         else:
-            found = numerals.parse(piece.text)
-            if found is None:
-                found = _in_phrase(piece.text, zero_words)
+            found = final_number_of(piece.text, zero_words)
         if found is not None:
             return found
     return None
 
 
-def _in_phrase(text: str, zero_words: bool) -> Number | None:
-    """The number of a short committed piece: after its last "=", the bold one, else the first quantity."""
+def final_number_of(text: str, zero_words: bool = False) -> Number | None:
+    """The number of a short committed piece: the piece itself, the bold one, the one after its last "=", else the first quantity."""
+    whole = numerals.parse(text)
+    if whole is not None:
+        return whole
     for bold in _BOLD.findall(text):
         found = numerals.parse(bold)
         if found is not None:
@@ -81,12 +82,16 @@ def _is_year(number: Number, text: str) -> bool:
     return digits.isdigit() and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
 
 
-def _concluding(text: str, zero_words: bool) -> Number | None:
+def concluding_sentences(text: str) -> list[str]:
+    """Sentences of running text, last first."""
+    return [s for s in _SENTENCES.split(text) if s and not s.isspace()][-40:][::-1]
+
+
+def concluding_number(text: str, zero_words: bool = False) -> Number | None:
     """The value that running text ends with."""
-    sentences = [s for s in _SENTENCES.split(text) if s and not s.isspace()]
     fallback = None
-    for sentence in reversed(sentences[-40:]):
-        if _REFUSES.search(sentence) and fallback is None and sentence is sentences[-1]:
+    for place, sentence in enumerate(concluding_sentences(text)):
+        if place == 0 and _REFUSES.search(sentence):
             return None
         quantities = _quantities(sentence)
         if not quantities:

@@ -1,30 +1,253 @@
 r"""``math``: mathematical answers of any kind, the cheapest sufficient way first.
 
-    verify(r"so $x = \boxed{\frac{1}{2}}$", "0.5")      -> right
+    verify(r"so $x = \boxed{\frac{1}{2}}$", "0.5")                                  -> right
+    verify("The solutions are x = 2 and x = 1", r"\{1, 2\}")                         -> right
+    verify(r"\boxed{(-\infty, 3)}", "x < 3")                                        -> right
 
-Tiers: the same text; the same number; (more to follow).
+Tiers: the same spelling; the same number; trees compared in this process (symbolic/); math-verify in a killable worker (pool.py) when the
+built-in reader gives up. The form of the answer follows the gold: a letter, words, a value, a list, an interval, an equation, a matrix.
 """
 
 from __future__ import annotations
 
-from reward_fns import numerals
-from reward_fns.extract import pieces
-from reward_fns.final_value import final_number
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from reward_fns import units
+from reward_fns.choice_reading import Options, read_piece, read_prose
+from reward_fns.extract import Piece, last_box, phrase, pieces
+from reward_fns.final_value import concluding_sentences, final_number_of
 from reward_fns.registry import register
-from reward_fns.verdict import NO_ANSWER, Verdict, decided
+from reward_fns.symbolic.compare import same
+from reward_fns.symbolic.reading import Answer, candidates, read, segments, tidied
+from reward_fns.symbolic.tokens import TooHard
+from reward_fns.symbolic.tree import parse
+from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 from reward_fns.verifiers.number import same_number, shown_as
 from reward_fns.verifiers.text import normalised
 
+DEADLINE = 5.0
+_NO_OPTIONS = Options({})
+
+
+class Gold(NamedTuple):
+    """A ground truth, read once."""
+
+    answer: Answer
+    letter: str | None
+    words: str
+    """Normalised text, when the answer is words ("no solution", "Tuesday"); else empty."""
+
 
 @register("math")
-def math(response: str, ground_truth: str, *, answer_after_think: bool = False) -> Verdict:
-    gold = str(ground_truth)
-    number = numerals.parse(gold)
-    if number is not None:
-        found = final_number(response, answer_after_think)
-        if found is None:
-            return NO_ANSWER
-        return decided(same_number(found, number, None, None, None, ""), shown_as(found))
+def math(
+    response: str, ground_truth: str | Sequence[str], *, deadline: float = DEADLINE, answer_after_think: bool = False
+) -> Verdict:
+    """Compare the stated answer with ``ground_truth`` (or with any of several).
+
+    Args:
+        deadline: seconds that this answer may cost in total.
+        answer_after_think: ignore what stands inside a think block.
+    """
+    best = NO_ANSWER
+    for text in golds(ground_truth):
+        verdict = _against(response, read_gold(text), deadline, answer_after_think)
+        if verdict.status == "right":
+            return verdict
+        if best.status in ("no_answer",) or verdict.status == "timeout":
+            best = verdict
+    return best
+
+
+def golds(ground_truth: str | Sequence[str]) -> list[str]:
+    """One gold, or several that are accepted."""
+    if isinstance(ground_truth, str):
+        return [ground_truth]
+    return [str(item) for item in ground_truth]
+
+
+@lru_cache(maxsize=8192)
+def read_gold(text: str) -> Gold:
+    """The gold answer; a whole solution as ground truth is read like a response. GoldError when nothing can be made of it."""
+    stated = last_box(text) or (phrase(text) if "####" in text else None) or text
+    inside = segments(stated)
+    if len(inside) == 1 and not tidied(stated).startswith(("\\text", "$")) and len(stated) > len(inside[0]) + 8:
+        stated = inside[0]
+    answer = read(stated)
+    if not answer.key:
+        raise GoldError(f"no answer in the ground truth {text[:80]!r}")
+    if answer.tree is None and not _worth_asking(answer.source):
+        raise GoldError(f"the ground truth cannot be read: {text[:80]!r}")
+    letter = None
+    letters = read_piece(stated, _NO_OPTIONS, several=False) if len(answer.source) <= 40 else None
+    if letters and len(letters) == 1 and (answer.source.strip("()[]. ") in letters or answer.source.lstrip("(")[1:2] in (")", ".", ":")):
+        letter = next(iter(letters))
+    words = normalised(answer.source) if answer.tree is None or answer.tree[0] == "text" else ""
+    return Gold(answer, letter, words)
+
+
+def _worth_asking(source: str) -> bool:
+    """Whether a gold beyond the built-in reader is at least well formed: balanced braces and something to read."""
+    depth = 0
+    for sign in source.replace("\\{", "").replace("\\}", ""):
+        depth += (sign == "{") - (sign == "}")
+        if depth < 0:
+            return False
+    return depth == 0 and any(sign.isalnum() for sign in source) and not source.endswith("\\")
+
+
+def _against(response: str, gold: Gold, deadline: float, answer_after_think: bool) -> Verdict:
     for piece in pieces(response, answer_after_think):
-        return decided(normalised(piece.text) == normalised(gold), piece.text[:200])
+        if gold.letter is not None:
+            verdict = _letter(piece, gold)
+        elif piece.place == "rest":
+            verdict = _conclusion(piece.text, gold, deadline)
+        else:
+            verdict = _stated(piece, gold, deadline)
+        if verdict is not None:
+            return verdict
     return NO_ANSWER
+
+
+def _letter(piece: Piece, gold: Gold) -> Verdict | None:
+    """The gold is the letter of an option."""
+    if piece.place == "rest":
+        letters = read_prose(piece.text, _NO_OPTIONS, several=False)
+    else:
+        letters = read_piece(piece.text, _NO_OPTIONS, several=False)
+        if letters is None and read(piece.text).key == gold.answer.key:
+            return decided(True, gold.letter)
+    if letters is None:
+        return None if piece.place in ("rest", "phrase") else decided(False, tidied(piece.text)[:200])
+    return decided(letters == {gold.letter}, ", ".join(sorted(letters)))
+
+
+def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
+    """A committed piece against the gold; None when it holds nothing of the kind."""
+    hard: str | None = None
+    shown = None
+    for text in candidates(piece.text):
+        given = read(text)
+        if not given.key:
+            continue
+        shown = shown or given.source[:200]
+        outcome = agree(gold, given)
+        if outcome:
+            return decided(True, given.source[:200])
+        if outcome is None:
+            hard = hard or given.source
+        elif text is piece.text and given.tree is not None and given.tree[0] != "text" and not _wordy(given.tree):
+            return decided(False, shown)
+    if shown is None:
+        return None
+    if gold.answer.number is not None:
+        found = final_number_of(piece.text)
+        if found is not None:
+            return decided(same_number(found, gold.answer.number, None, None, None, ""), shown_as(found))
+        if piece.place == "phrase":
+            return None
+    if gold.words and _mentions(piece.text, gold.words):
+        return decided(True, shown)
+    if hard is not None:
+        return _ask(gold, hard, deadline)
+    return decided(False, shown)
+
+
+def _wordy(tree: tuple) -> bool:
+    return tree[0] == "unit" and len(tree[2]) > 24
+
+
+def _mentions(text: str, words: str) -> bool:
+    """Whether a short sentence names the gold words and does not deny them."""
+    padded = f" {normalised(text)} "
+    at = padded.find(f" {words} ")
+    return at >= 0 and len(padded) < 200 and not any(word in padded[:at].split()[-3:] for word in ("not", "no", "neither", "never"))
+
+
+def agree(gold: Gold, given: Answer) -> bool | None:
+    """Same answer, another one, or (None) a case for math-verify. Units that clash make answers differ."""
+    answer = gold.answer
+    if given.key == answer.key:
+        return True
+    if answer.number is not None and given.number is not None:
+        return same_number(given.number, answer.number, None, None, None, "")
+    if gold.words:
+        return normalised(given.source) == gold.words
+    one, two = answer.tree, given.tree
+    if one is None or two is None:
+        return None
+    outcome = _same_with_units(one, two)
+    if not outcome and "," in given.source + answer.source:
+        for other in _without_thousands(answer.source, one), one:
+            again = _same_with_units(other, _without_thousands(given.source, two))
+            if again:
+                return True
+    return outcome
+
+
+def _same_with_units(gold: tuple, given: tuple) -> bool | None:
+    """Trees with their units: converted when both name one, ignored otherwise."""
+    gold, gold_unit = _split_unit(gold)
+    given, given_unit = _split_unit(given)
+    if gold_unit and given_unit:
+        factor = units.conversion(given_unit, gold_unit)
+        if factor is None:
+            return False
+        if factor != 1:
+            given = ("mul", (("num", factor), given))
+    outcome = same(gold, given)
+    return outcome
+
+
+def _split_unit(tree: tuple) -> tuple[tuple, str]:
+    if tree[0] == "unit":
+        return tree[1], tree[2]
+    if tree[0] == "rel" and tree[2][-1][0] == "unit":
+        last = tree[2][-1]
+        return ("rel", tree[1], (*tree[2][:-1], last[1])), last[2]
+    return tree, ""
+
+
+def _without_thousands(source: str, otherwise: tuple) -> tuple:
+    """ "1,200" read as two numbers, for points such as (1,200)."""
+    try:
+        return parse(source, thousands=False)
+    except TooHard:
+        return otherwise
+
+
+def _ask(gold: Gold, given: str, deadline: float) -> Verdict:
+    return decided(False, given[:200])
+
+
+def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
+    """Running text without a committed piece: the last mathematics of its conclusion."""
+    if gold.answer.number is not None:
+        from reward_fns.final_value import concluding_number
+
+        found = concluding_number(text)
+        if found is None:
+            return None
+        return decided(same_number(found, gold.answer.number, None, None, None, ""), shown_as(found))
+    whole = read(text) if len(text) <= 300 else None
+    if whole is not None and whole.key:
+        outcome = agree(gold, whole)
+        if outcome or (outcome is False and whole.tree is not None and whole.tree[0] != "text" and not _wordy(whole.tree)):
+            return decided(bool(outcome), whole.source[:200])
+    for sentence in concluding_sentences(text):
+        if gold.words and _mentions(sentence, gold.words):
+            return decided(True, gold.words)
+        inside = segments(sentence)
+        if inside:
+            given = read(inside[-1])
+            outcome = agree(gold, given)
+            if outcome is None:
+                return _ask(gold, given.source, deadline)
+            return decided(outcome, given.source[:200])
+        _, equals, tail = sentence.rpartition("=")
+        given = read(tail if equals else sentence)
+        if given.tree is not None and given.tree[0] != "text":
+            return decided(bool(agree(gold, given)), given.source[:200])
+    return decided(False, None) if whole is not None and whole.key else None

@@ -1,0 +1,115 @@
+r"""An answer as written to something that can be compared: tree, number, unit, words.
+
+    read(r"$x = \frac{1}{2}\text{ cm}$")  -> Answer(number=None, tree=("rel", ...), words="x=1/2cm", letter=None)
+    candidates("is $x=5$, because $y=3$") -> "x=5" first
+
+One answer is read once: golds and short answers are cached. Not here: where in a response the answer stands (extract.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from reward_fns import numerals
+from reward_fns.numerals import Number
+from reward_fns.symbolic.tokens import TooHard
+from reward_fns.symbolic.tree import Node, parse
+from reward_fns.verifiers.text import normalised
+
+
+class Answer(NamedTuple):
+    """One answer in all the forms in which it can be compared."""
+
+    source: str
+    """What was read, without dressing; goes to math-verify when nothing else decides."""
+    number: Number | None
+    tree: Node | None
+    """None when the notation is beyond the built-in reader."""
+    key: str
+    """Canonical spelling: equal keys mean equal answers."""
+
+
+_SPACES = re.compile(r"\s+|\\[,;:! ]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\(?=[()\[\]])|[$~]")
+_WRAPPED = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname|boxed|fbox|mathit|textit)\s*\{([^{}]*)\}")
+
+
+def key(text: str) -> str:
+    """A spelling without layout: the cheapest test of equality."""
+    text = _WRAPPED.sub(r"\1", text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("−", "-"))
+    text = _SPACES.sub("", text).rstrip(".")
+    return text.replace("{", "").replace("}", "") if text.count("{") == 0 else text
+
+
+@lru_cache(maxsize=8192)
+def read(text: str) -> Answer:
+    """``text`` in all forms; never raises on what it says."""
+    source = tidied(text)
+    number = numerals.parse(source)
+    tree: Node | None = None
+    if number is None or number.unit or number.percent:
+        try:
+            tree = parse(source)
+        except (TooHard, RecursionError):
+            tree = None
+    if tree is None and number is not None:
+        tree = ("dec", number.value, number.decimals) if number.decimals else ("num", number.value)
+        if number.percent:
+            tree = ("percent", tree)
+        elif number.unit:
+            tree = ("unit", tree, number.unit)
+    return Answer(source, number, tree, key(source))
+
+
+_PREFIX = re.compile(
+    r"^(?:(?:\\text\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+)\s*",
+    re.IGNORECASE,
+)
+_SUFFIX = re.compile(r"(?:[\s.,;:!]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\square|\*\*)+$")
+
+
+def tidied(text: str) -> str:
+    """Dressing taken off: delimiters of mathematics, bold, "The answer is", final stops."""
+    for _ in range(4):
+        before = text
+        text = numerals.tidy(text)
+        text = _PREFIX.sub("", text)
+        text = _SUFFIX.sub("", text)
+        if text.count("$") == 2 and text[:1] == "$":  # "$5$ apples", "$28$ %"
+            text = text.replace("$", " ").strip()
+        if text[:2] in (r"\(", r"\[") and text.count(text[:2]) == 1:
+            text = text.replace(r"\(", " ").replace(r"\)", " ").replace(r"\[", " ").replace(r"\]", " ").strip()
+        if text == before:
+            break
+    return text
+
+
+_SEGMENT = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_JOINT = re.compile(r"\s*(?:,|and|or|,\s*and|,\s*or|;)\s*", re.IGNORECASE)
+_CUT = re.compile(r"(?i),?\s+(?:because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)|\s*(?:\(|\[)(?:approx|since|rounded|or\s|i\.e|to\s)|\s+—|\s+-\s|;\s")
+
+
+def segments(text: str) -> list[str]:
+    """The mathematics between dollars or LaTeX brackets; neighbours joined by a comma or "and" are one answer."""
+    found: list[tuple[int, int, str]] = []
+    for match in _SEGMENT.finditer(text):
+        content = next(group for group in match.groups() if group is not None)
+        if found and _JOINT.fullmatch(text, found[-1][1], match.start()):
+            start, _, before = found[-1]
+            found[-1] = (start, match.end(), f"{before}, {content}")
+        else:
+            found.append((match.start(), match.end(), content))
+    return [content for _, _, content in found]
+
+
+def candidates(text: str) -> Iterator[str]:
+    """Readings of a short announced answer, the most literal first: whole, its first mathematics, up to the explanation."""
+    yield text
+    inside = segments(text)
+    if inside:
+        yield inside[0]
+    cut = _CUT.search(text)
+    if cut is not None and cut.start() > 0:
+        yield text[: cut.start()]
