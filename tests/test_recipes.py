@@ -36,7 +36,7 @@ def test_the_command_line_wins(name):
 def test_7b_numbers_are_those_of_the_paper():
     config = composed("qwen2_5_vl_7b_grpo")
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
-    # methods: batch 128, n = 8, lr 1e-6, max response 10,240, clip 0.2 / 0.28, no KL, vision tower frozen, 600-800 steps
+    # batch 128, n = 8, lr 1e-6, response up to 10,240, clip 0.2 / 0.28, no KL, vision tower frozen, 600-800 steps
     assert (config.data.train_batch_size, rollout.n, actor.optim.lr) == (128, 8, 1e-6)
     assert config.data.max_response_length == 10_240
     assert (actor.clip_ratio_low, actor.clip_ratio_high) == (0.2, 0.28)

@@ -90,7 +90,8 @@ def test_interrupting_the_supervisor_ends_the_command(tmp_path):
     code = f"""
 from pathlib import Path
 from specs_verl.supervise import supervise
-supervise([{sys.executable!r}, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"], Path("log.txt"))
+child = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+supervise([{sys.executable!r}, "-c", child], Path("log.txt"))
 """
     process = subprocess.Popen(python(code), cwd=tmp_path, stderr=subprocess.DEVNULL)
     log = tmp_path / "log.txt"
