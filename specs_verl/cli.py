@@ -13,9 +13,9 @@ COMMANDS = {
     "watch": ("specs_verl.supervise", "run any long command so that it cannot hang and leaves no process behind"),
     "distill": ("specs_verl.distill.cli", "make self-distilled preference pairs from two checkpoints"),
     "sample": ("specs_verl.sampling.cli", "sample responses of a checkpoint through vLLM"),
-    "evaluate": ("specs_verl.measure.evaluate_cli", "grade sampled responses: accuracy, format compliance, pass@k"),
-    "gf": ("specs_verl.measure.gf_cli", "Generalization Factor of a cold start"),
-    "report": ("specs_verl.measure.report_cli", "table and self-contained HTML page of a run"),
+    "evaluate": ("specs_verl.measure.cli:evaluate", "grade sampled responses: accuracy, format compliance, pass@k"),
+    "gf": ("specs_verl.measure.cli:gf", "Generalization Factor of a cold start"),
+    "report": ("specs_verl.measure.cli:report", "table and self-contained HTML page of a run"),
     "reward": ("specs_verl.reward_cli", "grade one response, or compare two reward settings on a file"),
     "data": ("data_prep.cli", "make data sets, check them, repair them"),
 }
@@ -31,8 +31,15 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     for name, (module, description) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=description, description=f"specs {name}: {description}.")
         if name == command:
-            importlib.import_module(module).add_arguments(subparser)
+            _implementation(module).add_arguments(subparser)
     return parser
+
+
+def _implementation(where: str):
+    """What has the `add_arguments` and `run` of a subcommand: a module, or MODULE:NAME, an entry of its COMMANDS."""
+    module, _, name = where.partition(":")
+    imported = importlib.import_module(module)
+    return imported.COMMANDS[name] if name else imported
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     args = build_parser(command).parse_args(arguments)
     try:
-        return importlib.import_module(COMMANDS[args.command][0]).run(args)
+        return _implementation(COMMANDS[args.command][0]).run(args)
     except UserError as error:
         print(f"specs {args.command}: {error}", file=sys.stderr)
         return error.exit_code

@@ -5,7 +5,7 @@ run_stages(stages, root, display)        # pipeline.py
 
 data        train, test and out-of-distribution prompts
 zero        short GRPO from the base model                        -> zero/hf
-pairs       preference pairs: chosen from zero, rejected from base -> pairs/train.parquet
+pairs       preference pairs: chosen from zero, rejected from base -> pairs/pairs.parquet
 cold_start  DPO + SFT of the base model on the pairs              -> cold_start/hf
 grpo        GRPO from the warm-up model                           -> grpo/hf
 evaluation  base, zero, warm-up and final on held-out prompts     -> evaluation/MODEL/metrics.json
@@ -36,7 +36,7 @@ def specs_stages(config: DictConfig, root: Path) -> list[Stage]:
         zip(MODELS, (base, root / "zero" / HF, root / "cold_start" / HF, root / "grpo" / HF), strict=True)
     )
     data = root / "data"
-    pairs = root / "pairs" / "train.parquet"
+    pairs = root / "pairs" / "pairs.parquet"
     return [
         Stage("data", "Data: the nano world", settings["data"], _data(config)),
         Stage(
@@ -88,7 +88,7 @@ def _grpo(part: DictConfig, model: Path, data: Path, seed: int) -> Callable[[Pat
 
 def _pairs(config: DictConfig, checkpoints: dict[str, Path], data: Path) -> Callable[[Path, Display], Outcome]:
     def work(folder: Path, display: Display) -> Outcome:
-        from specs_verl.distill import PairSettings, make_pairs
+        from specs_verl.distill import Distillation, Pairing, distill
 
         part = config.pairs
         parameters = SamplingParameters(
@@ -99,19 +99,18 @@ def _pairs(config: DictConfig, checkpoints: dict[str, Path], data: Path) -> Call
             seed=config.seed,
         )
         prompts = data / "train.parquet"
-        jobs = [
-            Job(checkpoints[name], (prompts,), folder / "samples" / name, parameters, rows=part.prompts)
-            for name in ("base", "zero")
-        ]
+        samples = {name: folder / "samples" / name for name in ("base", "zero")}
+        jobs = [Job(checkpoints[name], (prompts,), out, parameters, part.prompts) for name, out in samples.items()]
         sample_all(jobs, _bar(display))
-        counts = make_pairs(
-            prompts,
-            folder / "samples" / "base",
-            folder / "samples" / "zero",
-            folder,
-            PairSettings(judge=part.judge, seed=config.seed),
+        job = Distillation(
+            prompts=(str(prompts),),
+            chosen_samples=str(samples["zero"]),
+            rejected_samples=str(samples["base"]),
+            out=str(folder),
+            pairing=Pairing(kind="decoupled", seed=config.seed, judge=part.judge),
         )
-        return Outcome(f"{counts.pairs:,} pairs from {part.prompts:,} prompts")
+        report = distill(job, lambda step, done, total: display.progress(done, total, step))
+        return Outcome(f"{report['pairs']:,} pairs from {part.prompts:,} prompts")
 
     return work
 
