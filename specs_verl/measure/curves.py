@@ -169,14 +169,10 @@ def rollout_shares(
 
 
 def running_mean(curve: Curve, window: int) -> Curve:
-    """Centred mean over ``window`` points (odd), narrower at both ends, so that the ends are not pulled inwards."""
+    """Centred mean over ``window`` points (odd); at both ends over those of them that exist."""
     half = window // 2
-    values = []
-    for index in range(len(curve.values)):
-        reach = min(half, index, len(curve.values) - 1 - index)
-        part = curve.values[index - reach : index + reach + 1]
-        values.append(sum(part) / len(part))
-    return Curve(curve.steps, tuple(values))
+    parts = [curve.values[max(0, index - half) : index + half + 1] for index in range(len(curve.values))]
+    return Curve(curve.steps, tuple(sum(part) / len(part) for part in parts))
 
 
 def thinned(curve: Curve, limit: int = 160) -> Curve:

@@ -21,11 +21,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 
+from reward_fns import formats
 from specs_verl.errors import UserError
 from specs_verl.measure.rollouts import Prompt
 
 DEFAULT_REWARD = "reward_fns:compute_score"
+OWN_FORMATS = {"think_answer": formats.think_answer, "think_answer_boxed": formats.think_answer_boxed}
 CHUNK = 64  # responses per task: large against the cost of sending them, small against a shard
 MOST_WORKERS = 8
 
@@ -48,26 +51,29 @@ class Grade:
         return self.status == "right" if self.status in ("right", "wrong") else self.acc >= 1.0 - 1e-9
 
 
-def load_reward(spec: str) -> RewardFunction:
-    """The function that "package.module:function" or "path/to/file.py:function" names."""
+def load_function(spec: str, what: str) -> Callable[..., object]:
+    """The function that "package.module:function" or "path/to/file.py:function" names; ``what`` is for the error."""
     place, _, name = spec.rpartition(":")
     if not place:
-        raise UserError(f"Reward function {spec!r}: write module:function or file.py:function.")
+        raise UserError(f"{what} {spec!r}: write module:function or file.py:function.")
     try:
-        if place.endswith(".py"):
-            module_spec = importlib.util.spec_from_file_location(f"specs_reward_{Path(place).stem}", place)
-            if module_spec is None or module_spec.loader is None or not Path(place).is_file():
-                raise UserError(f"Reward function {spec!r}: {place} is no Python file.")
-            module = importlib.util.module_from_spec(module_spec)
-            module_spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
-        function = getattr(module, name)
+        function = getattr(_module_at(place), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"Reward function {spec!r} cannot be loaded: {error}.") from error
+        raise UserError(f"{what} {spec!r} cannot be loaded: {error}.") from error
     if not callable(function):
-        raise UserError(f"Reward function {spec!r} is no function but a {type(function).__name__}.")
+        raise UserError(f"{what} {spec!r} is no function but a {type(function).__name__}.")
     return function
+
+
+def _module_at(place: str) -> ModuleType:
+    if not place.endswith(".py"):
+        return importlib.import_module(place)
+    if not Path(place).is_file():
+        raise ImportError(f"{place} is no Python file")
+    spec = importlib.util.spec_from_file_location(f"specs_function_{Path(place).stem}", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def grade_one(reward: RewardFunction, prompt: Prompt, response: str) -> Grade:
@@ -77,7 +83,7 @@ def grade_one(reward: RewardFunction, prompt: Prompt, response: str) -> Grade:
         score = float(result["score"])
         acc = float(result.get("acc", score))
         status = str(result.get("status") or ("right" if acc >= 1.0 - 1e-9 else "wrong"))
-        extracted = result.get("extracted", result.get("pred"))
+        extracted = result.get("pred") or result.get("extracted")
     else:
         score = acc = float(result)
         status, extracted = ("right" if acc >= 1.0 - 1e-9 else "wrong"), None
@@ -93,7 +99,7 @@ _reward_of_worker: RewardFunction | None = None
 
 def _start_worker(spec: str) -> None:
     global _reward_of_worker
-    _reward_of_worker = load_reward(spec)
+    _reward_of_worker = load_function(spec, "Reward function")
 
 
 def _grade_chunk(pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
@@ -111,7 +117,7 @@ class Grader:
     def __init__(self, reward: str = DEFAULT_REWARD, workers: int | None = None) -> None:
         self.workers = max(1, min(workers or available_cores(), MOST_WORKERS if workers is None else workers))
         self._spec = reward
-        self._reward = load_reward(reward)
+        self._reward = load_function(reward, "Reward function")
         self._pool: ProcessPoolExecutor | None = None
 
     def grade(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
@@ -146,11 +152,8 @@ class Grader:
 
 
 def checks_for(prompts: Sequence[Prompt], given: FormatChecks | None) -> dict[str, Callable[[str], bool]]:
-    """The check of every format that the prompts ask for: the caller's, else the package's own rules."""
-    from reward_fns import formats
-
-    own = {"think_answer": formats.think_answer, "think_answer_boxed": formats.think_answer_boxed}
-    checks = {**own, **(given or {})}
+    """The check of every format that the prompts ask for: training's own rule for its formats, else the caller's."""
+    checks = {**(given or {}), **OWN_FORMATS}
     asked = {prompt.asked_format for prompt in prompts}
     unknown = sorted(asked - set(checks))
     if unknown:

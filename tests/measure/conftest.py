@@ -83,7 +83,8 @@ def write_run(
     for shard, start in enumerate(range(0, len(rows), per_shard)):
         samples = []
         for index in range(start, min(start + per_shard, len(rows))):
-            truth = int(rows[index]["reward_model"]["ground_truth"])
+            gold = rows[index]["reward_model"]["ground_truth"]
+            truth = int(gold) if gold.isdigit() else 0
             for number in range(n):
                 answer = truth if generator.random() < quality.right else truth + 1
                 text = dressed(answer, generator.random() < quality.well_formed, asked_format)
@@ -135,7 +136,7 @@ def write_cold_start_log(path: Path, steps: int) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fabricate():
     """The functions above under one name, since test modules cannot import a conftest."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from specs_verl.errors import UserError
 from specs_verl.measure.evaluate import EvalSet, evaluate
-from specs_verl.measure.grading import load_reward
+from specs_verl.measure.grading import load_function
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.store import SampleRun
@@ -214,7 +214,7 @@ def test_sets_are_checked_before_anything_is_read(tmp_path):
 )
 def test_reward_functions_that_cannot_be_loaded(spec, message):
     with pytest.raises(UserError, match=message):
-        load_reward(spec)
+        load_function(spec, "Reward function")
 
 
 def test_damaged_metrics_files_are_told_apart(tmp_path):
