@@ -16,6 +16,7 @@ engine.py       vLLM behind three calls: add, step, reseed
 store.py        the run directory: manifest, shards, progress, summary
 worker.py       one process, one engine: samples shard after shard
 supervisor.py   starts the workers, watches them, restarts them, reports progress
+cli.py          the command `specs sample`
 
 Not here: grading (reward_fns) and what the samples are for (distill/, measure/).
 """

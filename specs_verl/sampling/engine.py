@@ -50,7 +50,10 @@ class Finished:
 
 
 class Engine(Protocol):
-    """What the worker needs of an engine."""
+    """What the worker needs of an engine: built from (checkpoint, parameters, settings)."""
+
+    parameters: SamplingParameters
+    """Set again for another job with the same checkpoint, lengths and prompts."""
 
     capacity: int
     """Sequences that are decoded together; the worker keeps a few times as many waiting."""
@@ -79,7 +82,7 @@ class VllmEngine:
         from vllm import LLM
         from vllm.platforms import current_platform
 
-        self._parameters = parameters
+        self.parameters = parameters
         on_cpu = current_platform.is_cpu()
         self.capacity = settings.max_num_seqs or (CPU_SEQUENCES if on_cpu else GPU_SEQUENCES)
         # A generator per request costs a quarter of the throughput of a tiny model and protects only against a killed
@@ -135,7 +138,7 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        wanted = self._parameters
+        wanted = self.parameters
         params = SamplingParams(
             n=wanted.n,
             temperature=wanted.temperature,

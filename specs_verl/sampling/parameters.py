@@ -64,6 +64,9 @@ class SamplingParameters:
 class EngineSettings:
     """How the run uses the machine. None means: decided by the device, see `engine.py` and `supervisor.py`."""
 
+    engine: str = "specs_verl.sampling.engine:VllmEngine"
+    """The class that samples, as module:name; see engine.Engine for what it must offer."""
+
     workers: int | None = None
     """Processes with one engine each: by default one per core (at most 4) on CPU, one per GPU otherwise."""
 

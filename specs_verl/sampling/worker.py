@@ -9,6 +9,7 @@ worker ends by itself when its supervisor is gone.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from specs_verl.sampling.engine import Engine, Finished, VllmEngine
+from specs_verl.sampling.engine import Engine, Finished
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.prompts import PromptError
 from specs_verl.sampling.rows import RowTable, row_id
@@ -175,8 +176,31 @@ class ShardRunner:
             self._heartbeat.beat(now=True)
 
 
+class Engines:
+    """The engine of the current job; the one before is kept when only sampling parameters differ."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] | None = None
+        self._engine: Engine | None = None
+
+    def get(self, job: Job) -> Engine:
+        """An engine for a job, loaded unless the last one fits."""
+        wanted = job.parameters
+        lengths = (wanted.max_tokens, wanted.max_prompt_tokens, wanted.system_prompt, wanted.instruction)
+        key = (job.model, job.engine, *lengths)
+        if self._engine is None or key != self._key:
+            if self._engine is not None:
+                self._engine.close()
+            module, _, name = job.engine.engine.partition(":")
+            self._engine = getattr(importlib.import_module(module), name)(job.model, wanted, job.engine)
+            self._key = key
+        self._engine.parameters = wanted
+        return self._engine
+
+
 def run_plan(plan: dict[str, object], rank: int) -> None:
     """Go through the jobs of a plan, each with its own checkpoint."""
+    engines = Engines()
     for values in plan["jobs"]:
         job = Job.from_dict(values)
         run = SampleRun(Path(job.out))
@@ -188,13 +212,10 @@ def run_plan(plan: dict[str, object], rank: int) -> None:
         if first is None:
             continue
         heartbeat.beat(now=True)
-        engine = VllmEngine(job.model, job.parameters, job.engine)
+        engine = engines.get(job)
         heartbeat.stage = "sampling"
         heartbeat.beat(now=True)
-        try:
-            ShardRunner(job, run, engine, table, heartbeat).run_shards(chain([first], shards))
-        finally:
-            engine.close()
+        ShardRunner(job, run, engine, table, heartbeat).run_shards(chain([first], shards))
         heartbeat.stage = "done"
         heartbeat.beat(now=True)
 

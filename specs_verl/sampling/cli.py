@@ -1,0 +1,91 @@
+"""The command `specs sample`, also `python -m specs_verl.sampling`.
+
+    specs sample --model CKPT --data test.parquet --out runs/samples/base --n 8 --temperature 1.0 --max-tokens 512
+    specs sample --jobs jobs.json   # a list of {"model", "data", "out", "parameters": {...}, "rows", "engine": {...}}
+
+A finished run ends at once, an unfinished one is continued. Prints one JSON line per job with its counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from specs_verl.errors import UserError
+from specs_verl.sampling.parameters import EngineSettings, Job, SamplingParameters
+from specs_verl.sampling.supervisor import Progress, SamplingError, sample_all
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--jobs", metavar="FILE", help="JSON list of jobs (model, data, out, parameters, rows, engine)")
+    parser.add_argument("--model", metavar="DIR", help="Hugging Face checkpoint directory")
+    parser.add_argument("--data", metavar="FILE", nargs="+", help="parquet files in verl's schema")
+    parser.add_argument("--out", metavar="DIR", help="run directory; an unfinished run there is continued")
+    parser.add_argument("--rows", type=int, metavar="N", help="only the first N rows")
+    defaults = SamplingParameters()
+    parser.add_argument("--n", type=int, default=defaults.n, help="samples per prompt (default %(default)s)")
+    parser.add_argument("--temperature", type=float, default=defaults.temperature, help="default %(default)s")
+    parser.add_argument("--top-p", type=float, default=defaults.top_p, help="default %(default)s")
+    parser.add_argument("--top-k", type=int, default=defaults.top_k, help="default %(default)s: the whole vocabulary")
+    parser.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="response, default %(default)s")
+    parser.add_argument("--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="default %(default)s")
+    parser.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own system message")
+    parser.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
+    parser.add_argument("--workers", type=int, help="processes with one engine each (default: per core or per GPU)")
+    parser.add_argument("--max-num-seqs", type=int, help="sequences decoded together (default: 128 on CPU, 256 on GPU)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but the summary")
+
+
+def jobs_of(arguments: argparse.Namespace) -> list[Job]:
+    """The jobs that the arguments describe."""
+    if arguments.jobs:
+        try:
+            listed = json.loads(Path(arguments.jobs).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise UserError(f"{arguments.jobs}: not a readable JSON file ({error}).") from error
+        if not isinstance(listed, list) or not listed:
+            raise UserError(f"{arguments.jobs}: must hold a list with at least one job.")
+        return [Job.from_dict(values) for values in listed]
+    missing = [name for name in ("model", "data", "out") if not getattr(arguments, name)]
+    if missing:
+        raise UserError(f"Missing: {', '.join('--' + name for name in missing)}. Or pass --jobs FILE.")
+    parameters = SamplingParameters(
+        n=arguments.n,
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        top_k=arguments.top_k,
+        max_tokens=arguments.max_tokens,
+        max_prompt_tokens=arguments.max_prompt_tokens,
+        seed=arguments.seed,
+        system_prompt=arguments.system_prompt,
+        instruction=arguments.instruction,
+    )
+    engine = EngineSettings(workers=arguments.workers, max_num_seqs=arguments.max_num_seqs)
+    return [Job(arguments.model, tuple(arguments.data), arguments.out, parameters, arguments.rows, engine)]
+
+
+def show(progress: Progress) -> None:
+    """One line per report: a caller that wants a bar reads progress.json instead."""
+    left = f", {progress.seconds_left:.0f} s left" if progress.seconds_left is not None else ""
+    print(
+        f"{progress.out}: {progress.stage} {progress.samples_done}/{progress.samples_total} samples, "
+        f"{progress.tokens_per_second:.0f} tokens/s{left}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 when every job is complete, 1 when the workers keep dying; UserError for bad input."""
+    try:
+        runs = sample_all(jobs_of(args), None if args.quiet else show)
+    except SamplingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for finished in runs:
+        print(json.dumps({"out": str(finished.path), **finished.summary}))
+    return 0

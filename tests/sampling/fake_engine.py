@@ -1,0 +1,79 @@
+"""An engine without a model, loaded by real worker processes: it answers with row and seed, and can fail on demand.
+
+The environment variable FAKE_ENGINE says how: a comma-separated list of
+    die@ROW      the process is killed when ROW is added, once (a file beside the checkpoint remembers)
+    hang@ROW     the process sleeps for ever when ROW is added, once
+    error@ROW    a Python error when ROW is added, every time
+    refuse@ROW   the engine refuses the row
+    slow         a step takes 20 ms
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from specs_verl.sampling.engine import Finished, Sample
+from specs_verl.sampling.prompts import Prompt, PromptError
+
+
+class FakeEngine:
+    capacity = 8
+    seeds_per_request = False
+
+    def __init__(self, checkpoint, parameters, settings):
+        self.checkpoint, self.parameters = Path(checkpoint), parameters
+        self.faults = [fault for fault in os.environ.get("FAKE_ENGINE", "").split(",") if fault]
+        self.queue = []
+        self.stream = None
+        (self.checkpoint / "loaded").open("a").write("x")
+
+    @property
+    def busy(self):
+        return bool(self.queue)
+
+    def build(self, row, data_file):
+        if "broken" in row["prompt"][0]["content"]:
+            raise PromptError("corrupt_image", "the test says so")
+        return Prompt([1, 2, 3], [], 3)
+
+    def add(self, key, prompt, seed):
+        for fault in self.faults:
+            name, _, row = fault.partition("@")
+            if row != key:
+                continue
+            if name == "refuse":
+                raise PromptError("refused_by_engine", "the test says so")
+            if name == "error":
+                raise RuntimeError(f"row {row} breaks the engine")
+            mark = self.checkpoint / f"did-{fault}"
+            if name in ("die", "hang") and not mark.exists():
+                mark.touch()
+                if name == "die":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(3600)
+        self.queue.append((key, seed))
+
+    def step(self):
+        if "slow" in self.faults:
+            time.sleep(0.02)
+        # The newest first: results must not depend on requests finishing in order.
+        key, seed = self.queue.pop()
+        source = f"seed {seed}" if self.seeds_per_request else f"stream {self.stream}"
+        return [
+            Finished(key, [Sample(i, f"row {key} sample {i} {source}", "stop", 4, 0) for i in range(self.parameters.n)])
+        ]
+
+    def reseed(self, seed):
+        assert not self.queue, "a shard's stream must not start while another shard draws from the old one"
+        self.stream = seed
+
+    def close(self):
+        self.queue = None
+
+
+class SeededEngine(FakeEngine):
+    seeds_per_request = True
+
+    def reseed(self, seed):
+        raise AssertionError("never called when requests carry seeds")

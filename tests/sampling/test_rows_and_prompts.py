@@ -1,0 +1,126 @@
+"""Reading rows in slices, and what a row becomes before it reaches the engine."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from specs_verl.errors import UserError
+from specs_verl.sampling.prompts import PromptError, decode_image, structured, with_prompts
+from specs_verl.sampling.rows import RowTable, row_id
+
+
+def ids(table, start, stop):
+    return [(index, row["extra_info"]["id"]) for index, row in table.slice(start, stop)]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 3), (24, 27), (89, 91), (120, 160), (195, 300), (0, 200)])
+def test_slices_cross_row_groups_and_files(prompts, start, stop):
+    assert ids(RowTable(prompts), start, stop) == [(i, f"q{i}") for i in range(start, min(stop, 200))]
+
+
+def test_slices_in_any_order_give_the_same_rows(prompts):
+    table = RowTable(prompts)
+    for start in (0, 5, 150, 20, 89, 199, 0):
+        assert ids(table, start, start + 5) == [(i, f"q{i}") for i in range(start, min(start + 5, 200))]
+
+
+def test_limit_cuts_the_rows(prompts):
+    table = RowTable(prompts, limit=95)
+    assert len(table) == 95 and ids(table, 90, 200) == [(i, f"q{i}") for i in range(90, 95)]
+
+
+def test_a_file_without_prompts_is_named(tmp_path):
+    pq.write_table(pa.table({"question": ["?"]}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet: no column `prompt`; its columns are question"):
+        RowTable([str(tmp_path / "x.parquet")])
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "x.parquet").write_text("hello")
+    with pytest.raises(UserError, match="not a readable parquet"):
+        RowTable([str(tmp_path / "x.parquet")])
+
+
+def test_row_id_falls_back_to_the_row_number():
+    assert row_id(4, {"extra_info": {"id": "q9"}}) == "q9"
+    assert row_id(4, {"extra_info": {}}) == row_id(4, {}) == "4"
+
+
+def user(text):
+    return [{"role": "user", "content": text}]
+
+
+def test_image_marks_become_parts_in_order():
+    assert structured(user("<image>What is it? <image>And this?"), 2) == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "image"},
+                {"type": "text", "text": "What is it? "},
+                {"type": "image"},
+                {"type": "text", "text": "And this?"},
+            ],
+        }
+    ]
+
+
+def test_without_images_the_mark_is_ordinary_text():
+    assert structured(user("the tag <image> in HTML"), 0) == user("the tag <image> in HTML")
+
+
+@pytest.mark.parametrize("marks", ["", "<image><image>"])
+def test_marks_and_images_must_agree(marks):
+    with pytest.raises(PromptError, match=f"{marks.count('<')} <image> placeholders but 1 images") as caught:
+        structured(user(marks + "what?"), 1)
+    assert caught.value.kind == "image_count"
+
+
+def test_system_prompt_replaces_and_instruction_follows():
+    messages = [{"role": "system", "content": "old"}, *user("What?")]
+    assert with_prompts(messages, "new", "Think first.") == [
+        {"role": "system", "content": "new"},
+        {"role": "user", "content": "What?\nThink first."},
+    ]
+    assert messages[0]["content"] == "old", "the row itself is not changed"
+
+
+@pytest.mark.parametrize("prompt", [None, [], [{"role": "user"}], [{"content": "x"}], 3])
+def test_prompts_of_another_shape_are_skipped(prompt):
+    with pytest.raises(PromptError) as caught:
+        with_prompts(prompt, None, None)
+    assert caught.value.kind == "bad_prompt"
+
+
+def png(size=(30, 20), mode="RGB"):
+    content = io.BytesIO()
+    Image.new(mode, size).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_images_come_from_bytes_or_from_a_path_beside_the_data(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(png())
+    data = tmp_path / "train.parquet"
+    assert decode_image({"bytes": png((7, 9)), "path": "gone.png"}, data).size == (7, 9)
+    assert decode_image({"bytes": None, "path": "pictures/a.png"}, data).size == (30, 20)
+    assert decode_image({"bytes": None, "path": f"file://{tmp_path}/pictures/a.png"}, data).size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("reference", "kind"),
+    [
+        ({"bytes": b"no image", "path": None}, "corrupt_image"),
+        ({"bytes": png((400, 400))[:80], "path": None}, "corrupt_image"),
+        ({"bytes": None, "path": "gone.png"}, "missing_image"),
+        ({"bytes": None, "path": None}, "missing_image"),
+        ({"bytes": None, "path": "http://example.org/a.png"}, "missing_image"),
+        (12, "missing_image"),
+    ],
+)
+def test_unusable_images_have_a_kind(tmp_path, reference, kind):
+    with pytest.raises(PromptError) as caught:
+        decode_image(reference, tmp_path / "train.parquet")
+    assert caught.value.kind == kind

@@ -1,0 +1,161 @@
+"""Runs with real worker processes on a fake engine: nothing lost, nothing twice, whatever dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from specs_verl.errors import UserError
+from specs_verl.sampling import SamplingError, sample, sample_all
+
+
+def texts(run):
+    return [(record["row"], record["sample"], record["response"]) for record in run.samples()]
+
+
+def check_complete(run, n=16):
+    """Every row but the broken one has its n samples, once, in order."""
+    expected = [(row, number) for row in range(200) if row != 17 for number in range(n)]
+    assert [(record["row"], record["sample"]) for record in run.samples()] == expected
+    assert run.summary["samples"] == 199 * n
+    assert run.summary["skipped"]["corrupt_image"] == 1
+
+
+def test_every_row_is_sampled_once(make_job):
+    seen = []
+    run = sample(make_job(), seen.append)
+    check_complete(run)
+    assert len(run.shards()) == 7  # 200 rows, 32 per shard
+    assert run.summary["tokens"] == 199 * 16 * 4
+    (skipped,) = run.skipped()
+    assert (skipped["row"], skipped["row_id"], skipped["kind"]) == (17, "q17", "corrupt_image")
+    assert "row 17: the test says so" in skipped["reason"]
+    assert seen[-1].stage == "done" and seen[-1].samples_done == 199 * 16
+    assert json.loads((run.path / "progress.json").read_text())["stage"] == "done"
+
+
+def test_a_complete_run_is_not_started_again(make_job, checkpoint):
+    sample(make_job())
+    loaded = (checkpoint / "loaded").read_text()
+    sample(make_job())
+    assert (checkpoint / "loaded").read_text() == loaded
+
+
+def test_samples_do_not_depend_on_the_number_of_workers(make_job):
+    assert texts(sample(make_job("one", workers=1))) == texts(sample(make_job("two", workers=2)))
+
+
+def test_samples_depend_on_the_seed(make_job):
+    assert texts(sample(make_job("one"))) != texts(sample(make_job("two", seed=6)))
+
+
+@pytest.mark.parametrize("engine", ["FakeEngine", "SeededEngine"])
+def test_a_killed_worker_is_replaced(make_job, monkeypatch, engine):
+    unbroken = sample(make_job("unbroken", engine))
+    monkeypatch.setenv("FAKE_ENGINE", "die@70,die@150")
+    run = sample(make_job("broken", engine))
+    check_complete(run)
+    assert texts(run) == texts(unbroken), "the continuation must give the samples of an unbroken run"
+
+
+def test_a_hanging_worker_is_replaced(make_job, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", "hang@70")
+    check_complete(sample(make_job(stall_seconds=1.0)))
+
+
+def test_an_error_that_comes_again_ends_the_run_with_its_log(make_job, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", "error@70")
+    with pytest.raises(SamplingError, match=r"RuntimeError: row 70 breaks the engine"):
+        sample(make_job(workers=1))
+
+
+def test_rows_that_the_engine_refuses_are_counted(make_job, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", "refuse@3,refuse@199")
+    run = sample(make_job())
+    assert run.summary["skipped"] == {"refused_by_engine": 2, "corrupt_image": 1}
+    assert {record["row"] for record in run.samples()} == set(range(200)) - {3, 17, 199}
+
+
+def test_a_killed_run_goes_on_where_it_was(make_job, tmp_path):
+    unbroken = sample(make_job("unbroken"))
+    job = make_job("killed")
+    (tmp_path / "jobs.json").write_text(json.dumps([asdict(job)]))
+    command = [sys.executable, "-m", "specs_verl.sampling", "--jobs", str(tmp_path / "jobs.json"), "--quiet"]
+    process = subprocess.Popen(command, env={**os.environ, "FAKE_ENGINE": "slow"}, start_new_session=True)
+    shards = Path(job.out) / "shards"
+    deadline = time.monotonic() + 60
+    while len(list(shards.glob("shard-*.parquet"))) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)  # the supervisor only: its workers must notice by themselves
+    process.wait()
+    assert not (Path(job.out) / "summary.json").exists()
+    kept = {path: path.stat().st_mtime_ns for path in sorted(shards.glob("*.parquet"))[:2]}
+    time.sleep(1.0)
+    run = sample(job)
+    check_complete(run)
+    assert texts(run) == texts(unbroken)
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items()), "complete shards are not redone"
+
+
+def test_several_jobs_share_the_workers_and_the_loaded_engine(make_job, checkpoint):
+    jobs = [{"out": "one"}, {"out": "two", "n": 4, "temperature": 0.5}, {"out": "three", "max_tokens": 7}]
+    runs = sample_all([make_job(workers=1, **job) for job in jobs])
+    check_complete(runs[0])
+    check_complete(runs[1], n=4)
+    check_complete(runs[2])
+    # Job two differs in sampling only and reuses job one's engine, job three needs other lengths.
+    assert (checkpoint / "loaded").read_text() == "xx"
+
+
+def test_other_parameters_are_refused(make_job):
+    sample(make_job())
+    with pytest.raises(UserError, match=r"made differently .*parameters.*never mixed"):
+        sample(make_job(temperature=0.7))
+
+
+def test_another_checkpoint_is_refused(make_job, checkpoint):
+    sample(make_job())
+    (checkpoint / "model.safetensors").write_text("trained")
+    with pytest.raises(UserError, match="model_fingerprint"):
+        sample(make_job())
+
+
+def test_two_runs_cannot_share_a_directory(make_job):
+    job = make_job()
+    with pytest.raises(UserError, match="another process is sampling"):
+        sample_all([job, job])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "nowhere"}, "nowhere: no such checkpoint directory"),
+        ({"data": ("nowhere.parquet",)}, "nowhere.parquet: no such data file"),
+        ({"rows": 0}, "rows must be at least 1"),
+    ],
+)
+def test_bad_input_is_named_before_anything_starts(make_job, change, message):
+    job = asdict(make_job())
+    with pytest.raises(UserError, match=message):
+        sample(type(make_job()).from_dict({**job, **change}))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n": 0}, "n must be at least 1"),
+        ({"temperature": 0.0}, "the same response 16 times"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+    ],
+)
+def test_bad_parameters_are_named(make_job, parameters, message):
+    with pytest.raises(UserError, match=message):
+        make_job(**parameters)

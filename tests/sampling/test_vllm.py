@@ -1,0 +1,104 @@
+"""Real vLLM on a nano model with random weights: the prompts it sees, the tokens it gives, the rows it skips.
+
+vLLM is started once for all tests of this file.
+"""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_prep import nano
+from specs_verl.sampling import EngineSettings, Job, SamplingParameters, sample_all
+
+TOKENS = 16
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    from data_prep.nano.model import build_model
+
+    directory = tmp_path_factory.mktemp("random-nano")
+    model, processor = build_model(seed=0)
+    model.save_pretrained(directory)
+    processor.save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """24 rows of the nano world, four of them spoiled."""
+    directory = tmp_path_factory.mktemp("data")
+    path = nano.write_data(directory, n_train=24, n_test=8, seed=3)["train"]
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[2]["images"][0]["bytes"] = b"no image"
+    rows[5]["images"] = [{"bytes": None, "path": "gone.png"}]
+    rows[9]["prompt"][0]["content"] += " really" * 2000
+    rows[20]["images"] *= 2
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), directory / "spoiled.parquet")
+    return directory / "spoiled.parquet"
+
+
+SPOILED = {2: "corrupt_image", 5: "missing_image", 9: "prompt_too_long", 20: "image_count"}
+
+
+@pytest.fixture(scope="module")
+def runs(checkpoint, data, tmp_path_factory):
+    """A greedy run and two runs at temperature 1 with the same seed."""
+    out = tmp_path_factory.mktemp("runs")
+    lengths = {"max_tokens": TOKENS, "max_prompt_tokens": 256, "seed": 11}
+    greedy = SamplingParameters(n=1, temperature=0.0, **lengths)
+    drawn = SamplingParameters(n=3, temperature=1.0, **lengths)
+    jobs = [
+        Job(str(checkpoint), (str(data),), str(out / name), parameters, engine=EngineSettings(workers=1))
+        for name, parameters in (("greedy", greedy), ("drawn", drawn), ("again", drawn))
+    ]
+    return dict(zip(("greedy", "drawn", "again"), sample_all(jobs), strict=True))
+
+
+def test_rows_that_cannot_be_sampled_are_skipped_with_their_kind(runs):
+    for run in runs.values():
+        assert {row["row"]: row["kind"] for row in run.skipped()} == SPOILED
+        assert {record["row"] for record in run.samples()} == set(range(24)) - set(SPOILED)
+
+
+def test_greedy_samples_are_those_of_transformers(runs, checkpoint, data):
+    """The same chat template, image processing and special tokens: so the same text, token by token."""
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from specs_verl.sampling.prompts import decode_image
+
+    processor = AutoProcessor.from_pretrained(checkpoint)
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32)
+    rows = pq.read_table(data).to_pylist()
+    agreeing = 0
+    records = list(runs["greedy"].samples())
+    for record in records:
+        row = rows[record["row"]]
+        text = row["prompt"][0]["content"].removeprefix("<image>")
+        messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+        template = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        images = [decode_image(image, data) for image in row["images"]]
+        inputs = processor(text=[template], images=images, return_tensors="pt")
+        assert inputs["input_ids"].shape[1] == record["prompt_tokens"]
+        output = model.generate(**inputs, max_new_tokens=TOKENS, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+        agreeing += processor.tokenizer.decode(output, skip_special_tokens=True) == record["response"]
+    # With random weights the two best tokens may tie within rounding: one row in twenty may differ.
+    assert agreeing >= len(records) - 1
+
+
+def test_the_same_seed_gives_the_same_samples(runs):
+    drawn, again = ([record["response"] for record in runs[name].samples()] for name in ("drawn", "again"))
+    assert drawn == again
+    assert len(set(drawn)) > len(drawn) / 2, "at temperature 1 random weights hardly ever repeat themselves"
+
+
+def test_tokens_and_their_kinds_are_counted(runs):
+    records = list(runs["drawn"].samples())
+    assert all(1 <= record["n_tokens"] <= TOKENS for record in records)
+    assert all(record["n_tokens"] == TOKENS for record in records if record["finish_reason"] == "length")
+    assert runs["drawn"].summary["truncated"] == sum(record["finish_reason"] == "length" for record in records)
+    # Random weights write image tokens too; they are counted and do no harm.
+    assert runs["drawn"].summary["with_vision_tokens"] == sum(record["n_vision_tokens"] > 0 for record in records)
+    assert all("<|image_pad|>" not in record["response"] for record in records)
