@@ -11,6 +11,7 @@ them are known by an environment variable they inherit, and are ended with the c
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,14 @@ DEAD_WORKER = (
 
 ENGINE_PROCESS = "VLLM::EngineCore"
 """Title of vLLM's engine process."""
+
+
+DIES_WITH_ITS_PARENT = (
+    sys.executable,
+    "-c",
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execvp(sys.argv[1], sys.argv[1:])",
+)
+"""Runs the rest of the command line after asking Linux (PR_SET_PDEATHSIG) for a SIGTERM when its parent is killed."""
 
 
 @dataclass(frozen=True)
@@ -158,28 +167,32 @@ def supervise(
         CommandFailed: the command failed or was given up; the message ends with the end of the log.
     """
     limits = limits or Limits()
+    if shutil.which(command[0]) is None:
+        raise UserError(f"There is no program {command[0]!r} to run.")
     log.parent.mkdir(parents=True, exist_ok=True)
+    note = log.with_name(log.name + ".running")
+    if note.exists():  # whoever ran this last was killed before it could clean up
+        end_processes(note.read_text(encoding="utf-8"))
     mark = uuid.uuid4().hex
+    note.write_text(mark, encoding="utf-8")
     variables = {**os.environ, **(environment or {}), MARK: mark, "PYTHONUNBUFFERED": "1"}
     watch = _LogWatch(log, offset=log.stat().st_size if log.exists() else 0)
     started = time.monotonic()
     with log.open("ab") as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=variables,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise UserError(f"There is no program {command[0]!r} to run.") from error
+        process = subprocess.Popen(
+            [*DIES_WITH_ITS_PARENT, *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=variables,
+            start_new_session=True,
+        )
     try:
         peak = _wait(process, watch, watched, limits, on_poll, mark, log)
     finally:
         end_processes(mark)
         process.wait()
+        note.unlink()
     if process.returncode != 0:
         raise CommandFailed(f"{_name(command)} ended with exit code {process.returncode}", log)
     return Finished(process.returncode, time.monotonic() - started, peak)

@@ -83,7 +83,7 @@ print(child.pid, flush=True)
 """
     supervise(python(code), tmp_path / "log.txt", QUICK)
     orphan = int((tmp_path / "log.txt").read_text())
-    assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
+    assert gone(orphan, within_s=5)
 
 
 def test_interrupting_the_supervisor_ends_the_command(tmp_path):
@@ -100,7 +100,43 @@ supervise([{sys.executable!r}, "-c", child], Path("log.txt"))
     process.send_signal(2)
     process.wait(timeout=30)
     child = int(log.read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert gone(child, within_s=5)
+
+
+def test_a_killed_supervisor_takes_its_command_along_and_the_next_run_ends_the_rest(tmp_path):
+    # The command starts a process in a session of its own, which no signal to the command reaches.
+    code = f"""
+from pathlib import Path
+from specs_verl.supervise import supervise
+command = '''
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(600)
+'''
+supervise([{sys.executable!r}, "-c", command], Path("log.txt"))
+"""
+    supervisor = subprocess.Popen(python(code), cwd=tmp_path)
+    log = tmp_path / "log.txt"
+    while not (log.exists() and log.read_text().strip()):
+        time.sleep(0.05)
+    supervisor.kill()
+    supervisor.wait()
+    command, grandchild = map(int, log.read_text().split())
+    assert gone(command, within_s=10)
+    assert not gone(grandchild, within_s=0)
+    supervise(python("pass"), log, QUICK)
+    assert gone(grandchild, within_s=10)
+
+
+def gone(pid: int, within_s: float) -> bool:
+    """Whether the process has ended, or ends in time."""
+    until = time.monotonic() + within_s
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_an_old_log_is_appended_to_and_its_old_errors_are_not_read_again(tmp_path):
