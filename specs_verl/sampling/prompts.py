@@ -11,13 +11,13 @@ Not here: videos and audio.
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from data_prep.images import ImageError, decode_image
 
 
 class PromptError(ValueError):
@@ -69,8 +69,10 @@ class PromptBuilder:
             raise PromptError("model_without_vision", "the row has images, the checkpoint has no image processor")
         messages = with_prompts(row.get("prompt"), self._system_prompt, self._instruction)
         messages = structured(messages, len(references))
-        images = [decode_image(reference, data_file) for reference in references]
-        images = [self._resized(image) for image in images]
+        try:
+            images = [self._resized(decode_image(reference, data_file)) for reference in references]
+        except ImageError as error:
+            raise PromptError(error.kind, str(error)) from error
         try:
             text = self._template.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         except Exception as error:  # a Jinja template may raise anything, and only for certain rows
@@ -132,35 +134,3 @@ def structured(messages: list[dict[str, object]], n_images: int) -> list[dict[st
         content = [{"type": "image"} if piece == "<image>" else {"type": "text", "text": piece} for piece in pieces]
         parts.append({"role": message["role"], "content": content})
     return parts
-
-
-def decode_image(reference: object, data_file: Path) -> Image.Image:
-    """An image of a row, from its bytes or else its path (relative to the working directory, else to the data file)."""
-    if isinstance(reference, str):
-        reference = {"bytes": None, "path": reference}
-    if not isinstance(reference, dict):
-        raise PromptError("missing_image", f"an image must have bytes or a path, got {type(reference).__name__}")
-    content, path = reference.get("bytes"), reference.get("path")
-    if not content:
-        content = _read_image_file(path, data_file)
-    try:
-        with warnings.catch_warnings():
-            # Pillow only warns up to twice its limit of pixels; such an image would be resized anyway.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
-            image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PromptError("corrupt_image", f"an image cannot be decoded: {error}") from error
-    return image
-
-
-def _read_image_file(path: object, data_file: Path) -> bytes:
-    if not path or not isinstance(path, str):
-        raise PromptError("missing_image", "an image has neither bytes nor a path")
-    if path.startswith(("http://", "https://")):
-        raise PromptError("missing_image", f"{path}: remote images are not fetched; store them with the data")
-    path = path.removeprefix("file://")
-    for candidate in (Path(path), data_file.parent / path):
-        if candidate.is_file():
-            return candidate.read_bytes()
-    raise PromptError("missing_image", f"{path}: no such image file")

@@ -1,14 +1,11 @@
 """Reading rows in slices, and what a row becomes before it reaches the engine."""
 
-import io
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from specs_verl.errors import UserError
-from specs_verl.sampling.prompts import PromptError, decode_image, structured, with_prompts
+from specs_verl.sampling.prompts import PromptError, structured, with_prompts
 from specs_verl.sampling.rows import RowTable, row_id
 
 
@@ -92,35 +89,3 @@ def test_prompts_of_another_shape_are_skipped(prompt):
     with pytest.raises(PromptError) as caught:
         with_prompts(prompt, None, None)
     assert caught.value.kind == "bad_prompt"
-
-
-def png(size=(30, 20), mode="RGB"):
-    content = io.BytesIO()
-    Image.new(mode, size).save(content, "PNG")
-    return content.getvalue()
-
-
-def test_images_come_from_bytes_or_from_a_path_beside_the_data(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "a.png").write_bytes(png())
-    data = tmp_path / "train.parquet"
-    assert decode_image({"bytes": png((7, 9)), "path": "gone.png"}, data).size == (7, 9)
-    assert decode_image({"bytes": None, "path": "pictures/a.png"}, data).size == (30, 20)
-    assert decode_image({"bytes": None, "path": f"file://{tmp_path}/pictures/a.png"}, data).size == (30, 20)
-
-
-@pytest.mark.parametrize(
-    ("reference", "kind"),
-    [
-        ({"bytes": b"no image", "path": None}, "corrupt_image"),
-        ({"bytes": png((400, 400))[:80], "path": None}, "corrupt_image"),
-        ({"bytes": None, "path": "gone.png"}, "missing_image"),
-        ({"bytes": None, "path": None}, "missing_image"),
-        ({"bytes": None, "path": "http://example.org/a.png"}, "missing_image"),
-        (12, "missing_image"),
-    ],
-)
-def test_unusable_images_have_a_kind(tmp_path, reference, kind):
-    with pytest.raises(PromptError) as caught:
-        decode_image(reference, tmp_path / "train.parquet")
-    assert caught.value.kind == kind

@@ -67,7 +67,7 @@ def test_greedy_samples_are_those_of_transformers(runs, checkpoint, data):
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from specs_verl.sampling.prompts import decode_image
+    from data_prep.images import decode_image
 
     processor = AutoProcessor.from_pretrained(checkpoint)
     model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32)
