@@ -40,6 +40,7 @@ COLD_START_KEYS: dict[str, tuple[str, ...]] = {
     "chosen": ("rewards/chosen", "train/rewards/chosen"),
     "rejected": ("rewards/rejected", "train/rewards/rejected"),
     "margin": ("rewards/margin", "rewards/margins", "train/rewards/margin"),
+    "accuracy": ("rewards/accuracy", "rewards/accuracies", "train/rewards/accuracy"),
     "loss": ("loss", "train/loss"),
 }
 
@@ -106,7 +107,7 @@ def grpo_curves(paths: Sequence[Path], rollouts: Path | None = None) -> dict[str
 
 
 def cold_start_curves(paths: Sequence[Path]) -> dict[str, Curve]:
-    """Curves `chosen`, `rejected`, `margin` (rewards) and `loss` of one cold start."""
+    """Curves `chosen`, `rejected`, `margin`, `accuracy` (of the implicit rewards) and `loss` of one cold start."""
     return _by_keys(read_steps(paths), COLD_START_KEYS)
 
 

@@ -34,7 +34,7 @@ GRPO_CHARTS = (
     ("format", "Format compliance", "Share of well-formed responses in the training batch.", True),
     ("length", "Response length", "Mean length in tokens.", False),
 )
-LOOSE_COLOURS = {"chosen": 3, "rejected": 2, "margin": 1, "loss": 4}  # lines that are no models
+LOOSE_COLOURS = {"chosen": 3, "rejected": 2, "margin": 1, "accuracy": 7, "loss": 4}  # lines that are no models
 SMOOTH_FROM = 24  # points; shorter curves are shown as they are
 
 
@@ -189,6 +189,10 @@ def cold_start_charts(page: Page) -> list[Chart]:
         if "margin" in run:
             text = "Chosen minus rejected reward: above 0 the preference is learned."
             charts.append(_curve_chart(page, f"Margin{suffix}", text, {"margin": run["margin"]}))
+        if "accuracy" in run:
+            text = "Share of pairs whose chosen response has the higher reward."
+            curve = {"accuracy": run["accuracy"]}
+            charts.append(_curve_chart(page, f"Preference accuracy{suffix}", text, curve, percent=True))
         if "loss" in run:
             charts.append(_curve_chart(page, f"Loss{suffix}", "DPO plus SFT loss.", {"loss": run["loss"]}))
     return charts
