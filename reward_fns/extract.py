@@ -43,9 +43,32 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
     """
     after, inside, closed = split_think(response)
     if after:
-        yield from _in_region(after, committed_only=False)
+        yield from _in_region(own_turn(after), committed_only=False)
     if inside and not answer_after_think:
         yield from _in_region(inside, committed_only=closed or "<think>" in response)
+
+
+_TURN = re.compile(
+    r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id|assistant)\|>|</s>|<end_of_turn>|\[/?INST\]"
+    r"|\n\s*(?:\*\*)?(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))(?:\s*\d+)?\s*[:.](?:\*\*)?"
+)
+
+
+def own_turn(text: str) -> str:
+    """What the model wrote before it went on with a question of its own, as base models do; the whole text when it had not answered by then."""
+    end = len(text)
+    if "<" not in text and "\n" not in text and "[" not in text:
+        return text
+    for match in _TURN.finditer(text):
+        before = text[: match.start()]
+        if match.group().startswith(("<", "[")):
+            if before.strip():
+                end = match.start()
+                break
+        elif last_box(before) is not None or phrase(before) is not None:
+            end = match.start()
+            break
+    return text[:end]
 
 
 def split_think(response: str) -> tuple[str, str, bool]:
@@ -69,21 +92,30 @@ def split_think(response: str) -> tuple[str, str, bool]:
 def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
     block = answer_block(region)
     if block is not None:
-        box = last_box(block)
-        if box is not None:
-            yield Piece(box[:MAX_PIECE], "boxed")
-        found = phrase(block)
-        if found is not None:
-            yield Piece(found, "phrase")
+        yield from _committed(block)
         yield Piece(block[:MAX_PIECE], "answer")
-    box = last_box(region)
-    if box is not None:
-        yield Piece(box[:MAX_PIECE], "boxed")
-    found = phrase(region)
-    if found is not None:
-        yield Piece(found, "phrase")
+    yield from _committed(region)
     if not committed_only:
         yield Piece(region[-MAX_TAIL:], "rest")
+
+
+def _committed(text: str) -> Iterator[Piece]:
+    """The last box and the last announcement, the later one first: models correct themselves, and sum up after intermediate boxes."""
+    box = _last_box(text)
+    if box is None:
+        found = phrase(text)
+        if found is not None:
+            yield Piece(found, "phrase")
+        return
+    end, content = box
+    later = phrase(text[end:]) if len(text) - end > 12 else None
+    if later is not None:
+        yield Piece(later, "phrase")
+    yield Piece(content[:MAX_PIECE], "boxed")
+    if later is None:
+        found = phrase(text[:end])
+        if found is not None:
+            yield Piece(found, "phrase")
 
 
 # ---------------------------------------------------------------------------------------------------------------------- tags
@@ -120,24 +152,35 @@ def last_box(text: str) -> str | None:
 
     Boxes that are joined by nothing but ", ", "and" or "or" state one answer in parts and are joined: "\boxed{2} and \boxed{3}" -> "2, 3".
     """
+    found = _last_box(text)
+    return None if found is None else found[1]
+
+
+def _last_box(text: str) -> tuple[int, str] | None:
+    """Where the last non-empty box ends, and its content."""
     if text.rfind("oxed") < 0 and text.rfind("\\fbox") < 0:
         return None
     found = [(start, end, content) for start, end, content in _spans(text) if content.strip()]
     if not found:
         return None
-    start, _, content = found[-1]
+    start, end, content = found[-1]
+    percent = _PERCENT_AFTER.match(text, end)
+    if percent is not None and "%" not in content:
+        content += "\\%"
     parts = [content]
     for before, before_end, before_content in reversed(found[:-1]):
-        joint = text[before_end:start].strip(" \n\t$\\()[],;.")
-        if start - before_end > 24 or joint.lower() not in ("", "and", "or", "text{and}", "text{ and }", "quad", "qquad"):
-            break
-        if not joint and "\n" in text[before_end:start]:
+        joint = text[before_end:start] if start - before_end <= 48 else "-"
+        if not _JOINT.fullmatch(joint) or ("\n" in joint and not joint.strip()):
             break
         parts.append(before_content)
         start = before
     if len(parts) > 1 and len({part.strip() for part in parts}) > 1:
-        return ", ".join(reversed(parts))
-    return content
+        return end, ", ".join(reversed(parts))
+    return end, content
+
+
+_JOINT = re.compile(r"(?i)(?:[\s$,;]|\\[()\[\],;: ]|\\q?quad|\\text\{\s*(?:,|and|or|,\s*and)\s*\}|\band\b|\bor\b)*")
+_PERCENT_AFTER = re.compile(r"[\s$)\\]{0,4}(?:%|percent\b|pct\b|per\s?cent\b)")
 
 
 def boxes(text: str) -> list[str]:
@@ -224,7 +267,7 @@ _ANNOUNCES = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NOT_AN_ANSWER = re.compile(
-    r"\s*(?:not\b|n't\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
+    r"\s*(?:not\b|n't\b|(?:in)?correct\s*(?:[.,!;)]|$|because|and\b)|right\b|verified\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
     r"|(?:found|given|determined|based)\b|one of\b|among\b)",
     re.IGNORECASE,
 )

@@ -1,116 +1,242 @@
-"""The final number of a response: from the committed places first, else the number that concludes the running text.
+r"""The final number of a response: from the committed places first, else the number that concludes the running text.
 
-    final_number("3 + 4 = 7, so there are 7 apples in 2019.")  -> Number(value=7, ...)
+    final_number("3 + 4 = 7, so there are 7 apples in 2019.")     -> Number(value=7, ...)
+    final_number(r"The area is $\frac{1+\sqrt{5}}{2}$ cm.")       -> Number(value=1.618..., ...)
 
-In running text the last concluding sentence decides ("so", "therefore", "in total", an equation), and in it the value after the last
-"=" or "is", a bold value, or the last quantity. Ranges, clock times, years with a preposition, list markers and ordinals are no quantities.
+In running text the last sentence that states a quantity decides, explanations behind it aside ("This is because ..."). Within a sentence
+every number gets points for what stands before it: "=" and bold speak for a number, "is" and "there are" too; "of", "after", "the" against
+it. Ranges, clock times, item markers, step numbers and ordinals are no quantities; years only when nothing else is there.
+Not here: comparing (verifiers/number.py).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
 
 from reward_fns import numerals
 from reward_fns.extract import pieces
 from reward_fns.numerals import Number
+from reward_fns.symbolic.reading import mathematics, read
+from reward_fns.symbolic.tokens import TooHard
+from reward_fns.symbolic.values import Reading, symbols, value
 
-_YEAR_BEFORE = re.compile(r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years)\s*$")
-_LABEL_BEFORE = re.compile(
-    r"(?i)\b(?:step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example|no\.|row|column|image|page|line|angle|∠|grade|day|group|class)\s*#?\(?$"
-)
-_CONCLUDES = re.compile(
-    r"(?i)\b(?:therefore|thus|hence|so|finally|consequently|in total|altogether|overall|in conclusion|conclude|total|answer|result|we (?:get|have|find)|which (?:is|means|gives|equals)|left|remain\w*|needs?|will)\b|[=≈∴⇒]|\\boxed|\\therefore"
-)
-_SENTENCES = re.compile(r"\n+|(?<=[.!?])\s+(?=[A-Z*$\\(\"'])")
-_ZERO = re.compile(r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody)\b")
-_BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
-_EQUATION = re.compile(r"(?:=|≈|\bis\b|\bare\b|\bequals\b|\bwas\b|\bto\b|:)\s*(?:\\?approx(?:imately)?|about|only|\$|\\\(|\*\*)?\s*$", re.IGNORECASE)
-_REFUSES = re.compile(
-    r"(?i)\b(?:cannot|can't|can not|unable to|not possible to|impossible to|not able to|don't have enough|do not have enough|insufficient|not enough information|not (?:provided|given|clear|enough))\b"
-)
+MAX_SENTENCES = 40
 
 
 def final_number(response: str, answer_after_think: bool = False, zero_words: bool = False) -> Number | None:
-    """The number that ``response`` commits to, or None when it states none."""
+    """The number that ``response`` commits to, or None when it states none.
+
+    Args:
+        zero_words: "none", "no cats" and the like state 0.
+    """
     for piece in pieces(response, answer_after_think):
         if piece.place == "rest":
             found = concluding_number(piece.text, zero_words)
         else:
-            found = final_number_of(piece.text, zero_words)
+            found = stated_number(piece.text, zero_words)
         if found is not None:
             return found
     return None
 
 
-def final_number_of(text: str, zero_words: bool = False) -> Number | None:
-    """The number of a short committed piece: the piece itself, the bold one, the one after its last "=", else the first quantity."""
-    whole = numerals.parse(text)
+def stated_number(text: str, zero_words: bool = False) -> Number | None:
+    """The number of a short committed piece: the piece as a whole, else its best quantity."""
+    whole = numerals.parse(text) or expression_number(text)
     if whole is not None:
         return whole
-    for bold in _BOLD.findall(text):
-        found = numerals.parse(bold)
-        if found is not None:
-            return found
-    head, equals, tail = text.rpartition("=")
-    if equals:
-        found = numerals.parse(tail) or _first(tail)
-        if found is not None:
-            return found
-    found = _first(text)
+    first_sentence = _SENTENCES.split(text, 1)[0] or text
+    found = _best(first_sentence, early=True) or (_best(text, early=True) if first_sentence != text else None)
     if found is None and zero_words and _ZERO.search(text):
         return numerals.parse("0")
     return found
 
 
-def _first(text: str) -> Number | None:
-    quantities = _quantities(text)
-    return quantities[0] if quantities else None
+def concluding_number(text: str, zero_words: bool = False) -> Number | None:
+    """The number that running text ends with."""
+    fallback = None
+    for place, sentence in enumerate(sentences_from_end(text)):
+        if place == 0 and _REFUSES.search(sentence):
+            return None
+        found = _best(sentence)
+        if found is None:
+            if zero_words and fallback is None and _ZERO.search(sentence):
+                return numerals.parse("0")
+            continue
+        if not _EXPLAINS.match(sentence):
+            return found
+        fallback = fallback or found
+        if place > 8:
+            break
+    return fallback
+
+
+# ----------------------------------------------------------------------------------------------------------------- sentences
+
+_SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])")
+_CALCULATOR = re.compile(r"<<[^<>\n]{0,80}>>")
+
+
+def sentences_from_end(text: str) -> Iterator[str]:
+    """Sentences of running text, last first. The end of a long text is split first; mostly nothing else is needed."""
+    text = _CALCULATOR.sub("", text) if "<<" in text else text
+    given = 0
+    for size in (800, len(text)):
+        if size == 800 and len(text) <= 1_000:
+            continue
+        part = text[-size:]
+        parts = [s for s in _SENTENCES.split(_joined_displays(part)) if s and not s.isspace()]
+        if size < len(text):
+            parts = parts[1:]  # the first one is cut
+        for sentence in parts[::-1][given:MAX_SENTENCES]:
+            yield sentence
+        given = len(parts)
+
+
+_DISPLAY = re.compile(r"\\\[(.{1,600}?)\\\]|\$\$(.{1,600}?)\$\$", re.DOTALL)
+
+
+def _joined_displays(text: str) -> str:
+    """Displayed mathematics on one line of its own, so that it is one sentence."""
+    if "\\[" not in text and "$$" not in text:
+        return text
+    return _DISPLAY.sub(lambda m: "\n$ " + (m.group(1) or m.group(2)).replace("\n", " ").replace("$", "") + " $\n", text)
+
+
+# ------------------------------------------------------------------------------------------------------------------- choosing
+
+_YEAR_BEFORE = re.compile(r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$")
+_LABEL_BEFORE = re.compile(
+    r"(?i)(?:\b(?:step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example|no\.|row|column"
+    r"|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player|question|item|rule|law|level)\s*#?\(?|[#∠\[])$"
+)
+_NOT_QUANTITY_AFTER = re.compile(r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)")
+_STRONG_BEFORE = re.compile(r"(?:=|≈|≃|→|⇒|\\approx|\\Rightarrow)\s*(?:\\?\$|\\\(|\*\*)?\s*$")
+_COPULA_BEFORE = re.compile(
+    r"(?i)\b(?:is|are|was|were|be|equals?|total(?:s|ed|ing)?|makes?|gives?|gets?|costs?|have|has|had|there'?s|leaves?|left|needs?|takes?|took|paid|pays?|earns?|earned"
+    r"|spends?|spent|saves?|saved|becomes?|contains?|requires?|yields?|received?s?|reads?|shows?|measures?|weighs?|remains?|obtain|get|ate|eats?|sold|sells?|bought|buys?|used?|about|approximately|only|exactly|roughly|around)\s*(?::\s*)?(?:a\s+|an\s+)?"
+    r"(?:total\s+of\s+|about\s+|approximately\s+|only\s+|exactly\s+|roughly\s+|around\s+|equal\s+to\s+|now\s+|also\s+|still\s+|just\s+|at\s+least\s+|at\s+most\s+|up\s+to\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
+)
+_COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
+_AGAINST_BEFORE = re.compile(
+    r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
+)
+_RANGE_BEFORE = re.compile(r"(?i)\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$")
+_BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
+_ZERO = re.compile(r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b")
+_REFUSES = re.compile(
+    r"(?i)\b(?:cannot|can't|can not|unable to|not possible to|impossible to|not able to|don't have enough|do not have enough|insufficient|not enough information"
+    r"|not (?:provided|given|clear|enough|specified|visible))\b"
+)
+_EXPLAINS = re.compile(
+    r"(?i)^[\s*_(\-•>]*(?:this (?:is|means|can|was|result|shows|includes|answer)|because|since|note|remember|check|verif\w+|here|in other words|where|let me know|however|if you|please"
+    r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can|could) (?:also )?(?:check|verify)|to (?:check|verify)|it is worth|assuming|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
+)
+
+
+def _best(sentence: str, early: bool = False) -> Number | None:
+    """The quantity that a sentence is about; ``early``: of equals the first wins, as behind "the answer is"."""
+    quantities = _quantities(sentence)
+    if not quantities:
+        return None
+    if len(quantities) == 1:
+        return quantities[0]
+    bold = [(match.start(1), match.end(1)) for match in _BOLD.finditer(sentence)]
+    scored = []
+    for rank, number in enumerate(quantities):
+        before = sentence[max(0, number.start - 48) : number.start]
+        points = 0.0
+        if _STRONG_BEFORE.search(before):
+            points += 4
+        elif _COPULA_BEFORE.search(before):
+            points += 3
+        elif _COLON_BEFORE.search(before):
+            points += 2
+        elif _AGAINST_BEFORE.search(before):
+            points -= 2
+        if any(start <= number.start < end for start, end in bold):
+            points += 5
+        if number.kind == "word":
+            points -= 0.5
+        if _inside_parentheses(sentence, number.start):
+            points -= 2.5
+        scored.append((points, -rank if early else rank, number))
+    return max(scored, key=lambda entry: entry[:2])[2]
+
+
+def _inside_parentheses(sentence: str, place: int) -> bool:
+    opened = sentence.rfind("(", 0, place)
+    return opened > 0 and sentence.find(")", opened, place) < 0
 
 
 def _quantities(text: str) -> list[Number]:
-    """The numbers of ``text`` that can be answers."""
-    numbers = numerals.find_all(text)
-    kept = [n for n in numbers if n.kind in ("plain", "fraction", "word") and not _LABEL_BEFORE.search(text[max(0, n.start - 16) : n.start])]
-    not_years = [n for n in kept if not _is_year(n, text)]
-    return not_years or kept
+    """The numbers of ``text`` that can be answers, mathematics between dollars read as a whole."""
+    found: list[Number] = []
+    plain = []
+    at = 0
+    for start, end, content in mathematics(text):
+        plain.append(text[at:start])
+        plain.append(" " * (end - start))
+        number = numerals.parse(content) or expression_number(content)
+        if number is not None:
+            found.append(number._replace(start=start, end=end))
+        at = end
+    plain.append(text[at:])
+    outside = "".join(plain)
+    for number in numerals.find_all(outside):
+        if number.kind not in ("plain", "fraction", "word"):
+            continue
+        before, after = outside[max(0, number.start - 24) : number.start], outside[number.end : number.end + 16]
+        if _LABEL_BEFORE.search(before) or _NOT_QUANTITY_AFTER.match(after) or _RANGE_BEFORE.search(before):
+            continue
+        if number.kind == "word" and number.value == 1 and not number.unit and _NO_ONE.match(outside, number.start):
+            continue
+        found.append(number)
+    found.sort(key=lambda number: number.start)
+    not_years = [n for n in found if not _is_year(n, text)]
+    return not_years or found
+
+
+_NO_ONE = re.compile(r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]")
 
 
 def _is_year(number: Number, text: str) -> bool:
-    if number.decimals is not None or number.unit == "years" or not 1500 <= number.value <= 2100:
+    if number.decimals is not None or number.unit.startswith("year") or number.currency or not 1500 <= number.value <= 2100:
         return False
     digits = text[number.start : number.end]
     return digits.isdigit() and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
 
 
-def concluding_sentences(text: str) -> list[str]:
-    """Sentences of running text, last first."""
-    return [s for s in _SENTENCES.split(text) if s and not s.isspace()][-40:][::-1]
-
-
-def concluding_number(text: str, zero_words: bool = False) -> Number | None:
-    """The value that running text ends with."""
-    fallback = None
-    for place, sentence in enumerate(concluding_sentences(text)):
-        if place == 0 and _REFUSES.search(sentence):
+@lru_cache(maxsize=4096)
+def expression_number(text: str) -> Number | None:
+    r"""The value of a constant expression or of the last member of an equation: "2\sqrt{3}", "x = 3 + 4 = 7", "\frac{10}{4} \text{ cm}"."""
+    if len(text) > 300:
+        return None
+    tree = read(text).tree
+    if tree is None:
+        return None
+    unit = ""
+    percent = False
+    if tree[0] == "rel":
+        if any(operator not in ("=", "~", "to") for operator in tree[1]):
             return None
-        quantities = _quantities(sentence)
-        if not quantities:
-            if zero_words and fallback is None and _ZERO.search(sentence):
-                return numerals.parse("0")
-            continue
-        chosen = _best_in_sentence(sentence, quantities)
-        if _CONCLUDES.search(sentence):
-            return chosen
-        fallback = fallback or chosen
-    return fallback
-
-
-def _best_in_sentence(sentence: str, quantities: list[Number]) -> Number:
-    for bold in reversed(_BOLD.findall(sentence)):
-        inside = numerals.parse(bold)
-        if inside is not None:
-            return inside
-    after_equals = [n for n in quantities if _EQUATION.search(sentence[max(0, n.start - 24) : n.start])]
-    if after_equals and "=" in sentence:
-        return after_equals[-1]
-    return quantities[-1]
+        last = tree[2][-1]
+        tree = tree[2][0] if last[0] in ("sym", "text") else last
+    if tree[0] == "unit":
+        tree, unit = tree[1], tree[2]
+    if tree[0] == "percent":
+        tree, percent = tree[1], True
+    if tree[0] in ("list", "set", "group", "text", "pm", "matrix", "union", "ratio") or symbols(tree):
+        return None
+    try:
+        result = value(tree, Reading())
+    except TooHard:
+        return None
+    if isinstance(result, complex):
+        if abs(result.imag) > 1e-12:
+            return None
+        return Number(Fraction(result.real), None, percent, unit, 0, len(text), "expression")
+    decimals = tree[2] if tree[0] == "dec" else None
+    return Number(result, decimals, percent, unit, 0, len(text), "fraction")

@@ -88,6 +88,8 @@ def find_all(text: str) -> list[Number]:
 
 
 _PLAIN = re.compile(r"[+\-−]?\d{1,15}")
+_SPACED = re.compile(r"[+\-−]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_ZERO_COMMA = re.compile(r"[+\-−]?0,\d+")
 _WRAPPING = re.compile(r"^[\s$*_`\"'“”‘’=≈~:(\[{]+|[\s$*_`\"'“”‘’.,;:!)\]}]+$")
 
 
@@ -100,6 +102,10 @@ def parse(text: str) -> Number | None:
     cleaned = tidy(stripped)
     if not cleaned or len(cleaned) > MAX_DIGITS + 100:
         return None
+    if _SPACED.fullmatch(cleaned):  # 12 345.6
+        cleaned = cleaned.replace(" ", "")
+    elif _ZERO_COMMA.fullmatch(cleaned):  # 0,5: a decimal comma beyond doubt
+        cleaned = cleaned.replace(",", ".")
     match = _NUMBER.match(cleaned)
     if match is not None and match.end() > 0:
         number = _from_match(match, cleaned)
@@ -124,7 +130,7 @@ def tidy(text: str) -> str:
         if text[:2] in (r"\(", r"\[") and text[-2:] in (r"\)", r"\]"):
             text = text[2:-2]
         text = text.strip(" \t\n\r*_`\"'“”‘’;:")
-        text = text.rstrip(".,!").strip()
+        text = (text if text.endswith("...") else text.rstrip(".,!")).strip()
         if text.endswith("$") and text.count("$") == 1 and len(text) > 1:
             text = text[:-1]
         for wrapper in (r"\text{", r"\mathrm{", r"\textbf{", r"\mathbf{", r"\bf{", r"\displaystyle{", "{"):

@@ -130,17 +130,26 @@ def _same_relation(gold: Node, given: Node) -> bool | None:
         name = _name(gold)
         if name is not None:
             return _same(gold[2][-1], given)
+        if all(operator in ("=", "~") for operator in gold[1]) and given[0] not in ("named", "all", "many"):
+            return False  # "2x + z = 1" is not answered by "1"
         return _same_region(gold, given)
     gold_name, given_name = _name(gold), _name(given)
     if gold_name is not None and given_name is not None:
         if gold_name == given_name or "(" in gold_name or len({gold_name[0], given_name[0]} & {"f", "g", "h", "y"}) == 2:
-            return _same(gold[2][-1], given[2][-1])
+            verdicts = [_same(a, b) for a in _outcomes(gold) for b in _outcomes(given)]
+            return True if True in verdicts else verdicts[0]
         if _swapped(gold, given):
             return True
     verdict = _same_by_difference(gold, given)
     if verdict is not None:
         return verdict
     return _same_region(gold, given)
+
+
+def _outcomes(relation: Node) -> list[Node]:
+    """What an equation states in the end: its last member, or also the exact one before an approximation."""
+    members = relation[2]
+    return [members[-1], members[-2]] if relation[1][-1] == "~" and len(members) > 2 else [members[-1]]
 
 
 def _swapped(gold: Node, given: Node) -> bool:
@@ -503,7 +512,7 @@ def rounds_to(gold: float, given: float, gold_places: int | None, given_places: 
     """
     gap = abs(gold - given)
     if gold_places is not None and gold_places >= 2 and (given_places is None or given_places > gold_places):
-        return gap <= 0.5000001 * 10.0**-gold_places
+        return gap <= max(0.5000001 * 10.0**-gold_places, 1e-12 * abs(gold))
     if gold_places is None and given_places is not None and given_places >= 2:
         digits = given_places + (len(str(int(abs(given)))) if abs(given) >= 1 else 0)
         return digits >= 4 and gap <= 0.5000001 * 10.0**-given_places

@@ -86,22 +86,43 @@ def tidied(text: str) -> str:
     return text
 
 
-_SEGMENT = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_SEGMENT = re.compile(r"\$\$(.{1,600}?)\$\$|(?<!\\)\$([^$\n]{1,300}?)(?<!\\)\$(?!\d)|\\\((.{1,600}?)\\\)|\\\[(.{1,600}?)\\\]", re.DOTALL)
 _JOINT = re.compile(r"\s*(?:,|and|or|,\s*and|,\s*or|;)\s*", re.IGNORECASE)
-_CUT = re.compile(r"(?i),?\s+(?:because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)|\s*(?:\(|\[)(?:approx|since|rounded|or\s|i\.e|to\s)|\s+—|\s+-\s|;\s")
+_CUT = re.compile(
+    r"(?i),?\s+(?:because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)"
+    r"|\s*(?:\(|\[)(?:approx|since|rounded|or\s|i\.e|to\s)|\s+—|\s+-\s|;\s"
+)
+_PROSE = re.compile(r"(?<![\\A-Za-z])[a-z]{3,}\s+[a-z]{2,}|[.?!]\s")
+
+
+def mathematics(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, content) of the mathematics between dollars or LaTeX brackets; dollars of money are none."""
+    if "$" not in text and "\\(" not in text and "\\[" not in text:
+        return []
+    found = []
+    at = 0
+    while (match := _SEGMENT.search(text, at)) is not None:
+        content = next(group for group in match.groups() if group is not None)
+        if match.group(2) is not None and _PROSE.search(_COMMANDS.sub(" ", content)):  # "$5 for the book and $"
+            at = match.start() + 1
+            continue
+        found.append((match.start(), match.end(), content))
+        at = match.end()
+    return found
+
+
+_COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
 
 
 def segments(text: str) -> list[str]:
-    """The mathematics between dollars or LaTeX brackets; neighbours joined by a comma or "and" are one answer."""
-    found: list[tuple[int, int, str]] = []
-    for match in _SEGMENT.finditer(text):
-        content = next(group for group in match.groups() if group is not None)
-        if found and _JOINT.fullmatch(text, found[-1][1], match.start()):
-            start, _, before = found[-1]
-            found[-1] = (start, match.end(), f"{before}, {content}")
+    """The pieces of mathematics in ``text``; neighbours joined by a comma or "and" are one answer."""
+    found: list[tuple[int, str]] = []
+    for start, end, content in mathematics(text):
+        if found and _JOINT.fullmatch(text, found[-1][0], start):
+            found[-1] = (end, f"{found[-1][1]}, {content}")
         else:
-            found.append((match.start(), match.end(), content))
-    return [content for _, _, content in found]
+            found.append((end, content))
+    return [content for _, content in found]
 
 
 def candidates(text: str) -> Iterator[str]:

@@ -46,7 +46,7 @@ _LAYOUT = re.compile(
 _STYLE = re.compile(r"\\(?:mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr|boldsymbol|bm|bf|rm|it|vec|overrightarrow|hat|bar|underline|mathop|operatorname\*?|emph|pmb|boxed|fbox|mbox\s*\{\s*\}|displaylines|color\{[^{}]*\}|textcolor\{[^{}]*\})(?![A-Za-z])")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _BINOMIALS = re.compile(r"\\[dt]binom(?![A-Za-z])")
-_THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:\s?\{?,\}?\s?\\?!?\d{3})+)(?![\d])")
+_THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:(?:,|\s?\{\s?,\s?\}\s?|,\s?\\!\s?|\\,\s?)\d{3})+)(?![\d])")
 _GROUP_SPACES = re.compile(r"(?<![\d.])(\d{1,3})((?:\s\d{3})+)(?!\d)")
 _TEXT = re.compile(r"\\(?:text|textrm|textbf|textit|mbox|textnormal|textsf|texttt|hbox|textup|textsc|textmd)\s*\{([^{}]*)\}")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{\s*([a-zA-Z]+)\*?\s*\}(?:\s*\{[lcr|\s]*\})?")
@@ -96,6 +96,11 @@ def _cleaned(text: str, thousands: bool) -> str:
         text = _SUPER_RUN.sub(lambda m: "^{" + "".join(_SUPER[c] for c in m.group()) + "}", text)
         text = _SUB_RUN.sub(lambda m: "_{" + "".join(_SUB[c] for c in m.group()) + "}", text)
         text = _UNICODE_ANY.sub(lambda m: _UNICODE[m.group()], text)
+    if thousands:
+        text = _THOUSANDS.sub(lambda m: m.group(1) + re.sub(r"\D", "", m.group(2)), text)
+        text = _GROUP_SPACES.sub(lambda m: m.group(1) + re.sub(r"\s", "", m.group(2)), text)
+    else:
+        text = text.replace("{,}", ",")
     if "\\" in text:
         text = text.replace(r"\$", "").replace(r"\(", " ").replace(r"\)", " ").replace(r"\[", " ").replace(r"\]", " ")
         text = _TEXT.sub(lambda m: " \x01" + m.group(1).replace("\\", "") + "\x02 ", text)
@@ -103,13 +108,7 @@ def _cleaned(text: str, thousands: bool) -> str:
         text = _LAYOUT.sub(" ", text)
         text = _STYLE.sub("", text)
         text = _BINOMIALS.sub(r"\\binom", _FRACTIONS.sub(r"\\frac", text))
-    text = text.replace("**", "^")
-    if thousands:
-        text = _THOUSANDS.sub(lambda m: m.group(1) + re.sub(r"\D", "", m.group(2)), text)
-        text = _GROUP_SPACES.sub(lambda m: m.group(1) + re.sub(r"\s", "", m.group(2)), text)
-    else:
-        text = text.replace("{,}", ",")
-    return text
+    return text.replace("**", "^")
 
 
 def _word(word: str) -> list[Token]:

@@ -10,15 +10,15 @@ built-in reader gives up. The form of the answer follows the gold: a letter, wor
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from reward_fns import units
+from reward_fns import numerals, pool, units
 from reward_fns.choice_reading import Options, read_piece, read_prose
 from reward_fns.extract import Piece, last_box, phrase, pieces
-from reward_fns.final_value import concluding_sentences, final_number_of
+from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import Answer, candidates, read, segments, tidied
@@ -29,6 +29,11 @@ from reward_fns.verifiers.number import same_number, shown_as
 from reward_fns.verifiers.text import normalised
 
 DEADLINE = 5.0
+"""Seconds one answer may cost in total."""
+
+MAX_HARD = 1_500
+"""Longest answer that is given to math-verify; real ones are far shorter."""
+
 _NO_OPTIONS = Options({})
 
 
@@ -53,7 +58,10 @@ def math(
     """
     best = NO_ANSWER
     for text in golds(ground_truth):
-        verdict = _against(response, read_gold(text), deadline, answer_after_think)
+        gold = read_gold(text)
+        if gold.answer.tree is None:
+            gold = _checked(gold, deadline)
+        verdict = _against(response, gold, deadline, answer_after_think)
         if verdict.status == "right":
             return verdict
         if best.status in ("no_answer",) or verdict.status == "timeout":
@@ -86,6 +94,21 @@ def read_gold(text: str) -> Gold:
         letter = next(iter(letters))
     words = normalised(answer.source) if answer.tree is None or answer.tree[0] == "text" else ""
     return Gold(answer, letter, words)
+
+
+_PLAIN_WORDS = re.compile(r"[^\\^_{}]*[A-Za-z]{2,}[^\\^_{}]*")
+
+
+def _checked(gold: Gold, deadline: float) -> Gold:
+    """A gold beyond the built-in reader: math-verify must be able to read it, or it is plain words, or the row is at fault.
+
+    Decided before the response is looked at, so that all samples of a group share the outcome.
+    """
+    if pool.compare(gold.answer.source, None, deadline) == "readable":
+        return gold._replace(words="")
+    if gold.words and _PLAIN_WORDS.fullmatch(gold.answer.source):
+        return gold
+    raise GoldError(f"the ground truth cannot be read: {gold.answer.source[:80]!r}")
 
 
 def _worth_asking(source: str) -> bool:
@@ -127,36 +150,46 @@ def _letter(piece: Piece, gold: Gold) -> Verdict | None:
 def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
     """A committed piece against the gold; None when it holds nothing of the kind."""
     hard: str | None = None
-    shown = None
+    first: Answer | None = None
     for text in candidates(piece.text):
         given = read(text)
         if not given.key:
             continue
-        shown = shown or given.source[:200]
         outcome = agree(gold, given)
         if outcome:
             return decided(True, given.source[:200])
         if outcome is None:
             hard = hard or given.source
-        elif text is piece.text and given.tree is not None and given.tree[0] != "text" and not _wordy(given.tree):
-            return decided(False, shown)
-    if shown is None:
+        if first is None:
+            first = given
+            if outcome is False and not _wordy(given):
+                break
+    if first is None:
         return None
-    if gold.answer.number is not None:
-        found = final_number_of(piece.text)
+    if gold.answer.number is not None and _wordy(first):
+        found = stated_number(piece.text)
         if found is not None:
             return decided(same_number(found, gold.answer.number, None, None, None, ""), shown_as(found))
         if piece.place == "phrase":
             return None
     if gold.words and _mentions(piece.text, gold.words):
-        return decided(True, shown)
-    if hard is not None:
+        return decided(True, first.source[:200])
+    if hard is not None and (piece.place == "boxed" or not _wordy(first)):
         return _ask(gold, hard, deadline)
-    return decided(False, shown)
+    if hard is not None:
+        inside = segments(piece.text)
+        return _ask(gold, inside[-1] if inside else hard, deadline)
+    return decided(False, first.source[:200])
 
 
-def _wordy(tree: tuple) -> bool:
-    return tree[0] == "unit" and len(tree[2]) > 24
+_COMMANDS = re.compile(r"\\[A-Za-z]+")
+_WORDS = re.compile(r"[A-Za-z]{2,}")
+
+
+def _wordy(answer: Answer) -> bool:
+    """Whether a piece is prose around an answer rather than an answer."""
+    words = _WORDS.findall(_COMMANDS.sub(" ", answer.source))
+    return len(words) > 2
 
 
 def _mentions(text: str, words: str) -> bool:
@@ -166,6 +199,9 @@ def _mentions(text: str, words: str) -> bool:
     return at >= 0 and len(padded) < 200 and not any(word in padded[:at].split()[-3:] for word in ("not", "no", "neither", "never"))
 
 
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+
+
 def agree(gold: Gold, given: Answer) -> bool | None:
     """Same answer, another one, or (None) a case for math-verify. Units that clash make answers differ."""
     answer = gold.answer
@@ -173,6 +209,8 @@ def agree(gold: Gold, given: Answer) -> bool | None:
         return True
     if answer.number is not None and given.number is not None:
         return same_number(given.number, answer.number, None, None, None, "")
+    if answer.number is not None and answer.number.decimals and _DECIMAL_COMMA.fullmatch(given.source):
+        return same_number(numerals.parse(given.source.replace(",", ".")), answer.number, None, None, None, "")
     if gold.words:
         return normalised(given.source) == gold.words
     one, two = answer.tree, given.tree
@@ -219,24 +257,30 @@ def _without_thousands(source: str, otherwise: tuple) -> tuple:
 
 
 def _ask(gold: Gold, given: str, deadline: float) -> Verdict:
-    return decided(False, given[:200])
+    """math-verify decides, in a worker. Answers of absurd length are no answers."""
+    if len(given) > MAX_HARD:
+        return decided(False, given[:200])
+    outcome = pool.compare(gold.answer.source, given, deadline)
+    if outcome == pool.TIMEOUT:
+        return Verdict("timeout", 0.0, given[:200])
+    return decided(outcome == "equal", given[:200])
 
 
 def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
-    """Running text without a committed piece: the last mathematics of its conclusion."""
+    """Running text without a committed piece: the whole of a short one, else the last mathematics of its conclusion."""
+    whole = read(text) if len(text) <= 300 else None
+    if whole is not None and whole.key:
+        outcome = agree(gold, whole)
+        if outcome or (outcome is False and not _wordy(whole)):
+            return decided(bool(outcome), whole.source[:200])
+        if outcome is None and not _wordy(whole):
+            return _ask(gold, whole.source, deadline)
     if gold.answer.number is not None:
-        from reward_fns.final_value import concluding_number
-
         found = concluding_number(text)
         if found is None:
             return None
         return decided(same_number(found, gold.answer.number, None, None, None, ""), shown_as(found))
-    whole = read(text) if len(text) <= 300 else None
-    if whole is not None and whole.key:
-        outcome = agree(gold, whole)
-        if outcome or (outcome is False and whole.tree is not None and whole.tree[0] != "text" and not _wordy(whole.tree)):
-            return decided(bool(outcome), whole.source[:200])
-    for sentence in concluding_sentences(text):
+    for sentence in sentences_from_end(text):
         if gold.words and _mentions(sentence, gold.words):
             return decided(True, gold.words)
         inside = segments(sentence)

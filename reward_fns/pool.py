@@ -1,0 +1,368 @@
+"""A pool of killable worker processes with one total deadline per job.
+
+    outcome = compare(gold=r"\\\\int_0^1 x dx", given="1/2", seconds=5.0)        # "equal", "different", ..., or TIMEOUT
+
+``compare`` may be called from any thread, from asyncio (through a thread), in Ray actors, and in forked or spawned processes: every process
+gets its own pool when it first needs one, and the pool's processes end with it. A job first gets a short slice; when that is not enough its
+worker is killed, and the job waits behind all fresh ones for the rest of its time. So a hostile answer costs its deadline once, and honest
+answers wait for slices, not for deadlines. A worker that dies, from its memory cap for instance, is replaced.
+
+Settings, from the environment: REWARD_FNS_WORKERS (processes, default: usable cores, at most 16), REWARD_FNS_WORKER_MB (memory above
+the libraries, default 1024). Not here: what a job does (worker.py).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from time import monotonic
+from typing import NamedTuple
+
+from reward_fns.worker import LENGTH, PROCESS_ID
+
+SLICE = 0.5
+"""Seconds that a job gets before it has to give way to fresh ones."""
+
+START_SECONDS = 120.0
+"""How long the template process may take to import its libraries on a busy machine; not part of any deadline."""
+
+TIMEOUT = "timeout"
+"""Outcome of a job that used up its deadline or its memory."""
+
+REMEMBERED = 4_096
+"""Outcomes kept: the samples of a group often state the same answer."""
+
+
+class Job(NamedTuple):
+    """What a worker is asked: hashable, so that it is asked once."""
+
+    kind: str
+    fields: tuple[tuple[str, str | None], ...]
+    seconds: float
+
+    def as_dict(self) -> dict:
+        return {"kind": self.kind, **dict(self.fields)}
+
+
+class PoolError(RuntimeError):
+    """The worker processes cannot be started or a job cannot be run: an installation fault, not the fault of an answer."""
+
+
+class _Worker:
+    """One worker process and the socket it serves."""
+
+    def __init__(self, connection: socket.socket, process_id: int) -> None:
+        self.connection = connection
+        self.process_id = process_id
+
+    def ask(self, job: dict, seconds: float) -> dict | None:
+        """The answer, None when it does not come in time. Raises ConnectionError when the worker is dead."""
+        end = monotonic() + seconds
+        data = json.dumps({**job, "seconds": seconds}).encode()
+        self.connection.settimeout(seconds)
+        try:
+            self.connection.sendall(LENGTH.pack(len(data)) + data)
+            size = LENGTH.unpack(self._exactly(LENGTH.size, end))[0]
+            return json.loads(self._exactly(size, end))
+        except TimeoutError:
+            return None
+
+    def _exactly(self, size: int, end: float) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            left = end - monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.connection.settimeout(left)
+            part = self.connection.recv(size - len(parts))
+            if not part:
+                raise ConnectionResetError("worker ended")
+            parts += part
+        return bytes(parts)
+
+
+class Pool:
+    """The workers of one process."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._changed = threading.Condition()
+        self._idle: list[_Worker] = []
+        self._alive = 0
+        self._fresh_waiting = 0
+        self._control: socket.socket | None = None
+        self._template: subprocess.Popen | None = None
+        self._starting = threading.Lock()
+
+    # ---------------------------------------------------------------------------------------------------------------- jobs
+
+    def run(self, job: dict, seconds: float) -> dict | str:
+        """The answer of a worker to ``job`` or TIMEOUT."""
+        used = 0.0
+        fresh = True
+        failures = 0
+        while used < seconds:
+            allowed = min(SLICE, seconds) if fresh else seconds - used
+            worker = self._acquire(fresh)
+            started = monotonic()
+            answer: dict | None = None
+            usable = False
+            try:
+                answer = worker.ask(job, allowed)
+                usable = answer is not None
+            except (ConnectionError, BrokenPipeError, ValueError):
+                failures += 1
+                if failures > 2:  # ends every worker that touches it: memory or a crash in C code
+                    return TIMEOUT
+            finally:  # also on KeyboardInterrupt and the like: a worker with an unread answer is never used again
+                self._release(worker, usable)
+            used += monotonic() - started
+            if answer is not None:
+                return TIMEOUT if answer.get("error") == "memory" else answer
+            fresh = False
+        return TIMEOUT
+
+    def _acquire(self, fresh: bool) -> _Worker:
+        """An idle worker, a new one while there is room; fresh jobs go first."""
+        with self._changed:
+            if fresh:
+                self._fresh_waiting += 1
+            try:
+                while not (self._idle or self._alive < self.size) or (not fresh and self._fresh_waiting):
+                    self._changed.wait()
+                if self._idle:
+                    return self._idle.pop()
+                self._alive += 1
+            finally:
+                if fresh:
+                    self._fresh_waiting -= 1
+                    self._changed.notify_all()
+        try:
+            return self._fork()
+        except BaseException:
+            with self._changed:
+                self._alive -= 1
+                self._changed.notify_all()
+            raise
+
+    def _release(self, worker: _Worker, usable: bool) -> None:
+        if not usable:
+            self._kill(worker)
+        with self._changed:
+            if usable:
+                self._idle.append(worker)
+            else:
+                self._alive -= 1
+            self._changed.notify_all()
+
+    # ----------------------------------------------------------------------------------------------------------- processes
+
+    def start(self) -> None:
+        """Start the template process, when it does not run."""
+        with self._starting:
+            if self._template is not None and self._template.poll() is None:
+                return
+            ours, theirs = socket.socketpair()
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "reward_fns.worker", str(theirs.fileno())],
+                    pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    env=environment,
+                )  # fmt: skip
+            finally:
+                theirs.close()
+            ours.settimeout(START_SECONDS)
+            try:
+                ready = ours.recv(1)
+            except TimeoutError:
+                ready = b""
+            if ready != b"R":
+                process.kill()
+                reason = process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+                process.wait()
+                raise PoolError(
+                    f"the worker process for symbolic mathematics did not start ({' '.join(reason) or 'no message'}). "
+                    "Try `python -c 'import math_verify'`; install it with pip install math-verify."
+                )
+            process.stderr.close()
+            if self._control is not None:
+                self._control.close()
+            self._template, self._control = process, ours
+
+    def _fork(self) -> _Worker:
+        for attempt in range(2):
+            self.start()
+            ours, theirs = socket.socketpair()
+            try:
+                with self._starting:
+                    socket.send_fds(self._control, [b"F"], [theirs.fileno()])
+                    process_id = PROCESS_ID.unpack(self._control.recv(PROCESS_ID.size, socket.MSG_WAITALL))[0]
+                return _Worker(ours, process_id)
+            except (OSError, ValueError) as error:  # the template was killed from outside: once more with a new one
+                ours.close()
+                self._template.kill()
+                self._template.wait()
+                if attempt:
+                    raise PoolError(f"no worker process could be forked: {error}") from error
+            finally:
+                theirs.close()
+        raise PoolError("no worker process could be forked")
+
+    def _kill(self, worker: _Worker) -> None:
+        worker.connection.close()
+        with self._starting, contextlib.suppress(OSError):
+            if self._control is not None:
+                self._control.sendall(b"K" + PROCESS_ID.pack(worker.process_id))
+
+    def close(self) -> None:
+        """End all processes of the pool."""
+        with self._starting:
+            for worker in self._idle:
+                worker.connection.close()
+            self._idle.clear()
+            if self._control is not None:
+                self._control.close()
+                self._control = None
+            if self._template is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._template.wait(timeout=3)
+                if self._template.poll() is None:
+                    self._template.kill()
+                    self._template.wait()
+                self._template = None
+
+    def forget(self) -> None:
+        """In a forked child: drop the parent's sockets without a word to its workers."""
+        for worker in self._idle:
+            worker.connection.close()
+        if self._control is not None:
+            self._control.close()
+        if self._template is not None:
+            self._template.returncode = 0  # not our child: keep subprocess from waiting for it
+
+
+# ------------------------------------------------------------------------------------------------------ the pool of this process
+
+_guard = threading.Lock()
+_pool: Pool | None = None
+_outcomes: OrderedDict[Job, dict | str] = OrderedDict()
+
+
+def shared() -> Pool:
+    """This process's pool, made when first needed."""
+    global _pool
+    with _guard:
+        if _pool is None:
+            _pool = Pool(default_size())
+            atexit.register(close)
+        return _pool
+
+
+def default_size() -> int:
+    """Worker processes: REWARD_FNS_WORKERS, else the usable cores up to 16."""
+    asked = os.environ.get("REWARD_FNS_WORKERS")
+    if asked:
+        if not asked.isdigit() or int(asked) < 1:
+            raise PoolError(f"REWARD_FNS_WORKERS must be a positive number, got {asked!r}")
+        return int(asked)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)
+
+
+def warm_up() -> None:
+    """Start the template process now, so that the first hard answer does not wait for imports."""
+    shared().start()
+
+
+def close() -> None:
+    """End the pool of this process; the next job starts a new one."""
+    global _pool
+    with _guard:
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.close()
+
+
+def _forget_in_child() -> None:
+    global _guard, _pool
+    pool, _pool = _pool, None
+    _guard = threading.Lock()
+    if pool is not None:
+        pool.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def compare(gold: str, given: str | None, seconds: float) -> str:
+    """What math-verify says: equal, different, gold or given (that side cannot be read), readable (``given`` is None), TIMEOUT."""
+    answer = ask(Job("math", (("gold", gold), ("given", given)), seconds))
+    return answer if isinstance(answer, str) else answer.get("ok", "given")
+
+
+def ask(job: Job) -> dict | str:
+    """The answer to ``job`` or TIMEOUT, remembered; inside a batch, answers are collected first (see ``Book``)."""
+    book = _book.get()
+    if book is not None:
+        return book.answer(job)
+    known = _outcomes.get(job)
+    if known is None:
+        known = _outcomes[job] = shared().run(job.as_dict(), job.seconds)
+        while len(_outcomes) > REMEMBERED:
+            with contextlib.suppress(KeyError):
+                _outcomes.popitem(last=False)
+    return known
+
+
+class Pending(BaseException):
+    """Control flow of a batch: this item needs a worker's answer that is not there yet. Not an Exception, so that no verifier catches it."""
+
+
+class Book:
+    """Jobs that a batch needs, and their answers. While a book is open in a context, ``ask`` never waits: it notes the job and raises Pending.
+
+    So the verifiers need not know that there are batches: an item is graded, breaks off where it needs a worker, and is graded again when
+    all answers of the batch are there.
+    """
+
+    def __init__(self) -> None:
+        self.wanted: dict[Job, None] = {}
+        self.answers: dict[Job, dict | str] = {}
+
+    def answer(self, job: Job) -> dict | str:
+        known = self.answers.get(job) or _outcomes.get(job)
+        if known is None:
+            self.wanted[job] = None
+            raise Pending
+        return known
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        token = _book.set(self)
+        try:
+            yield
+        finally:
+            _book.reset(token)
+
+    def settle(self) -> None:
+        """Run all wanted jobs, on all workers at once."""
+        jobs, self.wanted = list(self.wanted), {}
+        pool = shared()
+        with ThreadPoolExecutor(min(pool.size, len(jobs)) or 1, thread_name_prefix="reward_fns") as threads:
+            for job, answer in zip(jobs, threads.map(lambda job: pool.run(job.as_dict(), job.seconds), jobs), strict=True):
+                self.answers[job] = answer
+
+
+_book: ContextVar[Book | None] = ContextVar("reward_fns_book", default=None)
