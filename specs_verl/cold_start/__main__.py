@@ -15,6 +15,7 @@ import hydra
 from omegaconf import DictConfig
 
 from specs_verl import recipes
+from specs_verl.cold_start import preflight
 from specs_verl.errors import UserError
 
 CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
@@ -23,6 +24,7 @@ CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
 @hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)
 def main(config: DictConfig) -> None:
     try:
+        preflight.check(config)
         _quiet_libraries()
         from specs_verl.cold_start.trainer import Trainer  # imports torch and verl: seconds
 

@@ -10,10 +10,13 @@ Everything is first written under a name that starts with a dot and then renamed
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from safetensors import SafetensorError
 from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, GenerationConfig
 
@@ -32,24 +35,37 @@ def save(engine, out: Path, state: dict) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
     dist.barrier()
-    engine.save_checkpoint(str(draft), global_step=state["step"])
-    if dist.get_rank() == 0:
-        (draft / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        replace_folder(draft, final)
+    with _clear_message(draft, out):
+        engine.save_checkpoint(str(draft), global_step=state["step"])
+        if dist.get_rank() == 0:
+            (draft / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+            replace_folder(draft, final)
     dist.barrier()
     return final
 
 
-def load(engine, folder: Path) -> dict:
-    """Load a checkpoint into the engine, and return its state."""
-    state = read_state(folder)
+@contextmanager
+def _clear_message(draft: Path, out: Path) -> Iterator[None]:
+    """Turn what torch and safetensors raise when a file cannot be written (disk full, ...) into one sentence."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        kept = latest(out)
+        raise UserError(
+            f"{draft}: cannot be written ({str(error).splitlines()[0]}). Make room and start again: the run continues "
+            f"from {kept or 'its beginning'}."
+        ) from error
+
+
+def load(engine, folder: Path, state: dict) -> None:
+    """Load a checkpoint, whose state has been read, into the engine."""
     if state["processes"] != dist.get_world_size():
         raise UserError(
             f"{folder} was saved by {state['processes']} processes and cannot be resumed by {dist.get_world_size()}. "
             "Use as many processes, or start anew with trainer.resume_mode=disable."
         )
     engine.load_checkpoint(str(folder), del_local_after_load=False)
-    return state
 
 
 def read_state(folder: Path) -> dict:
@@ -109,17 +125,22 @@ def export(engine, final: Path, source: Path, dtype: str | None = None) -> None:
         draft = final.with_name(f".{final.name}")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        config = AutoConfig.from_pretrained(source, trust_remote_code=engine.model_config.trust_remote_code)
-        config.dtype = getattr(torch, dtype) if dtype else config.dtype or torch.float32
-        with torch.device("meta"):
-            shell = type(engine.backbone)._from_config(config, dtype=config.dtype)
-        if shell.can_generate() and (source / "generation_config.json").is_file():
-            shell.generation_config = GenerationConfig.from_pretrained(source)
-        tied = set(getattr(shell, "_tied_weights_keys", None) or ()) if config.tie_word_embeddings else set()
-        state = {name: tensor.to(config.dtype) for name, tensor in state.items() if name not in tied}
-        shell.save_pretrained(draft, state_dict=state)
-        for file in source.iterdir():
-            if file.is_file() and not file.name.endswith(WEIGHTS) and not (draft / file.name).exists():
-                shutil.copyfile(file, draft / file.name)
-        replace_folder(draft, final)
+        with _clear_message(draft, final.parent):
+            _write_hf(engine, state, draft, source, dtype)
+            replace_folder(draft, final)
     dist.barrier()
+
+
+def _write_hf(engine, state: dict[str, torch.Tensor], draft: Path, source: Path, dtype: str | None) -> None:
+    config = AutoConfig.from_pretrained(source, trust_remote_code=engine.model_config.trust_remote_code)
+    config.dtype = getattr(torch, dtype) if dtype else config.dtype or torch.float32
+    with torch.device("meta"):
+        shell = type(engine.backbone)._from_config(config, dtype=config.dtype)
+    if shell.can_generate() and (source / "generation_config.json").is_file():
+        shell.generation_config = GenerationConfig.from_pretrained(source)
+    tied = set(getattr(shell, "_tied_weights_keys", None) or ()) if config.tie_word_embeddings else set()
+    state = {name: tensor.to(config.dtype) for name, tensor in state.items() if name not in tied}
+    shell.save_pretrained(draft, state_dict=state)
+    for file in source.iterdir():
+        if file.is_file() and not file.name.endswith(WEIGHTS) and not (draft / file.name).exists():
+            shutil.copyfile(file, draft / file.name)

@@ -7,7 +7,6 @@ Not here: what the loss is (loss.py) and where batches come from (trainer.py).
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from tensordict import TensorDict
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id, get_device_name
+from verl.utils.fsdp_utils import merged_lora_context, normalize_peft_param_name
 from verl.utils.model import get_hf_auto_model_class
 from verl.utils.torch_dtypes import PrecisionType
 from verl.workers.config import HFModelConfig
@@ -27,7 +28,8 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, get_init_weight_context_manager
 
 from specs_verl.cold_start import attention
-from specs_verl.cold_start.packing import PackedRow
+from specs_verl.cold_start.flops import RowFlops
+from specs_verl.cold_start.packing import PackedRow, PackedRows
 from specs_verl.cold_start.vision import FrozenVision
 
 MODEL_TYPE = "preference_pairs"
@@ -114,6 +116,7 @@ class PairEngine(FSDPEngineWithLMHead):
 
     def initialize(self) -> None:
         super().initialize()
+        self.row_flops = RowFlops.of(self.model_config.hf_config)
         if self.tower_frozen:
             self.features = FrozenVision(self.core, int(self.model_config.vision_cache_gib * 2**30))
 
@@ -156,23 +159,29 @@ class PairEngine(FSDPEngineWithLMHead):
         parts = self.token_log_probs(row).split(row.layout.branch_lengths())
         return torch.stack([part.sum() for part in parts]).view(-1, 2)
 
-    def forward_backward_batch(self, data: TensorDict, loss_function: Callable | None, forward_only: bool = False):
+    def reference_log_probs(self, rows: PackedRows) -> dict[int, tuple[float, float]]:
+        """Log-probabilities (chosen, rejected) of every pair of some rows, LoRA adapters switched off."""
+        adapter = self.disable_adapter() if self._is_lora else nullcontext()
+        found = {}
+        with self.eval_mode(), torch.no_grad(), adapter:
+            for row in rows:
+                values = self.branch_log_probs(row).tolist()
+                found |= {} if row.padding else dict(zip(row.pairs, map(tuple, values), strict=True))
+        return found
+
+    def forward_backward_batch(self, data: TensorDict, loss_function: Callable, forward_only: bool = False) -> dict:
         """Run all rows of a batch; gradients accumulate. verl's contract: losses, metrics, model outputs.
 
         `loss_function(log_probs, row) -> (loss, metrics)` where the losses of all rows of all processes add up to the
-        loss of the batch, and metrics are sums over the row's pairs. Without it the summed log-probabilities come back.
+        loss of the batch, and metrics are sums over the row's pairs.
         """
-        rows = tu.get_non_tensor_data(data, "rows", None)
-        losses, sums, outputs = [], defaultdict(float), []
+        rows: PackedRows = tu.get_non_tensor_data(data, "rows", None)
+        losses, sums = [], {"flops": 0.0}
         for number, row in enumerate(rows):
             last = number == len(rows) - 1
             sync = nullcontext() if forward_only else self._gradient_sync_context(is_last_micro_batch=last)
             with torch.no_grad() if forward_only else nullcontext(), sync:
-                log_probs = self.branch_log_probs(row)
-                if loss_function is None:
-                    outputs.append((row, log_probs.float().cpu()))
-                    continue
-                loss, metrics = loss_function(log_probs, row)
+                loss, metrics = loss_function(self.branch_log_probs(row), row)
                 if not forward_only:
                     # FSDP averages gradients over processes; the batch's loss is their sum.
                     scaled = loss * self.get_data_parallel_size()
@@ -180,14 +189,18 @@ class PairEngine(FSDPEngineWithLMHead):
             losses.append(loss.detach().item() * self.get_data_parallel_size())
             for name, value in metrics.items():
                 sums[name] = sums[name] + value if name in sums else value
-        return {"loss": losses, "metrics": dict(sums), "model_output": {}, "log_probs": outputs}
+            sums["flops"] += self.row_flops.forward(row.layout)
+        return {"loss": losses, "metrics": sums, "model_output": {}}
 
     def exported_state(self) -> Iterator[tuple[str, Tensor]]:
         """Parameters under their Hugging Face names (tensors may be sharded), LoRA adapters merged into their base."""
-        if self._is_lora:
-            yield from self._merged_lora_per_tensor_param()
-        else:
+        if not self._is_lora:
             yield from self.module.state_dict().items()
+            return
+        with merged_lora_context(self.module, backup_adapters=True):
+            for name, tensor in normalize_peft_param_name(self.module.state_dict()).items():
+                # Whole and copied now: the state shares memory with weights that are un-merged on the way out.
+                yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor.detach().clone()
 
     # ---- checks ---------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
+from omegaconf import DictConfig, OmegaConf
 
 CODE_VERSION = 1
 """Raise it when a change of this package changes log-probabilities."""
@@ -59,7 +62,7 @@ class ReferenceCache:
                 if str(data["key"]) != self.key:
                     return {}
                 keys, values = data["pairs"], data["log_probs"]
-        except (OSError, KeyError, ValueError):  # absent, or damaged: then it is computed again
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):  # absent or damaged: it is computed again
             return {}
         return {bytes(key): (float(c), float(r)) for key, (c, r) in zip(keys, values, strict=True)}
 
@@ -80,3 +83,23 @@ class ReferenceCache:
         except BaseException:
             os.unlink(name)
             raise
+
+
+@dataclass(frozen=True)
+class ReferencePolicy:
+    """Which checkpoint is the reference, and the cache of its log-probabilities."""
+
+    path: Path | None  # None: the initial policy, model.path
+    cache: ReferenceCache
+
+    @classmethod
+    def of(cls, config: DictConfig, image_settings: str, policy_weights: str) -> "ReferencePolicy":
+        """What the config asks for; `policy_weights` is the fingerprint of model.path.
+
+        Token ids and images are in the key of each pair; what else moves log-probabilities is in the key of the file.
+        """
+        path = None if config.reference.path is None else Path(config.reference.path).expanduser()
+        weights = policy_weights if path is None else weights_fingerprint(path)
+        precision = OmegaConf.to_container(config.engine.mixed_precision, resolve=True)
+        key = digest([weights, image_settings, precision, config.engine.model_dtype, CODE_VERSION])
+        return cls(path, ReferenceCache(config.reference.cache_dir, key))

@@ -2,34 +2,37 @@
 
     Trainer(config).run()          # config: composed by __main__.py
 
-Order of events: check rows and paths, tokenise, build the engine, reference log-probabilities (cache or one forward
-pass with the initial policy), resume if there is something to resume, train, export.
+Order of events: check and tokenise the pairs, build the engine, reference log-probabilities (cache, or one forward pass
+with the initial policy), resume if there is something to resume, train, export.
 """
 
 import json
 import math
 import os
-import socket
+import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 from omegaconf import DictConfig, OmegaConf
 from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
-from verl.workers.config import TrainingWorkerConfig
-from verl.workers.engine_workers import TrainingWorker
 
-from specs_verl.cold_start import checkpoint, order
+from specs_verl.cold_start import checkpoint, order, runs
+from specs_verl.cold_start.dataset import PairSet
+from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.encode import Encoder
-from specs_verl.cold_start.engine import MODEL_TYPE, PairEngine
+from specs_verl.cold_start.engine import PairEngine
+from specs_verl.cold_start.flops import peak_flops
 from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.metrics import BatchLoss, add_sums, mean_metrics
-from specs_verl.cold_start.packing import PackedRows, Packer
+from specs_verl.cold_start.packing import Packer
 from specs_verl.cold_start.pairs import PairTable
+from specs_verl.cold_start.policy import build_worker, single_process_defaults
+from specs_verl.cold_start.preflight import file_list
 from specs_verl.cold_start.progress import Progress
-from specs_verl.cold_start.reference import CODE_VERSION, ReferenceCache, digest, weights_fingerprint
+from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest, weights_fingerprint
 from specs_verl.errors import UserError
 
 
@@ -37,142 +40,171 @@ class Trainer:
     """One cold-start run."""
 
     def __init__(self, config: DictConfig) -> None:
+        single_process_defaults()
         self.config = config
         self.out = Path(config.trainer.default_local_dir).expanduser()
         self.source = Path(config.model.path).expanduser()
-        self.loss_settings = _loss_settings(config)
-        _require_checkpoint(self.source)
-        self.table = PairTable.open(_file_list(config.data.train_files), config.data.train_max_samples)
-        _single_process_defaults()
         self.main = int(os.environ["RANK"]) == 0
+        self.loss_settings = _loss_settings(config)
+        self.early_stop = EarlyStop(config.trainer.early_stop_patience, config.trainer.early_stop_min_delta)
+        self.step = 0
+        self._epoch_order: tuple[int, list[int]] = (-1, [])
 
     def run(self) -> None:
         """Train and export; returns when OUT/hf is complete."""
+        self._prepare()
+        if self.config.trainer.resume_mode == "auto" and runs.is_complete(self.out, self.identity):
+            self._say(f"{self.out / 'hf'} is the result of this very run already; nothing to do.")
+            return
         self._build()
         self._resume()
         before = self.engine.frozen_fingerprint()
-        reference = {number: self.reference[pair.key] for number, pair in enumerate(self.pairs)}
         with Progress("cold start", self.total_steps, self.step, enabled=self.main) as progress:
-            while self.step < self.total_steps:
-                report = self._train_step(reference)
-                self._log(report)
-                progress.update(self.step, report)
-                if self._due(self.config.trainer.save_freq):
-                    self._save()
+            while self.step < self.total_steps and not self.early_stop.reached:
+                progress.update(self.step + 1, self._one_step())
+        if self.early_stop.reached:
+            self._say(f"stopped at step {self.step}: no better validation loss than {self.early_stop.best:.4f}.")
         self.engine.assert_frozen(before)
         checkpoint.export(self.engine, self.out / "hf", self.source, self.config.trainer.hf_dtype)
+        if self.main:
+            runs.mark_complete(self.out, self.identity)
+            shutil.rmtree(self.out / ".rows", ignore_errors=True)
+
+    def _one_step(self) -> dict[str, float]:
+        trainer = self.config.trainer
+        report = self._train_step()
+        last = self.step == self.total_steps
+        if self.val is not None and (self._due(trainer.test_freq) or (last and trainer.test_freq > 0)):
+            validation = self._validate()
+            self.early_stop.see(validation["val/loss"])
+            report |= validation
+        self._log(report)
+        if self._due(trainer.save_freq):
+            self._save()
+        if self._due(trainer.hf_freq) and not last:
+            checkpoint.export(self.engine, self.out / f"hf_step_{self.step:06d}", self.source, trainer.hf_dtype)
+        return report
 
     # ---- building -------------------------------------------------------------------------------------------------
 
-    def _build(self) -> None:
-        config = self.config
-        model = omega_conf_to_dataclass(config.model)
-        data = config.data
+    def _prepare(self) -> None:
+        """Everything that can fail because of the data, before any weight is loaded."""
+        config, data = self.config, self.config.data
+        self.model_config = omega_conf_to_dataclass(config.model)
         encoder = Encoder.from_processor(
-            model.processor, model.tokenizer, data.max_length, data.too_long, data.end_of_turn
+            self.model_config.processor, self.model_config.tokenizer, data.max_length, data.too_long, data.end_of_turn
         )
-        self.pairs, self.dropped = encoder.encode(self.table)
-        if self.dropped and self.main:
-            print(
-                f"cold start: dropped {self.dropped} of {len(self.table)} pairs, longer than {data.max_length} tokens."
-            )
-        self.steps_per_epoch = order.steps_per_epoch(len(self.pairs), data.train_batch_size, data.drop_last)
+        self.encoder = encoder
+        self.train = self._load_pairs(data.train_files, data.train_max_samples)
+        self.val = self._load_pairs(data.val_files, data.val_max_samples) if data.val_files is not None else None
+        if self.val is None and config.trainer.early_stop_patience > 0:
+            raise UserError("trainer.early_stop_patience needs held-out pairs: set data.val_files, trainer.test_freq.")
+        self.steps_per_epoch = order.steps_per_epoch(len(self.train), data.train_batch_size, data.drop_last)
         if self.steps_per_epoch == 0:
             raise UserError(
-                f"{len(self.pairs)} pairs do not fill one batch of data.train_batch_size={data.train_batch_size}, and "
+                f"{len(self.train)} pairs do not fill one batch of data.train_batch_size={data.train_batch_size}, and "
                 "data.drop_last=true drops what does not fill a batch."
             )
         self.total_steps = config.trainer.total_training_steps or self.steps_per_epoch * config.trainer.total_epochs
-        optimizer = omega_conf_to_dataclass(config.optim)
-        optimizer.total_training_steps = self.total_steps
-        self.worker = TrainingWorker(
-            TrainingWorkerConfig(
-                model_type=MODEL_TYPE,
-                model_config=model,
-                engine_config=omega_conf_to_dataclass(config.engine),
-                optimizer_config=optimizer,
-                checkpoint_config=omega_conf_to_dataclass(config.checkpoint),
-            )
-        )
+        self.worker = build_worker(config, self.model_config, self.total_steps)
+        self.processes, self.rank = dist.get_world_size(), dist.get_rank()
+        settings = encoder.image_rules.settings if encoder.image_rules else ""
+        fingerprints = {
+            "weights": _from_main(lambda: weights_fingerprint(self.source)),
+            "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
+        }
+        self.identity = runs.identity(config, fingerprints, self.total_steps)
+
+    def _load_pairs(self, files, max_rows: int) -> PairSet:
+        table = PairTable.open(file_list(files), max_rows, row_files=self.out / ".rows")
+        pairs = PairSet.load(table, self.encoder)
+        if pairs.dropped:
+            self._say(f"dropped {pairs.dropped} of {len(table)} pairs, longer than {self.encoder.max_length} tokens.")
+        return pairs
+
+    def _build(self) -> None:
+        settings = self.encoder.image_rules.settings if self.encoder.image_rules else ""
+        policy = ReferencePolicy.of(self.config, settings, self.identity["weights"])
+        if policy.path is not None:  # another checkpoint than the one that is trained: before it, not beside it
+            other = OmegaConf.merge(self.config, {"model": {"path": str(policy.path), "lora_rank": 0}})
+            worker = build_worker(other, omega_conf_to_dataclass(other.model), self.total_steps)
+            worker.reset()
+            self._reference(policy.cache, worker.engine)
+            del worker
         self.worker.reset()
         self.engine: PairEngine = self.worker.engine
-        self.packer = Packer(self.table, encoder.image_rules, self.engine.prompt_positions, data.shared_prefix)
-        self.step = 0
-        self.reference = self._reference(encoder)
+        if policy.path is None:
+            self._reference(policy.cache, self.engine)
+        self.packers = [self._packer(pairs, self.engine) for pairs in (self.train, self.val)]
+        self.peak = peak_flops()
+        self.tracking = None
+        if self.main and self.config.trainer.logger:
+            from verl.utils.tracking import Tracking
 
-    def _reference(self, encoder: Encoder) -> dict[bytes, tuple[float, float]]:
-        """Log-probabilities of the initial policy for every pair, from the cache or computed now."""
-        weights = _from_main(lambda: weights_fingerprint(self.source))
-        settings = encoder.image_rules.settings if encoder.image_rules else ""
-        precision = OmegaConf.to_container(self.config.engine.mixed_precision, resolve=True)
-        self.fingerprints = {"weights": weights, "data": digest([pair.key.hex() for pair in self.pairs])}
-        key = digest([weights, settings, precision, self.config.engine.model_dtype, CODE_VERSION])
-        cache = ReferenceCache(self.config.reference.cache_dir, key)
-        known = _from_main(cache.load)
-        missing = [number for number, pair in enumerate(self.pairs) if pair.key not in known]
-        if missing:
-            known |= self._compute_reference(missing, cache)
-        return known
+            trainer = self.config.trainer
+            plain = OmegaConf.to_container(self.config, resolve=True)
+            self.tracking = Tracking(trainer.project_name, trainer.experiment_name, list(trainer.logger), plain)
 
-    def _compute_reference(self, missing: list[int], cache: ReferenceCache) -> dict[bytes, tuple[float, float]]:
-        found: dict[bytes, tuple[float, float]] = {}
-        size = self.config.data.train_batch_size
+    def _packer(self, pairs: PairSet | None, engine: PairEngine) -> Packer | None:
+        if pairs is None:
+            return None
+        return Packer(pairs.table, self.encoder.image_rules, engine.prompt_positions, self.config.data.shared_prefix)
+
+    def _reference(self, cache: ReferenceCache, engine: PairEngine) -> None:
+        """Reference log-probabilities of all pairs: `self.references[0]` for training, `[1]` for validation."""
+        self.references = []
+        for pairs in (self.train, self.val):
+            if pairs is None:
+                continue
+            known = _from_main(cache.load)
+            missing = [number for number, pair in enumerate(pairs.pairs) if pair.key not in known]
+            if missing:
+                known |= self._compute_reference(missing, pairs, engine)
+                if self.main:
+                    cache.add(known)
+            self.references.append({number: known[pair.key] for number, pair in enumerate(pairs.pairs)})
+
+    def _compute_reference(self, missing: list[int], pairs: PairSet, engine: PairEngine) -> dict:
+        size, packer = self.config.data.train_batch_size, self._packer(pairs, engine)
         batches = [missing[start : start + size] for start in range(0, len(missing), size)]
+        found = {}
         with Progress("reference log-probs", len(batches), 0, enabled=self.main) as progress:
             for number, batch in enumerate(batches):
-                found |= self._log_probs(batch)
+                rows = pairs.rows(batch, packer, self.processes, self.rank, self.config.data.max_token_len_per_gpu)
+                for part in _from_all(engine.reference_log_probs(rows)):
+                    found |= {pairs.pairs[pair].key: values for pair, values in part.items()}
                 progress.update(number + 1, {})
-        wrong = [number for number in missing if not all(map(math.isfinite, found[self.pairs[number].key]))]
+        wrong = [number for number in missing if not all(map(math.isfinite, found[pairs.pairs[number].key]))]
         if wrong:
             raise UserError(
-                f"The reference policy {self.source} gives log-probabilities that are not finite for "
-                f"{self._where(wrong)}. The checkpoint may be damaged."
+                f"The reference policy gives log-probabilities that are not finite for {pairs.where(wrong)}. "
+                "The checkpoint may be damaged."
             )
-        if self.main:
-            cache.add(found)
         return found
-
-    def _log_probs(self, batch: list[int]) -> dict[bytes, tuple[float, float]]:
-        rows = self._rows(batch)
-        with self.engine.eval_mode(), torch.no_grad():
-            data = tu.get_tensordict({}, non_tensor_dict={"rows": rows})
-            outputs = self.engine.forward_backward_batch(data, None, forward_only=True)["log_probs"]
-        mine = {
-            self.pairs[pair].key: tuple(values)
-            for row, log_probs in outputs
-            if not row.padding
-            for pair, values in zip(row.pairs, log_probs.tolist(), strict=True)
-        }
-        everyone: list[dict] = [None] * dist.get_world_size()
-        dist.all_gather_object(everyone, mine)
-        return {key: value for part in everyone for key, value in part.items()}
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
-    def _rows(self, batch: list[int]) -> PackedRows:
-        """This process's share of a batch."""
-        data = self.config.data
-        units = order.units_of(batch, self.pairs, data.shared_prefix)
-        plan = order.split_units(units, dist.get_world_size(), data.max_token_len_per_gpu)
-        return PackedRows(self.packer, plan[dist.get_rank()], self.pairs, filler=min(units, key=lambda u: u.tokens))
+    def _rows(self, batch: Sequence[int], which: int = 0):
+        pairs = (self.train, self.val)[which]
+        limit = self.config.data.max_token_len_per_gpu
+        return pairs.rows(batch, self.packers[which], self.processes, self.rank, limit)
 
     def _batch(self) -> list[int]:
         """Pairs of the next step; a pure function of the seed and the step."""
         data = self.config.data
         epoch, number = divmod(self.step, self.steps_per_epoch)
-        if epoch != getattr(self, "_epoch", None):
-            self._epoch = epoch
-            self._order = order.epoch_order(self.pairs, self.config.trainer.seed, epoch, data.shuffle)
-        return self._order[number * data.train_batch_size : (number + 1) * data.train_batch_size]
+        if epoch != self._epoch_order[0]:
+            shuffled = order.epoch_order(self.train.pairs, self.config.trainer.seed, epoch, data.shuffle)
+            self._epoch_order = (epoch, shuffled)
+        return self._epoch_order[1][number * data.train_batch_size : (number + 1) * data.train_batch_size]
 
-    def _train_step(self, reference: dict[int, tuple[float, float]]) -> dict[str, float]:
+    def _train_step(self) -> dict[str, float]:
         batch, started = self._batch(), time.perf_counter()
-        tokens = sum(len(self.pairs[pair].chosen) for pair in batch)
-        self.worker.set_loss_fn(BatchLoss(self.loss_settings, len(batch), tokens, reference))
+        loss = BatchLoss(self.loss_settings, len(batch), self.train.chosen_tokens(batch), self.references[0])
+        self.worker.set_loss_fn(loss)
         lr = self.engine.optimizer.param_groups[0]["lr"]
         data = tu.get_tensordict({}, non_tensor_dict={"rows": self._rows(batch), "global_token_num": None})
-        output = self.worker.train_batch(data)
-        gathered = tu.get(output, "metrics")
+        gathered = tu.get(self.worker.train_batch(data), "metrics")
         totals = add_sums(gathered)
         self._stop_if_not_finite(batch, totals, gathered["grad_norm"])
         self.engine.lr_scheduler_step()
@@ -185,96 +217,82 @@ class Trainer:
             "lr": lr,
             "pairs_per_s": totals["pairs"] / seconds,
             "tokens_per_s": totals["tokens"] / seconds,
+            "mfu": 3 * totals["flops"] / seconds / (self.peak * self.processes),
             "epoch": (self.step - 1) // self.steps_per_epoch,
             "seconds": seconds,
         }
+
+    def _validate(self) -> dict[str, float]:
+        """The same metrics on the held-out pairs, as one batch."""
+        everything = range(len(self.val))
+        loss = BatchLoss(self.loss_settings, len(self.val), self.val.chosen_tokens(everything), self.references[1])
+        self.worker.set_loss_fn(loss)
+        data = tu.get_tensordict({}, non_tensor_dict={"rows": self._rows(everything, 1), "global_token_num": None})
+        totals = add_sums(tu.get(self.worker.infer_batch(data), "metrics"))
+        return {f"val/{name}": value for name, value in mean_metrics(totals, self.loss_settings).items()}
 
     def _stop_if_not_finite(self, batch: list[int], totals: dict, grad_norm: float) -> None:
         """verl skips an update whose gradient is not finite and goes on; we stop, weights unharmed, naming the rows."""
         if totals["not_finite"]:
             raise UserError(
-                f"Step {self.step + 1}: the loss is not finite for {self._where(totals['not_finite'])}. Nothing was "
-                "updated. Look at these rows; if they are fine, lower optim.lr."
+                f"Step {self.step + 1}: the loss is not finite for {self.train.where(totals['not_finite'])}. Nothing "
+                "was updated. Look at these rows; if they are fine, lower optim.lr."
             )
         if not math.isfinite(grad_norm):
             raise UserError(
-                f"Step {self.step + 1}: the gradient norm is {grad_norm}, from {self._where(batch)}. Nothing was "
+                f"Step {self.step + 1}: the gradient norm is {grad_norm}, from {self.train.where(batch)}. Nothing was "
                 "updated. Lower optim.lr, or use float32 for engine.mixed_precision.reduce_dtype."
             )
 
-    def _where(self, pairs: list[int], at_most: int = 8) -> str:
-        named = "; ".join(self.table.where(self.pairs[pair].index) for pair in pairs[:at_most])
-        return named + (f" and {len(pairs) - at_most} more" if len(pairs) > at_most else "")
-
     # ---- what is kept ---------------------------------------------------------------------------------------------
 
-    @property
-    def _metrics_file(self) -> Path:
-        return self.out / "metrics.jsonl"
+    def _say(self, message: str) -> None:
+        if self.main:
+            print(f"cold start: {message}", flush=True)
 
     def _log(self, report: dict[str, float]) -> None:
         if self.main:
-            with self._metrics_file.open("a", encoding="utf-8") as file:
+            with (self.out / runs.METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(report) + "\n")
+        if self.tracking is not None:
+            self.tracking.log({key: value for key, value in report.items() if key != "step"}, step=self.step)
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
 
-    def _identity(self) -> dict:
-        """What must not change between the runs that one output folder is made of."""
-        data, config = self.config.data, self.config
-        return {
-            **self.fingerprints,
-            "seed": config.trainer.seed,
-            "train_batch_size": data.train_batch_size,
-            "total_steps": self.total_steps,
-            "loss": OmegaConf.to_container(config.loss, resolve=True),
-            "optim": OmegaConf.to_container(config.optim, resolve=True),
-        }
-
     def _save(self) -> None:
-        state = {"step": self.step, "processes": dist.get_world_size(), "identity": self._identity()}
+        state = {
+            "step": self.step,
+            "processes": self.processes,
+            "identity": self.identity,
+            "early_stop": self.early_stop.state(),
+        }
         checkpoint.save(self.engine, self.out, state)
         if self.main:
             checkpoint.prune(self.out, self.config.trainer.max_ckpt_to_keep)
 
     def _resume(self) -> None:
         trainer = self.config.trainer
-        folder = None
-        if trainer.resume_mode == "auto":
-            folder = checkpoint.latest(self.out)
-        elif trainer.resume_mode == "resume_path":
-            folder = Path(trainer.resume_from_path or "").expanduser()
-        elif trainer.resume_mode != "disable":
+        if trainer.resume_mode not in ("auto", "disable", "resume_path"):
             raise UserError(f"trainer.resume_mode={trainer.resume_mode}: use auto, disable or resume_path.")
+        folder = checkpoint.latest(self.out) if trainer.resume_mode == "auto" else None
+        if trainer.resume_mode == "resume_path":
+            folder = Path(trainer.resume_from_path or "").expanduser()
         if folder is not None:
             state = checkpoint.read_state(folder)
-            differing = [k for k, v in self._identity().items() if state["identity"].get(k) != v]
-            if differing:
+            if differing := runs.differences(state["identity"], json.loads(json.dumps(self.identity))):
                 raise UserError(
                     f"{folder} belongs to a run with another {', '.join(differing)}. Continue with the old settings, "
                     "use another trainer.default_local_dir, or start anew with trainer.resume_mode=disable."
                 )
-            self.step = checkpoint.load(self.engine, folder)["step"]
+            checkpoint.load(self.engine, folder, state)
+            self.step = state["step"]
+            self.early_stop.restore(state["early_stop"])
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
-            _keep_metrics_up_to(self._metrics_file, self.step)
+            (self.out / runs.COMPLETE).unlink(missing_ok=True)
+            runs.keep_metrics_up_to(self.out, self.step)
         dist.barrier()
-
-
-def _keep_metrics_up_to(path: Path, step: int) -> None:
-    """Drop the lines of steps that will be done again (killed after a step, before its checkpoint)."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    kept = []
-    for line in lines:
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError):  # a line that a kill cut short
-            continue
-    draft = path.with_name(f".{path.name}")
-    draft.write_text("".join(kept), encoding="utf-8")
-    os.replace(draft, path)
 
 
 def _from_main(compute):
@@ -284,8 +302,11 @@ def _from_main(compute):
     return box[0]
 
 
-def _file_list(files) -> list[str]:
-    return [files] if isinstance(files, str) else list(files or [])
+def _from_all(value) -> list:
+    """What every process has, on every process."""
+    everyone = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, value)
+    return everyone
 
 
 def _loss_settings(config: DictConfig) -> LossSettings:
@@ -293,22 +314,3 @@ def _loss_settings(config: DictConfig) -> LossSettings:
         return LossSettings(**OmegaConf.to_container(config.loss, resolve=True))
     except (ValueError, TypeError) as error:
         raise UserError(str(error)) from error
-
-
-def _require_checkpoint(path: Path) -> None:
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path}: no Hugging Face checkpoint there (config.json is missing). Set model.path.")
-    if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
-        raise UserError(f"{path}: the checkpoint has no weights (*.safetensors or *.bin).")
-
-
-def _single_process_defaults() -> None:
-    """Without torchrun: one process, a free port."""
-    if "RANK" in os.environ:
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", LOCAL_WORLD_SIZE="1")
-    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    os.environ.setdefault("MASTER_PORT", str(port))

@@ -6,12 +6,12 @@ The other side of every comparison is transformers' own model, called once per r
 import dataclasses
 
 import pytest
+import tiny_vlm as tiny
 import torch
+from engine_setup import Setup
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from specs_verl.cold_start import layout as layout_module
-from tests.cold_start import tiny
-from tests.cold_start.building import Setup
 
 
 @pytest.fixture(scope="module")

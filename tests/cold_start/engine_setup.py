@@ -3,12 +3,12 @@
 import os
 import socket
 
+import tiny_vlm as tiny
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from specs_verl.cold_start.__main__ import CONFIG
-from tests.cold_start import tiny
 
 
 def compose_config(*overrides: str) -> DictConfig:

@@ -36,13 +36,13 @@ SPECIAL = (
     "<|video_pad|>",
 )
 CHAT_TEMPLATE = (
-    "{%- for message in messages -%}<|im_start|>{{ message.role }}\n"
+    "{%- for message in messages -%}{{ '<|im_start|>' + message.role + '\\n' }}"
     "{%- if message.content is string -%}{{ message.content }}{%- else -%}"
     "{%- for part in message.content -%}"
     "{%- if part.type == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>{%- else -%}{{ part.text }}{%- endif -%}"
-    "{%- endfor -%}{%- endif -%}<|im_end|>\n"
+    "{%- endfor -%}{%- endif -%}{{ '<|im_end|>\\n' }}"
     "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
 IMAGE_SIZE = {"shortest_edge": 28 * 28, "longest_edge": 16 * 28 * 28}
 
@@ -124,8 +124,12 @@ def make_model(folder: Path, seed: int = 0, tied: bool = False, dtype: torch.dty
 def png(width: int, height: int, seed: int) -> bytes:
     """A small noisy picture."""
     noise = random.Random(seed).randbytes(width * height * 3)
+    return encode_png(Image.frombytes("RGB", (width, height), noise))
+
+
+def encode_png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    Image.frombytes("RGB", (width, height), noise).save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

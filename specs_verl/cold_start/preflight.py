@@ -1,0 +1,37 @@
+"""What can be checked in a fraction of a second, before torch and verl are imported."""
+
+import json
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig
+
+from specs_verl.cold_start.pairs import check_files
+from specs_verl.errors import UserError
+
+
+def check(config: DictConfig) -> None:
+    """Raise UserError when a checkpoint or a file of pairs is not there, or not what it should be."""
+    require_checkpoint(Path(config.model.path).expanduser(), "model.path")
+    if config.reference.path is not None:
+        require_checkpoint(Path(config.reference.path).expanduser(), "reference.path")
+    for files in (config.data.train_files, config.data.val_files):
+        if files is not None:
+            check_files([Path(file).expanduser() for file in file_list(files)])
+
+
+def require_checkpoint(path: Path, key: str) -> None:
+    """Raise UserError unless `path` holds a Hugging Face checkpoint with weights."""
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path}: no Hugging Face checkpoint there (config.json is missing). Set {key}.")
+    if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
+        raise UserError(f"{path}: the checkpoint has no weights (*.safetensors or *.bin). Set {key}.")
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(name for name in named if not (path / name).is_file())
+        if missing:
+            raise UserError(f"{path}: {', '.join(missing)} of the checkpoint are missing. Download or copy it again.")
+
+
+def file_list(files: str | ListConfig) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)

@@ -1,0 +1,88 @@
+"""What a run leaves behind, checkpoints included: complete under its name, or not there."""
+
+import json
+
+import pytest
+
+from specs_verl.cold_start import checkpoint, runs
+from specs_verl.cold_start.early_stop import EarlyStop
+from specs_verl.errors import UserError
+
+
+def make_checkpoint(out, step: int, complete: bool = True):
+    folder = out / checkpoint.FOLDER / f"step_{step:06d}"
+    folder.mkdir(parents=True)
+    if complete:
+        (folder / checkpoint.STATE).write_text(json.dumps({"step": step}))
+    return folder
+
+
+def test_latest_is_the_newest_complete_checkpoint(tmp_path):
+    assert checkpoint.latest(tmp_path) is None
+    make_checkpoint(tmp_path, 5)
+    newest = make_checkpoint(tmp_path, 10)
+    make_checkpoint(tmp_path, 15, complete=False)
+    (tmp_path / checkpoint.FOLDER / ".step_000020").mkdir()
+    assert checkpoint.latest(tmp_path) == newest
+
+
+@pytest.mark.parametrize(("keep", "left"), [(1, [30]), (2, [20, 30]), (None, [10, 20, 30])])
+def test_prune_keeps_the_newest(tmp_path, keep, left):
+    for step in (10, 20, 30):
+        make_checkpoint(tmp_path, step)
+    (tmp_path / checkpoint.FOLDER / ".step_000040").mkdir()
+    checkpoint.prune(tmp_path, keep)
+    assert sorted(f.name for f in (tmp_path / checkpoint.FOLDER).iterdir()) == [f"step_{step:06d}" for step in left]
+
+
+def test_replace_folder_takes_the_place_of_an_older_one(tmp_path):
+    for name, text in ((".hf", "new"), ("hf", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(text)
+    checkpoint.replace_folder(tmp_path / ".hf", tmp_path / "hf")
+    assert (tmp_path / "hf" / "file").read_text() == "new"
+    assert [f.name for f in tmp_path.iterdir()] == ["hf"]
+
+
+def test_a_folder_that_is_no_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="not a cold-start checkpoint"):
+        checkpoint.read_state(tmp_path)
+
+
+def test_metrics_of_steps_to_be_repeated_are_dropped(tmp_path):
+    lines = [json.dumps({"step": step}) for step in (1, 2, 3)]
+    (tmp_path / runs.METRICS).write_text("\n".join(lines) + '\n{"step": 4, "lo')
+    runs.keep_metrics_up_to(tmp_path, 2)
+    assert (tmp_path / runs.METRICS).read_text() == lines[0] + "\n" + lines[1] + "\n"
+
+
+def test_complete_only_for_the_same_run_with_its_result(tmp_path):
+    run = {"weights": "abc", "loss": {"beta": 0.1}}
+    assert not runs.is_complete(tmp_path, run)
+    runs.mark_complete(tmp_path, run)
+    assert not runs.is_complete(tmp_path, run), "OUT/hf is missing"
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").write_text("{}")
+    assert runs.is_complete(tmp_path, run)
+    assert not runs.is_complete(tmp_path, {**run, "loss": {"beta": 0.2}})
+
+
+def test_differences_are_named():
+    assert runs.differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}) == ["b", "c"]
+
+
+def test_early_stop_waits_for_an_improvement():
+    stop = EarlyStop(patience=2, min_delta=0.1)
+    for loss, reached in ((1.0, False), (0.95, False), (0.8, False), (0.79, False), (0.81, True)):
+        stop.see(loss)
+        assert stop.reached is reached
+    other = EarlyStop(patience=2, min_delta=0.1)
+    other.restore(json.loads(json.dumps(stop.state())))
+    assert (other.best, other.waited, other.reached) == (0.8, 2, True)
+
+
+def test_no_patience_never_stops():
+    stop = EarlyStop(patience=0, min_delta=0.0)
+    for _ in range(5):
+        stop.see(1.0)
+    assert not stop.reached
