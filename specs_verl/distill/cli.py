@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from specs_verl.distill.pair import JUDGES, PAIR_KINDS, Pairing
+from specs_verl.distill.judge import JUDGES
+from specs_verl.distill.pair import PAIR_KINDS, Pairing
 from specs_verl.distill.run import Distillation, distill
 from specs_verl.errors import UserError
 from specs_verl.sampling import EngineSettings, Job, Progress, SamplingParameters, sample_all
@@ -30,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pairs = parser.add_argument_group("pairs")
     pairs.add_argument("--pairs", choices=PAIR_KINDS, default="decoupled", help="default %(default)s")
     pairs.add_argument(
-        "--judge", choices=JUDGES, default="rule", help="does the reasoning support the answer? (default %(default)s)"
+        "--judge",
+        choices=tuple(JUDGES),
+        default="rule",
+        help="drops chosen samples whose reasoning contradicts the answer (rule), or is silent too (strict)",
     )
     pairs.add_argument("--as-is", action="store_true", help="use badly formed base samples as they are")
     pairs.add_argument("--complete-chosen", action="store_true", help="complete the form of right chosen samples")

@@ -108,7 +108,7 @@ def grade_sample(sample: dict[str, object], row: dict[str, object], judge: str) 
     score = compute_score(row.get("data_source"), sample["response"], truth, info)
     well_formed = score["format"] == 1.0
     word = None
-    if judge == "rule" and well_formed and score["status"] == "right":
+    if judge != "none" and well_formed and score["status"] == "right":
         grading = row_grading(info)
         word = support(sample["response"], truth, grading.verifier, grading.params)
     return {

@@ -1,20 +1,42 @@
-"""Does the reasoning of a chosen response support its answer? The `rule` judge, and `none`.
+r"""Does the reasoning of a right, well-formed response support its answer? The judge that needs no model.
 
-    support("<think> 5+7=12.</think><answer> 12</answer>", "12", "number", {})    -> "supports"
+    support("<think> 5+7=12.</think><answer> 12</answer>", "12", "number", {})              -> "supports"
+    support("<think> 5+7=11.</think><answer> 12</answer>", "12", "number", {})              -> "contradicts"
+    support("<think> Left: 4. Right: 6.</think><answer> 46</answer>", "46", "number", {})   -> "silent"
 
-The rule: the value that the think block ends with must agree with the answer, read and compared by the row's own
-verifier. A think block that says outright "the answer is 11" contradicts an answer of 12 wherever the statement
-stands. Metis-SPECS uses a large model as judge.
+supports      what the think block ends with agrees with the answer, compared by the row's own verifier
+contradicts   the think block concludes something else: its last box, "answer is", "so", or computed equation
+silent        it concludes nothing that can be compared; many sound descriptions end so
+
+The judge `rule` drops what contradicts, `strict` what is silent too, `none` nothing. A rule cannot see a wrong step
+that leads to the right value: Metis-SPECS uses a large model for that.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from reward_fns import verify
+from reward_fns.extract import last_box, phrase
 from specs_verl.distill.corrupt import blocks
 
 Support = Literal["supports", "contradicts", "silent"]
+
+JUDGES: dict[str, tuple[str, ...]] = {
+    "rule": ("supports", "silent"),
+    "strict": ("supports",),
+    "none": ("supports", "silent", "contradicts"),
+}
+"""What each judge keeps."""
+
+_LAST_SENTENCES = 3
+_TAIL = 2000
+_SENTENCE_END = re.compile(r"[.;!?]\s+|[.;!?]$|\n")
+_CONCLUDES = re.compile(
+    r"(?i)\b(?:so|therefore|thus|hence|in total|altogether|consequently|we (?:get|have|find|conclude))\b"
+)
+_COMPUTED = re.compile(r"[\w)\]}]\s*[-+*/×÷·^]\s*[\w(\[{\\][^=\n]*=([^=\n]+)$")
 
 
 def support(response: str, answer: str, verifier: str, params: dict[str, object]) -> Support:
@@ -22,14 +44,31 @@ def support(response: str, answer: str, verifier: str, params: dict[str, object]
 
     Args:
         response: well formed, see reward_fns.formats.think_answer.
-        answer: the answer that the response gives.
+        answer: the right answer, which the response gives.
         verifier, params: how the row's answers are compared.
-
-    Returns:
-        supports; contradicts when the reasoning ends with another value; silent when it holds no value of that kind.
     """
-    # Without its tags the block is read like any response: its last statement or value is what it concludes.
-    status = verify(blocks(response).thought, answer, verifier, **params).status
-    if status == "right":
+    thought = blocks(response).thought
+    # Without its tags the block is read like any response: its last statement or value is what it ends with.
+    if verify(thought, answer, verifier, **params).status == "right":
         return "supports"
-    return "contradicts" if status == "wrong" else "silent"
+    concluded = conclusion(thought)
+    if concluded is None:
+        return "silent"
+    status = verify(concluded, answer, verifier, **params).status
+    return {"right": "supports", "wrong": "contradicts"}.get(status, "silent")
+
+
+def conclusion(thought: str) -> str | None:
+    """The text in which a think block states its result, or None when it only describes."""
+    tail = thought[-_TAIL:]
+    stated = last_box(tail) or phrase(tail)
+    if stated is not None:
+        return stated
+    sentences = [sentence.strip() for sentence in _SENTENCE_END.split(tail) if sentence.strip()]
+    for sentence in reversed(sentences[-_LAST_SENTENCES:]):
+        computed = _COMPUTED.search(sentence)
+        if computed is not None:
+            return computed.group(1).strip()
+        if _CONCLUDES.search(sentence):
+            return sentence
+    return None

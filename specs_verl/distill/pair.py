@@ -24,10 +24,10 @@ from reward_fns.formats import think_answer
 from specs_verl.distill.complete import complete
 from specs_verl.distill.corrupt import BalancedDraw, corrupt
 from specs_verl.distill.grade import ground_truth
+from specs_verl.distill.judge import JUDGES
 from specs_verl.errors import UserError
 
 PAIR_KINDS = ("decoupled", "coupled")
-JUDGES = ("rule", "none")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Pairing:
         if self.kind not in PAIR_KINDS:
             raise UserError(f"Pairs are {' or '.join(PAIR_KINDS)}, not {self.kind!r}.")
         if self.judge not in JUDGES:
-            raise UserError(f"The judge is {' or '.join(JUDGES)}, not {self.judge!r}.")
+            raise UserError(f"The judge is {', '.join(JUDGES)}, not {self.judge!r}.")
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ class PairMaker:
         self.funnel["chosen: right"] += len(right)
         whole = [s for s in right if s["format"] and s["finish_reason"] != "length" and not s["n_vision_tokens"]]
         self.funnel["chosen: right and well formed"] += len(whole)
-        fitting = [s for s in whole if self.pairing.judge == "none" or s["support"] == "supports"]
+        fitting = [s for s in whole if s["support"] is None or s["support"] in JUDGES[self.pairing.judge]]
         self.funnel["chosen: kept by the judge"] += len(fitting)
         for sample in whole:
-            if self.pairing.judge != "none" and sample["support"] != "supports":
+            if sample["support"] is not None:
                 self.funnel[f"judge: reasoning {sample['support']}"] += 1
         if fitting:
             self.funnel["rows with a chosen sample"] += 1

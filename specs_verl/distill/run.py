@@ -60,7 +60,7 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     grades = {}
     for source, run in runs.items():
         grades[source] = out / "grades" / f"{source}-{run.manifest['model_fingerprint']}"
-        judge = job.pairing.judge if source == "chosen" else "none"
+        judge = "none" if source == "rejected" or job.pairing.judge == "none" else "rule"
         step = f"grading {source}"
         report_step = (lambda done, total, step=step: on_progress(step, done, total)) if on_progress else None
         grade(run, grades[source], job.prompts, judge, job.workers, report_step)

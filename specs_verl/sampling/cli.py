@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own system message")
     parser.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     parser.add_argument("--workers", type=int, help="processes with one engine each (default: per core or per GPU)")
-    parser.add_argument("--max-num-seqs", type=int, help="sequences decoded together (default: 128 on CPU, 256 on GPU)")
+    parser.add_argument("--max-num-seqs", type=int, help="sequences decoded together (default: 256)")
     parser.add_argument("--quiet", action="store_true", help="print nothing but the summary")
 
 

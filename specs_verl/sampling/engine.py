@@ -24,9 +24,9 @@ from specs_verl.sampling.prompts import Prompt, PromptBuilder, PromptError
 if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput
 
-CPU_SEQUENCES = 128
-GPU_SEQUENCES = 256
+SEQUENCES = 256
 MIB = 1 << 20
+KV_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class VllmEngine:
 
         self.parameters = parameters
         on_cpu = current_platform.is_cpu()
-        self.capacity = settings.max_num_seqs or (CPU_SEQUENCES if on_cpu else GPU_SEQUENCES)
+        self.capacity = settings.max_num_seqs or SEQUENCES
         # A generator per request costs a quarter of the throughput of a tiny model and protects only against a killed
         # run ending up with other samples; on the CPU a shard is therefore reproduced as a whole.
         self.seeds_per_request = not on_cpu
@@ -114,6 +114,8 @@ class VllmEngine:
         options: dict[str, object] = {
             "dtype": settings.dtype or "float32",
             "enforce_eager": True,
+            # Small blocks let the samples of one prompt share its prefix: a fifth less work for prompts of 50 tokens.
+            "block_size": KV_BLOCK,
             "kv_cache_memory_bytes": _kv_cache_bytes(text_config, self.capacity, self._max_length),
         }
         # vLLM rewinds the generator of a partly read prompt, which CPU generators cannot: prompts are read whole.
@@ -214,7 +216,6 @@ def _kv_cache_bytes(text_config: dict[str, object], sequences: int, max_length: 
     kv_heads = int(text_config.get("num_key_value_heads") or heads)
     head_dim = int(text_config.get("head_dim") or int(text_config["hidden_size"]) // heads)
     per_token = 2 * 4 * int(text_config["num_hidden_layers"]) * kv_heads * head_dim
-    block = 128
-    usual = sequences * (min(max_length, 1024) // block + 1) * block * per_token
-    longest = 2 * (max_length // block + 2) * block * per_token
+    usual = sequences * (min(max_length, 1024) + KV_BLOCK) * per_token
+    longest = 2 * (max_length + 2 * KV_BLOCK) * per_token
     return max(64 * MIB, longest, min(usual, 4096 * MIB))

@@ -71,7 +71,7 @@ class EngineSettings:
     """Processes with one engine each: by default one per core (at most 4) on CPU, one per GPU otherwise."""
 
     max_num_seqs: int | None = None
-    """Sequences decoded together: 128 on CPU, 256 on GPU."""
+    """Sequences decoded together: 256."""
 
     dtype: str | None = None
     """float32 on CPU, the checkpoint's own on GPU."""

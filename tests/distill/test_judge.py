@@ -15,6 +15,11 @@ from specs_verl.distill.judge import support
         ("The answer is C.", "B", "choice", "contradicts"),
         ("The answer is 11. I checked 12 twice.", "12", "number", "contradicts"),
         ("First 11, no: 5+7=12.", "12", "number", "supports"),
+        ("a=4; d=6; g=2.", "462", "number", "silent"),  # a reading, put together in the answer
+        ("c triangle; f triangle; i circle.", "TTC", "text", "silent"),
+        ("a=4; d=6; so 412.", "462", "number", "contradicts"),
+        ("Two apples on the left. So there are 7 apples. I am done.", "8", "number", "contradicts"),
+        (r"We get $\boxed{7}$, that is 7 of 8", "8", "number", "contradicts"),
     ],
 )
 def test_the_last_conclusion_decides(thought, answer, verifier, expected):

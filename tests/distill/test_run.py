@@ -72,6 +72,7 @@ def test_funnel_counts_every_step(tmp_path):
         "chosen: right": 3,
         "chosen: right and well formed": 3,
         "chosen: kept by the judge": 2,
+        "judge: reasoning supports": 2,
         "judge: reasoning contradicts": 1,
         "rows with a chosen sample": 2,
         "rejected: samples": 2,
