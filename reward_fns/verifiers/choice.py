@@ -16,12 +16,12 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from reward_fns.choice_reading import Options, read_piece, read_prose
+from reward_fns.choice_reading import read_piece, read_prose, refuses
 from reward_fns.extract import pieces
+from reward_fns.options import ALPHABET, Options
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from reward_fns.verifiers.yes_no import committed as committed_yes_no
 
 
 @register("choice")
@@ -58,6 +58,12 @@ def chosen(response: str, options: Options, several: bool, answer_after_think: b
             found = read_piece(piece.text, options, several)
         if found:
             return found
+        if piece.place == "answer" or (piece.place == "phrase" and refuses(piece.text)):
+            return None
+    if options.yes_no is not None:
+        value = committed_yes_no(response, answer_after_think)
+        if value is not None:
+            return frozenset(options.yes_no[value])
     return None
 
 
@@ -86,9 +92,9 @@ def read_options(value: str | tuple) -> Options:
     if value and isinstance(value[0], tuple):
         texts = {letter.strip(" ().").upper(): text for letter, text in value}
     else:
-        texts = dict(zip(LETTERS, value, strict=False))
-    if len(value) > len(LETTERS):
-        raise ValueError(f"at most {len(LETTERS)} options can be told apart by a letter, got {len(value)}")
+        texts = dict(zip(ALPHABET, value, strict=False))
+    if len(value) > len(ALPHABET):
+        raise ValueError(f"at most {len(ALPHABET)} options can be told apart by a letter, got {len(value)}")
     return Options(texts)
 
 

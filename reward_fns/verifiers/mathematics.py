@@ -16,9 +16,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns import numerals, pool, units
-from reward_fns.choice_reading import Options, read_piece, read_prose
+from reward_fns.choice_reading import read_piece, read_prose
 from reward_fns.extract import Piece, last_box, phrase, pieces
 from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
+from reward_fns.options import Options
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import Answer, candidates, read, segments, tidied
