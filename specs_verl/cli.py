@@ -27,7 +27,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="specs", description="SPECS-VERL: decoupled cold starts for VLM reasoning, on stock verl."
     )
     parser.add_argument("--version", action="version", version=f"specs-verl {__version__}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="specs_command", required=True, metavar="COMMAND")
     for name, (module, description) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=description, description=f"specs {name}: {description}.")
         if name == command:
@@ -48,12 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     args = build_parser(command).parse_args(arguments)
     try:
-        return _implementation(COMMANDS[args.command][0]).run(args)
+        return _implementation(COMMANDS[args.specs_command][0]).run(args)
     except UserError as error:
-        print(f"specs {args.command}: {error}", file=sys.stderr)
+        print(f"specs {args.specs_command}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"\nspecs {args.command}: interrupted; call it again to go on.", file=sys.stderr)
+        print(f"\nspecs {args.specs_command}: interrupted; call it again to go on.", file=sys.stderr)
         return 130
 
 

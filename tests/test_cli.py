@@ -35,6 +35,13 @@ def test_overrides_reach_the_configuration():
     assert (config.zero.steps, config.seed, list(config.zero.overrides)) == (3, 7, ["a=1", "b=2"])
 
 
+def test_watch_runs_what_follows_the_dashes(tmp_path):
+    log = tmp_path / "log.txt"
+    assert main(["watch", "--log", str(log), "--", "echo", "+specs=nano_grpo", "--flag"]) == 0
+    assert log.read_text() == "+specs=nano_grpo --flag\n"
+    assert main(["watch", "--log", str(log), "--", "false"]) == 1
+
+
 def test_no_command_is_an_error(capsys):
     with pytest.raises(SystemExit) as stopped:
         main([])

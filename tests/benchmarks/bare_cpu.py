@@ -1,0 +1,9 @@
+"""What verl needs to run on a CPU at all, and nothing else: the yardstick of plugin_overhead.py.
+
+VERL_USE_EXTERNAL_PLUGINS=none VERL_USE_EXTERNAL_MODULES=bare_cpu PYTHONPATH=tests/benchmarks python -m verl...
+"""
+
+from specs_verl import cpu, verl_fixes
+
+cpu.install()
+verl_fixes.install()

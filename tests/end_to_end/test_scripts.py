@@ -1,0 +1,191 @@
+"""The recipe scripts of the 7B user, on the nano world, at their smallest: real verl, real vLLM, real FSDP.
+
+Every stage is killed once on the way and called again. The tests run in the order of the stages and share one folder.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from data_prep.nano import base_checkpoint
+
+pytestmark = pytest.mark.end_to_end
+
+SCRIPTS = Path(__file__).parents[2] / "examples" / "qwen2_5_vl_7b"
+SMALL_RL = (
+    "trainer.save_freq=1",
+    "data.train_batch_size=16",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=16",
+    "actor_rollout_ref.rollout.n=4",
+)
+SMALL_COLD_START = ("trainer.save_freq=1", "data.train_batch_size=8")
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    """The folder of the run."""
+    return tmp_path_factory.mktemp("scripts") / "run"
+
+
+def start(script: str, out: Path, *arguments: str) -> subprocess.Popen:
+    """Start a script as a user would, in a session of its own."""
+    environment = {
+        **os.environ,
+        "NANO": "1",
+        "OUT": str(out),
+        "N_TRAIN": "96",
+        "N_TEST": "32",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    output = (out / f"{script}.out").open("ab")
+    command = ["bash", str(SCRIPTS / script), *arguments]
+    return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+
+
+def finish(script: str, out: Path, *arguments: str) -> None:
+    """Run a script to its end; its output is shown when it fails."""
+    process = start(script, out, *arguments)
+    code = process.wait(timeout=600)
+    assert code == 0, (out / f"{script}.out").read_text()[-5000:]
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen, limit_s: float = 240) -> None:
+    """Wait for a condition while a script runs."""
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert process.poll() is None, f"the script ended by itself with code {process.returncode}"
+        assert time.monotonic() < until, "the script is too slow"
+        time.sleep(0.1)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """Kill a script and what is in its session, with no chance to clean up."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def engine_cores() -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["name"]) if (p.info["name"] or "").startswith("VLLM::EngineCor")]
+
+
+def step_of(checkpoints: Path) -> int:
+    """Number of the newest complete checkpoint of a verl run, 0 without one."""
+    tracker = checkpoints / "latest_checkpointed_iteration.txt"
+    return int(tracker.read_text()) if tracker.exists() else 0
+
+
+def attempts(stage: Path) -> list[list[dict]]:
+    """Metrics of each attempt of a GRPO stage, oldest first."""
+    return [[json.loads(line) for line in file.open()] for file in sorted((stage / "metrics").glob("*.jsonl"))]
+
+
+def hf_of(stage: Path) -> Path:
+    checkpoints = stage / "checkpoints"
+    return checkpoints / f"global_step_{step_of(checkpoints)}" / "actor" / "huggingface"
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    tensors = {}
+    for file in checkpoint.glob("*.safetensors"):
+        tensors.update({name: tensor.float() for name, tensor in load_file(file).items()})
+    return tensors
+
+
+def assert_trained(before: Path, after: Path) -> None:
+    """Every language weight has moved, no vision weight has, and transformers loads the checkpoint."""
+    old, new = weights(before), weights(after)
+    assert old.keys() == new.keys()
+    moved = {name for name in old if not torch.equal(old[name], new[name])}
+    assert {name for name in old if "visual" in name}.isdisjoint(moved)
+    assert {name for name in old if "visual" not in name and old[name].ndim == 2} <= moved
+    model = AutoModelForImageTextToText.from_pretrained(after)
+    processor = AutoProcessor.from_pretrained(after)
+    assert model.config.model_type == "qwen2_5_vl"
+    assert processor.tokenizer.chat_template == AutoProcessor.from_pretrained(before).tokenizer.chat_template
+
+
+def assert_rollouts_agree_with_training(stage: Path) -> None:
+    """vLLM and FSDP give the same probabilities: the weights in vLLM are those of the policy, at every step."""
+    for attempt in attempts(stage):
+        for record in attempt:
+            assert record["data"]["training/rollout_actor_probs_pearson_corr"] > 0.99
+
+
+def test_zero_survives_the_death_of_its_vllm_engine(out):
+    steps = "trainer.total_training_steps=3"
+    process = start("1_zero.sh", out, steps, *SMALL_RL)
+    wait_until(lambda: step_of(out / "zero" / "checkpoints") >= 1 and engine_cores(), process)
+    for engine in engine_cores():
+        engine.kill()
+    # Stock verl would wait for the engine for ever; the watch ends the run and what it has started.
+    assert process.wait(timeout=120) != 0
+    assert engine_cores() == []
+    assert step_of(out / "zero" / "checkpoints") < 3
+
+    finish("1_zero.sh", out, steps, *SMALL_RL)
+    first, second = attempts(out / "zero")
+    assert step_of(out / "zero" / "checkpoints") == 3
+    # the second attempt went on where the first had saved
+    assert first[0]["step"] == 1 and second[0]["step"] > 1 and second[-1]["step"] == 3
+    assert_trained(base_checkpoint(), hf_of(out / "zero"))
+    assert_rollouts_agree_with_training(out / "zero")
+
+
+def test_distill_continues_after_a_kill(out):
+    process = start("2_distill.sh", out)
+    wait_until(lambda: any((out / "pairs").rglob("manifest.json")), process)
+    time.sleep(3)
+    kill(process)
+    assert not (out / "pairs" / "report.json").exists()
+    finish("2_distill.sh", out)
+    report = json.loads((out / "pairs" / "report.json").read_text())
+    assert report["pairs"] >= 16
+
+
+def test_cold_start_continues_after_a_kill(out):
+    metrics = out / "cold_start" / "metrics.jsonl"
+    process = start("3_cold_start.sh", out, *SMALL_COLD_START)
+    wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) >= 1, process)
+    kill(process)
+    assert not (out / "cold_start" / "hf").exists()
+    finish("3_cold_start.sh", out, *SMALL_COLD_START)
+    steps = [json.loads(line)["step"] for line in metrics.open()]
+    assert steps == list(range(1, len(steps) + 1))
+    assert_trained(base_checkpoint(), out / "cold_start" / "hf")
+
+
+def test_grpo_goes_on_from_the_warm_up_model(out):
+    finish("4_grpo.sh", out, "trainer.total_training_steps=2", *SMALL_RL)
+    assert_trained(out / "cold_start" / "hf", hf_of(out / "grpo"))
+    assert_rollouts_agree_with_training(out / "grpo")
+
+
+def test_evaluation_continues_after_a_kill_and_reports(out):
+    process = start("5_evaluate.sh", out)
+    wait_until(lambda: (out / "evaluation" / "base" / "metrics.json").exists(), process)
+    kill(process)
+    finish("5_evaluate.sh", out)
+    for model in ("base", "zero", "warm-up", "final"):
+        metrics = json.loads((out / "evaluation" / model / "metrics.json").read_text())
+        assert metrics["sets"]["test"]["overall"]["responses"] == 32 * 8
+    page = (out / "report.html").read_text()
+    assert "warm-up" in page and "data:image/png" in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+
+
+def test_a_stage_without_the_one_before_says_so(tmp_path):
+    process = start("2_distill.sh", tmp_path / "empty")
+    assert process.wait(timeout=120) == 2
+    assert "run the stage before this one first" in (tmp_path / "empty" / "2_distill.sh.out").read_text()
