@@ -21,6 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
 
 from reward_fns import formats
@@ -31,6 +32,7 @@ DEFAULT_REWARD = "reward_fns:compute_score"
 OWN_FORMATS = {"think_answer": formats.think_answer, "think_answer_boxed": formats.think_answer_boxed}
 CHUNK = 64  # responses per task: large against the cost of sending them, small against a shard
 MOST_WORKERS = 8
+PATIENCE = 4.0  # seconds of grading before processes are started, which takes about as long
 
 FormatChecks = Mapping[str, Callable[[str], bool]]
 RewardFunction = Callable[..., object]
@@ -99,6 +101,8 @@ _reward_of_worker: RewardFunction | None = None
 
 def _start_worker(spec: str) -> None:
     global _reward_of_worker
+    # A grading process waits for one symbolic comparison at a time: more workers of reward_fns would only take memory.
+    os.environ.setdefault("REWARD_FNS_WORKERS", "1")
     _reward_of_worker = load_function(spec, "Reward function")
 
 
@@ -112,18 +116,28 @@ def available_cores() -> int:
 
 
 class Grader:
-    """Grades lists of responses; processes start with the first long list and are reused."""
+    """Grades lists of responses: at first in this process, in several once it has proved to be much work."""
 
     def __init__(self, reward: str = DEFAULT_REWARD, workers: int | None = None) -> None:
         self.workers = max(1, min(workers or available_cores(), MOST_WORKERS if workers is None else workers))
         self._spec = reward
         self._reward = load_function(reward, "Reward function")
         self._pool: ProcessPoolExecutor | None = None
+        self._spent = 0.0  # seconds of grading in this process
 
     def grade(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
         """One grade per (prompt, response), in order."""
-        if self.workers == 1 or len(pairs) <= CHUNK:
-            return [grade_one(self._reward, prompt, response) for prompt, response in pairs]
+        grades: list[Grade] = []
+        while len(grades) < len(pairs) and (self.workers == 1 or self._spent < PATIENCE):
+            started = perf_counter()
+            chunk = pairs[len(grades) : len(grades) + CHUNK]
+            grades += [grade_one(self._reward, prompt, response) for prompt, response in chunk]
+            self._spent += perf_counter() - started
+        return grades + self._grade_in_processes(pairs[len(grades) :])
+
+    def _grade_in_processes(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
+        if not pairs:
+            return []
         if self._pool is None:
             # spawn: a forked child would inherit the threads and locks of whatever the caller has running
             self._pool = ProcessPoolExecutor(

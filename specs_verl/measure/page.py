@@ -202,7 +202,8 @@ def _curve_chart(page: Page, heading: str, caption: str, curves: Mapping[str, Cu
     series, numbers = [], []
     smoothed = False
     for index, (name, raw) in enumerate(curves.items()):
-        colour = page.models.index(name) if name in page.models else LOOSE_COLOURS.get(name, index)
+        model = name.partition(" #")[0]  # "final #2" is a second run of the same model
+        colour = page.models.index(model) if model in page.models else LOOSE_COLOURS.get(name, index)
         curve = raw
         if len(raw.steps) >= SMOOTH_FROM:
             smoothed = True

@@ -13,6 +13,7 @@ Not here: the look of the page (page.py, templates/), what the figures are (summ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,11 +89,21 @@ def collect(inputs: ReportInputs) -> Page:
         summary=summary,
         gains=gains,
         gates=tuple(_gates(groups, summary)),
-        grpo={log.model: grpo_curves(log.files, log.rollouts) for log in inputs.grpo},
-        cold_start={log.model: cold_start_curves(log.files) for log in inputs.cold_start},
+        grpo={name: grpo_curves(log.files, log.rollouts) for name, log in _labelled(inputs.grpo)},
+        cold_start={name: cold_start_curves(log.files) for name, log in _labelled(inputs.cold_start)},
         samples=tuple(_samples([groups[name][0] for name in names], inputs.samples)),
         warnings=tuple(warnings(metrics)),
     )
+
+
+def _labelled(logs: Sequence[TrainingLog]) -> list[tuple[str, TrainingLog]]:
+    """Logs with the names of their lines: the model's, numbered from the second run of a model (another seed) on."""
+    seen: Counter[str] = Counter()
+    labelled = []
+    for log in logs:
+        seen[log.model] += 1
+        labelled.append((log.model if seen[log.model] == 1 else f"{log.model} #{seen[log.model]}", log))
+    return labelled
 
 
 def _gates(groups: Mapping[str, Sequence[ModelMetrics]], summary: Summary) -> list[GateResult]:
