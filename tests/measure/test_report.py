@@ -15,7 +15,7 @@ from rich.console import Console
 
 from specs_verl.errors import UserError
 from specs_verl.measure.evaluate import EvalSet, evaluate
-from specs_verl.measure.page import headline, tiles
+from specs_verl.measure.page import grpo_charts, headline, tiles
 from specs_verl.measure.report import ReportInputs, TrainingLog, collect, print_summary, write_report
 
 VOID = {"meta", "img", "line", "polyline", "br", "link", "input", "path", "rect"}
@@ -235,6 +235,14 @@ def test_seeds_become_one_row_with_spread(inputs, tmp_path, fabricate):
     assert " ± " in final and "100.0 ± 0.0" in final
     with pytest.raises(UserError, match=r"'final' with seed 0 is given twice"):
         print_summary(Console(file=out), ReportInputs(metrics=(seeds[0], seeds[0])))
+
+
+def test_runs_of_several_seeds_are_lines_of_one_colour(inputs, tmp_path, fabricate):
+    logs = [TrainingLog("final", (fabricate.grpo_log(tmp_path / f"{n}.jsonl", 10, 0.5, n),)) for n in (1, 2)]
+    page = collect(ReportInputs(metrics=inputs.metrics, grpo=tuple(logs)))
+    assert list(page.grpo) == ["final", "final #2"]
+    (reward, _length) = grpo_charts(page)
+    assert str(reward.svg).count('<polyline class="line s3"') == 2  # final is the fourth model
 
 
 def test_table_on_the_terminal(inputs):
