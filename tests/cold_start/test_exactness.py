@@ -9,6 +9,7 @@ import pytest
 import tiny_vlm as tiny
 import torch
 from engine_setup import Setup
+from separate import expected, gradients, relative_distance
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from specs_verl.cold_start import layout as layout_module
@@ -22,42 +23,12 @@ def setup(model_dir, tmp_path_factory):
     return Setup(model_dir, [*rows, twin], tmp_path_factory.mktemp("exactness"))
 
 
-def separate(model, processor, pair_row: dict, response: str) -> torch.Tensor:
-    """Token log-probabilities of one response from a plain forward pass."""
-    images = [tiny.open_png(image["bytes"]) for image in pair_row["images"]]
-    content = [{"type": "image"} for _ in images]
-    content.append({"type": "text", "text": pair_row["prompt"][0]["content"].replace("<image>", "")})
-    text = processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-    )
-    prompt = processor(text=[text], images=images or None, return_tensors="pt")
-    answer = processor.tokenizer(response + "<|im_end|>", return_tensors="pt")["input_ids"]
-    ids = torch.cat([prompt["input_ids"], answer], 1)
-    extra = {}
-    if images:
-        extra = {"pixel_values": prompt["pixel_values"], "image_grid_thw": prompt["image_grid_thw"]}
-    types = (ids == model.config.image_token_id).int()
-    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=types, **extra).logits[0]
-    start = prompt["input_ids"].shape[1]
-    log_probs = logits[start - 1 : -1].log_softmax(-1)
-    return log_probs.gather(1, answer[0][:, None])[:, 0]
-
-
 @pytest.fixture(scope="module")
 def reference(model_dir):
     """transformers' own model and processor."""
     model = AutoModelForImageTextToText.from_pretrained(model_dir, attn_implementation="sdpa")
     model.model.visual.requires_grad_(False)
     return model.train(), AutoProcessor.from_pretrained(model_dir)
-
-
-def expected(reference, setup) -> torch.Tensor:
-    model, processor = reference
-    parts = []
-    for pair in setup.row.pairs:
-        source = setup.rows[setup.pairs[pair].index]
-        parts += [separate(model, processor, source, source[side]) for side in ("chosen", "rejected")]
-    return torch.cat(parts)
 
 
 @pytest.mark.parametrize("shared_prefix", [True, False])
@@ -76,14 +47,10 @@ def test_gradients_equal_those_of_separate_forward_passes(setup, reference):
     (expected(reference, setup) * weights).sum().backward()
     setup.engine.optimizer_zero_grad()
     (setup.engine.token_log_probs(setup.row) * weights).sum().backward()
-    ours = {name: p.grad.full_tensor() for name, p in setup.engine.module.named_parameters() if p.grad is not None}
-    theirs = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    ours = gradients(setup.engine.module)
     setup.engine.optimizer_zero_grad()
-    assert ours.keys() == theirs.keys()
     assert not any("visual" in name for name in ours)
-    distance = sum(float((ours[name] - theirs[name]).norm() ** 2) for name in ours) ** 0.5
-    norm = sum(float(gradient.norm() ** 2) for gradient in theirs.values()) ** 0.5
-    assert distance / norm < 1e-5
+    assert relative_distance(ours, gradients(model)) < 1e-5
 
 
 def wrong_attention(setup):

@@ -1,4 +1,4 @@
-"""A random Qwen2.5-VL of some 100,000 parameters with tokenizer and processor, and preference pairs to train it on.
+"""Random Qwen models of some 100,000 parameters with tokenizer and processor, and preference pairs to train them on.
 
     make_model(folder, seed=0)                    # a Hugging Face checkpoint directory
     write_pairs(file, rows(8, seed=0))
@@ -20,9 +20,20 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen2TokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
+    Qwen3VLVideoProcessor,
 )
 
 SPECIAL = (
@@ -44,7 +55,46 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
-IMAGE_SIZE = {"shortest_edge": 28 * 28, "longest_edge": 16 * 28 * 28}
+FAMILIES = {
+    "qwen2_5_vl": (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration),
+    "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration),
+    "qwen3_vl": (Qwen3VLConfig, Qwen3VLForConditionalGeneration),
+    "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM),
+}
+VISION = {
+    "qwen2_5_vl": {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 2,
+        "out_hidden_size": 64,
+        "patch_size": 14,
+        "window_size": 112,
+        "fullatt_block_indexes": [1],
+        "initializer_range": 0.1,
+    },
+    "qwen2_vl": {
+        "depth": 2,
+        "embed_dim": 32,
+        "hidden_size": 64,
+        "num_heads": 2,
+        "mlp_ratio": 2,
+        "patch_size": 14,
+        "initializer_range": 0.1,
+    },
+    "qwen3_vl": {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 2,
+        "out_hidden_size": 64,
+        "patch_size": 16,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0, 1],
+        "initializer_range": 0.1,
+    },
+}
 
 
 def make_tokenizer() -> Qwen2TokenizerFast:
@@ -62,53 +112,46 @@ def make_tokenizer() -> Qwen2TokenizerFast:
     return tokenizer
 
 
-def make_model(folder: Path, seed: int = 0, tied: bool = False, dtype: torch.dtype = torch.float32) -> Path:
-    """Write the checkpoint and return its folder."""
+def make_model(folder: Path, seed: int = 0, tied: bool = False, family: str = "qwen2_5_vl") -> Path:
+    """Write a checkpoint of one of FAMILIES and return its folder."""
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
-    image_processor = Qwen2VLImageProcessor(patch_size=14, merge_size=2, temporal_patch_size=2, size=dict(IMAGE_SIZE))
-    video_processor = Qwen2VLVideoProcessor(patch_size=14, merge_size=2, temporal_patch_size=2, size=dict(IMAGE_SIZE))
-    processor = Qwen2_5_VLProcessor(image_processor, tokenizer, video_processor, chat_template=CHAT_TEMPLATE)
     text = {
         "vocab_size": (len(tokenizer) + 31) // 32 * 32,
         "hidden_size": 64,
         "intermediate_size": 96,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 4096,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4},
         "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|endoftext|>"],
         "tie_word_embeddings": tied,
         "initializer_range": 0.1,
     }
-    vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_heads": 2,
-        "out_hidden_size": 64,
-        "patch_size": 14,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "window_size": 112,
-        "fullatt_block_indexes": [1],
-        "initializer_range": 0.1,
-    }
-    config = Qwen2_5_VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
-        tie_word_embeddings=tied,
-    )
-    config.architectures = ["Qwen2_5_VLForConditionalGeneration"]
-    model = Qwen2_5_VLForConditionalGeneration(config).to(dtype)
+    if "qwen3" in family:
+        text["head_dim"] = 16
+    config_class, model_class = FAMILIES[family]
+    if family.endswith("vl"):
+        text["rope_parameters"]["mrope_section"] = [2, 3, 3]
+        if family == "qwen3_vl":
+            text["rope_parameters"]["mrope_interleaved"] = True
+        config = config_class(
+            text_config=text,
+            vision_config=VISION[family],
+            image_token_id=ids["<|image_pad|>"],
+            video_token_id=ids["<|video_pad|>"],
+            vision_start_token_id=ids["<|vision_start|>"],
+            vision_end_token_id=ids["<|vision_end|>"],
+            tie_word_embeddings=tied,
+        )
+    else:
+        config = config_class(**text)
+    config.architectures = [model_class.__name__]
+    model = model_class(config).float()
     with torch.no_grad():  # biases start at zero; make every parameter count
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
@@ -117,8 +160,23 @@ def make_model(folder: Path, seed: int = 0, tied: bool = False, dtype: torch.dty
         eos_token_id=[ids["<|im_end|>"], ids["<|endoftext|>"]], pad_token_id=ids["<|endoftext|>"]
     )
     model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    make_processor(tokenizer, family).save_pretrained(folder)
     return folder
+
+
+def make_processor(tokenizer: Qwen2TokenizerFast, family: str):
+    """The processor of a vision-language family, or the tokenizer itself."""
+    if not family.endswith("vl"):
+        return tokenizer
+    patch = VISION[family]["patch_size"]
+    size = {"shortest_edge": (2 * patch) ** 2, "longest_edge": 16 * (2 * patch) ** 2}
+    image_processor = Qwen2VLImageProcessor(patch_size=patch, merge_size=2, temporal_patch_size=2, size=dict(size))
+    if family == "qwen3_vl":
+        video = Qwen3VLVideoProcessor(patch_size=patch, merge_size=2, temporal_patch_size=2, size=dict(size))
+        return Qwen3VLProcessor(image_processor, tokenizer, video, chat_template=CHAT_TEMPLATE)
+    video = Qwen2VLVideoProcessor(patch_size=patch, merge_size=2, temporal_patch_size=2, size=dict(size))
+    processor_class = Qwen2VLProcessor if family == "qwen2_vl" else Qwen2_5_VLProcessor
+    return processor_class(image_processor, tokenizer, video, chat_template=CHAT_TEMPLATE)
 
 
 def png(width: int, height: int, seed: int) -> bytes:
