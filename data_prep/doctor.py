@@ -11,7 +11,6 @@ cannot read. Notes are suspicious but no reason to drop a row: duplicates, tiny 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 from collections import Counter
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep import schema
+from data_prep.identity import prompt_identity
 from data_prep.images import ImageError, decode_image
 from reward_fns import verify
 from reward_fns.scoring import row_grading
@@ -82,7 +82,7 @@ def _examined(path: Path, report: Report) -> Iterator[tuple[int, dict[str, objec
         if problems:
             report.broken[index] = problems
         else:
-            key = _identity(row)
+            key = prompt_identity(row)
             report.notes["the same prompt and images as an earlier row"] += key in seen
             seen.add(key)
         yield index, row, problems
@@ -117,16 +117,6 @@ def _truth_problems(row: dict[str, object]) -> list[str]:
     except (TypeError, ModuleNotFoundError) as error:
         return [f"grading: {error}"]
     return ["the verifier cannot read the ground truth"] if status == "unparsable_gold" else []
-
-
-def _identity(row: dict[str, object]) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for message in row["prompt"]:
-        digest.update(message["content"].encode())
-    for image in row.get("images") or []:
-        content = image if isinstance(image, str) else image.get("bytes") or str(image.get("path"))
-        digest.update(content if isinstance(content, bytes) else content.encode())
-    return digest.digest()
 
 
 def fix(path: str | Path, out: str | Path) -> Report:

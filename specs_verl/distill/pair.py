@@ -15,6 +15,7 @@ every corruption starts from the same form. Each step is verified again, never a
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from specs_verl.errors import UserError
 
 PAIR_KINDS = ("decoupled", "coupled")
 
+_TAG = re.compile(r"</?(?:think|answer)>")
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -40,6 +43,9 @@ class Pairing:
 
     as_is: bool = False
     """Use a rejected sample that already fails the format as it is, instead of completing and corrupting it."""
+
+    match_length: bool = False
+    """Among the chosen samples of a prompt take the one whose length is nearest to the rejected one's."""
 
     complete_chosen: bool = False
     """Complete the form of a right chosen sample when a prompt has no well-formed one."""
@@ -77,6 +83,16 @@ class Pair:
     rejected_format_rate: float
 
 
+@dataclass(frozen=True)
+class _Response:
+    """One side of a pair: a graded sample and the text made from it."""
+
+    sample: dict[str, object]
+    text: str
+    origin: str
+    corruption: str = ""
+
+
 @dataclass
 class PairMaker:
     """Makes at most one pair per row. Rows must come in a fixed order: the balance of the corruptions depends on it."""
@@ -99,36 +115,36 @@ class PairMaker:
         self.funnel["rows"] += 1
         # Each row draws from its own generator: whether one row has a pair does not change what another row draws.
         rng = random.Random(f"{self.pairing.seed}:{index}")
-        best = self._chosen(row, chosen, rng)
-        if best is None:
+        candidates = self._chosen(row, chosen, rng)
+        if not candidates:
             return None
+        self.funnel["rows with a chosen sample"] += 1
         worst = self._rejected(row, rejected, rng)
         if worst is None:
             return None
         self.funnel["pairs"] += 1
-        sample, text, origin, word = best
-        rejected_sample, rejected_text, kind, rejected_origin = worst
+        best = rng.choice(candidates)
+        if self.pairing.match_length:
+            best = min(candidates, key=lambda candidate: abs(body_length(candidate.text) - body_length(worst.text)))
         return Pair(
             row=index,
-            row_id=sample["row_id"],
-            chosen=text,
-            rejected=rejected_text,
-            corruption=kind,
-            chosen_sample=sample["sample"],
-            rejected_sample=rejected_sample["sample"],
-            chosen_origin=origin,
-            rejected_origin=rejected_origin,
-            rejected_status=rejected_sample["status"],
-            judge=word,
+            row_id=best.sample["row_id"],
+            chosen=best.text,
+            rejected=worst.text,
+            corruption=worst.corruption,
+            chosen_sample=best.sample["sample"],
+            rejected_sample=worst.sample["sample"],
+            chosen_origin=best.origin,
+            rejected_origin=worst.origin,
+            rejected_status=worst.sample["status"],
+            judge=best.sample["support"] or "none",
             chosen_pass_rate=share(chosen, lambda s: s["status"] == "right"),
             rejected_pass_rate=share(rejected, lambda s: s["status"] == "right"),
             rejected_format_rate=share(rejected, lambda s: s["format"]),
         )
 
-    def _chosen(
-        self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random
-    ) -> tuple[dict[str, object], str, str, str] | None:
-        """Sample, text, origin and the judge's word."""
+    def _chosen(self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random) -> list[_Response]:
+        """What can be chosen, in random order."""
         self.funnel["chosen: samples"] += len(samples)
         right = [sample for sample in samples if sample["status"] == "right"]
         self.funnel["chosen: right"] += len(right)
@@ -139,23 +155,20 @@ class PairMaker:
         for sample in whole:
             if sample["support"] is not None:
                 self.funnel[f"judge: reasoning {sample['support']}"] += 1
-        if fitting:
-            self.funnel["rows with a chosen sample"] += 1
-            sample = rng.choice(fitting)
-            return sample, sample["response"].strip(), "sampled", sample["support"] or "none"
-        if self.pairing.complete_chosen and not whole:
-            for sample in rng.sample(right, len(right)):
-                text = complete(sample["response"], sample["pred"])
-                if text is not None and grade_again(row, text) == ("right", True):
-                    self.funnel["rows with a chosen sample"] += 1
-                    self.funnel["chosen: form completed"] += 1
-                    return sample, text, "completed", "none"
-        return None
+        if fitting or whole or not self.pairing.complete_chosen:
+            shuffled = rng.sample(fitting, len(fitting))
+            return [_Response(sample, sample["response"].strip(), "sampled") for sample in shuffled]
+        for sample in rng.sample(right, len(right)):
+            text = complete(sample["response"], sample["pred"])
+            if text is not None and grade_again(row, text) == ("right", True):
+                self.funnel["chosen: form completed"] += 1
+                return [_Response(sample, text, "completed")]
+        return []
 
     def _rejected(
         self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random
-    ) -> tuple[dict[str, object], str, str, str] | None:
-        """Sample, text, corruption and origin."""
+    ) -> _Response | None:
+        """What is rejected."""
         wanted = ("right",) if self.pairing.kind == "decoupled" else ("wrong", "no_answer")
         self.funnel["rejected: samples"] += len(samples)
         fitting = [s for s in samples if s["status"] in wanted and s["finish_reason"] != "length"]
@@ -165,13 +178,13 @@ class PairMaker:
             found = self._badly_formed(row, sample)
             if found is not None:
                 self.funnel["rows with a rejected sample"] += 1
-                return (sample, *found)
+                return found
         return None
 
-    def _badly_formed(self, row: dict[str, object], sample: dict[str, object]) -> tuple[str, str, str] | None:
-        """Text, corruption and origin of a rejected response, its answer verified again."""
+    def _badly_formed(self, row: dict[str, object], sample: dict[str, object]) -> _Response | None:
+        """A sample without its form, its answer verified again."""
         if self.pairing.as_is and not sample["format"]:
-            return sample["response"].strip(), "as_is", "as_is"
+            return _Response(sample, sample["response"].strip(), "as_is", "as_is")
         origin = "well_formed" if sample["format"] else "completed"
         whole = sample["response"].strip() if sample["format"] else complete(sample["response"], sample["pred"])
         if whole is None:
@@ -182,7 +195,7 @@ class PairMaker:
             status, well_formed = grade_again(row, text)
             if status == sample["status"] and not well_formed:
                 self._draw.took(kind)
-                return text, kind, origin
+                return _Response(sample, text, origin, kind)
         self.funnel["rejected: every corruption changes the answer"] += 1
         return None
 
@@ -192,6 +205,11 @@ def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
     info = {**(row.get("extra_info") or {}), "reward_model": row.get("reward_model")}
     status = compute_score(row.get("data_source"), text, ground_truth(row), info)["status"]
     return status, think_answer(text)
+
+
+def body_length(text: str) -> int:
+    """Characters of a response, its tags not counted: the form is meant to differ, the length is not."""
+    return len(_TAG.sub("", text).strip())
 
 
 def share(samples: list[dict[str, object]], holds: Callable[[dict[str, object]], bool]) -> float:

@@ -19,15 +19,16 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from specs_verl.distill.grade import GRADING_COLUMNS, grade, graded_rows
-from specs_verl.distill.pair import Pair, Pairing, PairMaker
-from specs_verl.distill.write import card, write_pairs
+from data_prep.identity import image_identity, prompt_identity
+from specs_verl.distill.grade import grade, graded_rows
+from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
+from specs_verl.distill.select import Candidate, Selection, select
+from specs_verl.distill.tally import Tally
+from specs_verl.distill.write import card, read_staged, write_pairs, write_staged
 from specs_verl.errors import UserError
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import SampleRun, write_json
-
-EXAMPLES = 5
 
 Samples = list[dict[str, object]]
 OnProgress = Callable[[str, int, int], None]
@@ -46,6 +47,7 @@ class Distillation:
 
     out: str
     pairing: Pairing = field(default_factory=Pairing)
+    selection: Selection = field(default_factory=Selection)
     workers: int | None = None
     """Grading processes; by default one per core."""
 
@@ -66,38 +68,28 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
         grade(run, grades[source], job.prompts, judge, job.workers, report_step)
 
     maker = PairMaker(job.pairing)
-    provenance = _provenance(job, runs)
-    tally = _Tally()
-    rows = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs.values()))
-
-    def pairs() -> Iterator[Pair]:
-        table = RowTable(job.prompts, columns=GRADING_COLUMNS)
-        chosen = _aligned(graded_rows(runs["chosen"], grades["chosen"]), len(rows))
-        rejected = _aligned(graded_rows(runs["rejected"], grades["rejected"]), len(rows))
-        for (index, row), good, bad in zip(table.slice(0, len(rows)), chosen, rejected, strict=True):
-            pair = maker.make(row, index, good, bad)
-            if on_progress and (index % 200 == 0 or index + 1 == len(rows)):
-                on_progress("pairing", index + 1, len(rows))
-            if pair is not None:
-                tally.add(pair)
-                yield pair
-
-    written = write_pairs(out / "pairs.parquet", pairs(), job.prompts, provenance)
-    if written == 0:
+    staged = out / "staged.parquet"
+    candidates: list[Candidate] = []
+    write_staged(staged, _all_pairs(job, runs, grades, maker, candidates, on_progress))
+    if not candidates:
         raise UserError(
             f"{out}: no prompt gave a pair. Counts: {dict(maker.funnel)}. Sample more per prompt, or check that the "
             "ground truths and verifiers of the rows fit the answers."
         )
+    selected = select(candidates, job.selection, job.pairing.seed)
+    provenance = _provenance(job, runs)
+    tally = Tally({candidate.row: candidate.data_source for candidate in candidates})
+    pairs = tally.watch(read_staged(staged, selected.rows))
+    written = write_pairs(out / "pairs.parquet", pairs, job.prompts, provenance)
+    staged.unlink()
     report = {
         "pairs": written,
         "kind": job.pairing.kind,
         "funnel": dict(maker.funnel),
-        "corruptions": maker.corruptions,
+        "dropped": selected.dropped,
         "skipped": {source: run.summary["skipped"] for source, run in runs.items()},
-        "mean_chosen_length": tally.chosen_characters / written,
-        "mean_rejected_length": tally.rejected_characters / written,
+        **tally.report(),
         "provenance": provenance,
-        "examples": [asdict(pair) for pair in tally.examples],
     }
     temporary = out / f".README.md.{os.getpid()}"
     temporary.write_text(card(report), encoding="utf-8")
@@ -106,20 +98,36 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     return report
 
 
-@dataclass
-class _Tally:
-    """What the card says about the pairs, gathered while they stream by."""
-
-    chosen_characters: int = 0
-    rejected_characters: int = 0
-    examples: list[Pair] = field(default_factory=list)
-
-    def add(self, pair: Pair) -> None:
-        self.chosen_characters += len(pair.chosen)
-        self.rejected_characters += len(pair.rejected)
-        # One example of each corruption.
-        if len(self.examples) < EXAMPLES and pair.corruption not in {example.corruption for example in self.examples}:
-            self.examples.append(pair)
+def _all_pairs(
+    job: Distillation,
+    runs: dict[str, SampleRun],
+    grades: dict[str, Path],
+    maker: PairMaker,
+    candidates: list[Candidate],
+    on_progress: OnProgress | None,
+) -> Iterator[Pair]:
+    """Every pair that can be made; what selection needs of each is appended to `candidates` on the way."""
+    table = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs.values()))
+    chosen = _aligned(graded_rows(runs["chosen"], grades["chosen"]), len(table))
+    rejected = _aligned(graded_rows(runs["rejected"], grades["rejected"]), len(table))
+    for (index, row), good, bad in zip(table.slice(0, len(table)), chosen, rejected, strict=True):
+        if on_progress and (index % 200 == 0 or index + 1 == len(table)):
+            on_progress("pairing", index + 1, len(table))
+        pair = maker.make(row, index, good, bad)
+        if pair is None:
+            continue
+        candidates.append(
+            Candidate(
+                row=index,
+                data_source=str(row.get("data_source")),
+                pass_rate=pair.rejected_pass_rate,
+                corruption=pair.corruption,
+                length_gap=body_length(pair.chosen) - body_length(pair.rejected),
+                prompt_identity=prompt_identity(row),
+                image_identity=image_identity(row),
+            )
+        )
+        yield pair
 
 
 def _aligned(groups: Iterator[tuple[int, Samples]], n_rows: int) -> Iterator[Samples]:
@@ -153,6 +161,7 @@ def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, obje
         **{source: {key: run.manifest[key] for key in keys} for source, run in runs.items()},
         "data_fingerprint": runs["chosen"].manifest["data_fingerprint"],
         "pairing": asdict(job.pairing),
+        "selection": asdict(job.selection),
         "specs_verl": version("specs-verl"),
     }
 

@@ -1,16 +1,17 @@
 """Writes preference pairs: the rows' own columns (prompt, images, ...) plus the pair and its provenance, and a card.
 
-    write_pairs(out / "pairs.parquet", pairs, data_files, provenance)
-    write_card(out / "README.md", report)
+    write_staged(out / "staged.parquet", pairs)                           # all pairs, without prompts and images
+    write_pairs(out / "pairs.parquet", read_staged(path, rows), data_files, provenance)
+    text = card(report)
 
-Rows are copied in their order, a few at a time, so memory does not grow with the images.
+Rows are copied in their order, a few at a time, so memory does not grow with the images or texts.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -52,11 +53,28 @@ def write_pairs(path: Path, pairs: Iterable[Pair], data: tuple[str, ...], proven
     schema = pa.schema([*original, *(pa.field(name, kind) for name, kind in PAIR_FIELDS)])
     # The same for every row, so the column is stored once (dictionary encoding).
     origin = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
+    return _write(path, schema, _with_columns(pairs, RowTable(data), origin))
+
+
+def write_staged(path: Path, pairs: Iterable[Pair]) -> int:
+    """Write pairs alone, to be read again once it is decided which of them stay."""
+    schema = pa.schema([field for field in PAIR_FIELDS if field[0] != "provenance"])
+    return _write(path, schema, (asdict(pair) for pair in pairs))
+
+
+def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
+    """The staged pairs of some rows, in the order of rows."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
+            yield from (Pair(**values) for values in batch.to_pylist() if values["row"] in rows)
+
+
+def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, object]]) -> int:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     written = 0
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for group in _groups(_with_columns(pairs, RowTable(data), origin)):
+            for group in _groups(rows):
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
                 written += len(group)
         os.replace(temporary, path)
@@ -101,8 +119,18 @@ def card(report: dict[str, object]) -> str:
         "|---|---:|---:|",
         *(f"| {kind} | {count} | {100 * count / total:.1f} % |" for kind, count in corruptions.items()),
         "",
-        f"Mean length in characters: chosen {report['mean_chosen_length']:.1f}, rejected "
+        f"Mean length in characters without tags: chosen {report['mean_chosen_length']:.1f}, rejected "
         f"{report['mean_rejected_length']:.1f}.",
+        "",
+        "| characters | chosen | rejected |",
+        "|---|---:|---:|",
+        *(f"| {low} to {high} | {chosen} | {rejected} |" for low, high, chosen, rejected in report["lengths"]),
+        "",
+        "| data source | pairs |",
+        "|---|---:|",
+        *(f"| {source} | {count} |" for source, count in sorted(report["data_sources"].items())),
+        "",
+        "Dropped by selection: " + ", ".join(f"{count} ({why})" for why, count in report["dropped"].items()) + ".",
         "",
         "## Skipped prompts",
         "",

@@ -33,9 +33,9 @@ def row(index, answer):
     }
 
 
-def write_prompts(path, n):
-    """n rows; the answer of row i is 10 + i."""
-    pq.write_table(pa.Table.from_pylist([row(i, 10 + i) for i in range(n)]), path)
+def write_prompts(path, n, same=False):
+    """n rows; the answer of row i is 10 + i. Or n times the same row."""
+    pq.write_table(pa.Table.from_pylist([row(0 if same else i, 10 if same else 10 + i) for i in range(n)]), path)
     return str(path)
 
 

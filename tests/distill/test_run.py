@@ -9,6 +9,7 @@ import specs_verl.distill.run as run_module
 from reward_fns.formats import think_answer
 from specs_verl.distill import Distillation, Pairing, distill
 from specs_verl.distill.corrupt import KINDS
+from specs_verl.distill.select import Selection
 from specs_verl.errors import UserError
 
 from . import building
@@ -166,3 +167,37 @@ def test_no_pair_at_all_is_an_error_with_the_counts(tmp_path):
     runs = [building.write_run(tmp_path / name, prompts, wrong) for name in ("zero", "base")]
     with pytest.raises(UserError, match=r"no prompt gave a pair.*'chosen: right': 0"):
         distill(Distillation((prompts,), *runs, str(tmp_path / "out"), Pairing(), workers=1))
+
+
+def test_selection_bounds_number_and_length_gap(sources, tmp_path):
+    prompts, zero, base = sources
+    selection = Selection(max_pairs=50, max_length_gap=2.0)
+    report = distill(Distillation((prompts,), zero, base, str(tmp_path / "o"), Pairing(), selection, workers=1))
+    rows = building.read(tmp_path / "o" / "pairs.parquet")
+    assert 45 <= len(rows) == report["pairs"] <= 50
+    # 50 pairs over five corruptions and four ranges of pass rate: 10 each, rounded in every range.
+    assert all(8 <= count <= 12 for count in report["corruptions"].values())
+    assert report["dropped"]["balance"] > 100
+    assert abs(report["mean_chosen_length"] - report["mean_rejected_length"]) <= 2.0
+    assert sum(chosen for _, _, chosen, _ in report["lengths"]) == len(rows)
+    assert not (tmp_path / "o" / "staged.parquet").exists()
+
+
+def test_a_prompt_that_occurs_twice_gives_one_pair(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 2, same=True)
+    samples = [[building.whole(10, 10)], [building.whole(10, 10)]]
+    runs = [building.write_run(tmp_path / name, prompts, samples) for name in ("zero", "base")]
+    report = distill(Distillation((prompts,), *runs, str(tmp_path / "out"), workers=1))
+    assert (report["pairs"], report["dropped"]["duplicates"]) == (1, 1)
+
+
+def test_matched_lengths_take_the_nearest_chosen_sample(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 1)
+    long = building.whole(10, 10).replace("3+4", "I look at the picture for a while: 3+4")
+    zero = building.write_run(tmp_path / "zero", prompts, [[long, building.whole(10, 10), long]])
+    base = building.write_run(tmp_path / "base", prompts, [[building.whole(10, 10)]])
+    for seed in range(5):
+        out = str(tmp_path / f"out{seed}")
+        distill(Distillation((prompts,), zero, base, out, Pairing(match_length=True, seed=seed), workers=1))
+        (pair,) = building.read(tmp_path / f"out{seed}" / "pairs.parquet")
+        assert pair["chosen_sample"] == 1
