@@ -27,6 +27,8 @@ SMALL_RL = (
     "trainer.save_freq=1",
     "data.train_batch_size=16",
     "actor_rollout_ref.actor.ppo_mini_batch_size=16",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=32",
     "actor_rollout_ref.rollout.n=4",
 )
 SMALL_COLD_START = ("trainer.save_freq=1", "data.train_batch_size=8")
