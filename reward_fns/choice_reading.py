@@ -265,13 +265,15 @@ def _called_right(sentence: str) -> Iterator[tuple[int, str]]:
         yield start, letter
 
 
+_LIST_ANY = re.compile(rf"{_ONE}(?:\s*(?:,\s*and\b|,|;|、|&|/|\+|\band\b|，|和)\s*{_ONE})+")
+_LIST_AND = re.compile(rf"{_ONE}\s*(?:&|\band\b|和)\s*{_ONE}")
+
+
 def _with_neighbours(sentence: str, start: int, letter: str, options: Options, several: bool) -> frozenset[str]:
-    """Letters that are listed together with the chosen one: "(A) and (C)"."""
-    if several:
-        opened = 1 if sentence[start - 1 : start] == "(" else 0
-        listed = _SEVERAL.match(sentence[start - opened : start + 80])
-        if listed is not None:
-            letters = frozenset(_LETTERS.findall(listed.group(1)))
+    """Letters that are listed together with the chosen one: "(A) and (C)"; commas join only when several answers are asked for."""
+    for listed in (_LIST_ANY if several else _LIST_AND).finditer(sentence):
+        if listed.start() <= start < listed.end():
+            letters = frozenset(_LETTERS.findall(listed.group()))
             if letters <= options.letters:
                 return letters | {letter}
     return frozenset(letter)

@@ -1,0 +1,183 @@
+"""``sequence``, ``set`` and ``dict``: several values at once, as JSON or as a plain list.
+
+    verify("<answer>[3, 1, 2]</answer>", "[3, 1, 2]", "sequence")                             -> right
+    verify("The colours are red, blue and green.", '["blue", "green", "red"]', "set")          -> right
+    verify('```json\\n{"name": "Ann", "age": "31"}\\n```', {"name": "Ann", "age": 31}, "dict")   -> right
+
+Scores are graded: the share of right positions, F1 of the elements, the share of right keys. Elements compare as numbers when both are
+numbers, as normalised text otherwise, nested ones in the same way. JSON is parsed with the standard parser; nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from reward_fns import numerals
+from reward_fns.extract import Piece, pieces
+from reward_fns.registry import register
+from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
+from reward_fns.verifiers.number import same_number
+from reward_fns.verifiers.text import normalised
+
+MAX_ITEMS = 1_000
+MAX_DEPTH = 8
+
+
+@register("sequence")
+def sequence(response: str, ground_truth: str | Sequence[object], *, answer_after_think: bool = False) -> Verdict:
+    """Ordered values. Score: right positions over the longer of both lists."""
+    gold = read_gold_list(ground_truth)
+    given = _stated_list(response, answer_after_think)
+    if given is None:
+        return NO_ANSWER
+    hits = sum(same_item(a, b) for a, b in zip(gold, given, strict=False))
+    longer = max(len(gold), len(given))
+    return _graded(hits / longer if longer else 1.0, given)
+
+
+@register("set")
+def unordered(response: str, ground_truth: str | Sequence[object], *, answer_after_think: bool = False) -> Verdict:
+    """Values in any order, repeated ones counted. Score: F1 of the elements."""
+    gold = read_gold_list(ground_truth)
+    given = _stated_list(response, answer_after_think)
+    if given is None:
+        return NO_ANSWER
+    left = list(given)
+    hits = 0
+    for item in gold:
+        place = next((i for i, other in enumerate(left) if same_item(item, other)), None)
+        if place is not None:
+            left.pop(place)
+            hits += 1
+    total = len(gold) + len(given)
+    return _graded(2 * hits / total if total else 1.0, given)
+
+
+@register("dict")
+def mapping(
+    response: str, ground_truth: str | Mapping[str, object], *, ignore_extra: bool = False, answer_after_think: bool = False
+) -> Verdict:
+    """Values under keys. Score: right keys over all keys of both sides; ``ignore_extra``: over the gold's keys."""
+    gold = _loaded(ground_truth) if isinstance(ground_truth, str) else ground_truth
+    if not isinstance(gold, Mapping) or not gold:
+        raise GoldError(f"the ground truth is no JSON object: {str(ground_truth)[:80]!r}")
+    gold = {_key(key): value for key, value in gold.items()}
+    for piece in pieces(response, answer_after_think):
+        given = _mapping_in(piece.text)
+        if given is not None:
+            break
+    else:
+        return NO_ANSWER
+    hits = sum(key in given and same_item(value, given[key]) for key, value in gold.items())
+    total = len(gold) if ignore_extra else len(gold.keys() | given.keys())
+    return _graded(hits / total, given)
+
+
+def same_item(gold: object, given: object, depth: int = 0) -> bool:
+    """Whether two values agree: nested ones element by element, numbers by value, the rest as text."""
+    if depth > MAX_DEPTH:
+        return False
+    if isinstance(gold, Mapping):
+        if not isinstance(given, Mapping):
+            return False
+        one, two = ({_key(k): v for k, v in side.items()} for side in (gold, given))
+        return one.keys() == two.keys() and all(same_item(one[key], two[key], depth + 1) for key in one)
+    if isinstance(gold, list | tuple):
+        return (
+            isinstance(given, list | tuple)
+            and len(gold) == len(given)
+            and all(same_item(a, b, depth + 1) for a, b in zip(gold, given, strict=True))
+        )
+    if isinstance(given, Mapping | list | tuple):
+        return False
+    if gold is None or isinstance(gold, bool) or given is None or isinstance(given, bool):
+        return _plain(gold) == _plain(given)
+    one, two = numerals.parse(str(gold)[:200]), numerals.parse(str(given)[:200])
+    if one is not None and two is not None:
+        return same_number(two, one, None, None, None, "")
+    return normalised(str(gold)) == normalised(str(given))
+
+
+def read_gold_list(ground_truth: str | Sequence[object]) -> list[object]:
+    """The gold values; text that is no JSON list is split at commas."""
+    gold = _list_in(ground_truth) if isinstance(ground_truth, str) else list(ground_truth)
+    if not gold and str(ground_truth).strip() not in ("[]", "{}"):
+        raise GoldError(f"no list in the ground truth {str(ground_truth)[:80]!r}")
+    return gold or []
+
+
+def _stated_list(response: str, answer_after_think: bool) -> list[object] | None:
+    for piece in pieces(response, answer_after_think):
+        found = _list_in(_last_line(piece))
+        if found is not None:
+            return found
+    return None
+
+
+def _last_line(piece: Piece) -> str:
+    """All of a committed piece; of running text the JSON in it, else its last line."""
+    if piece.place != "rest" or "[" in piece.text:
+        return piece.text
+    lines = [line for line in piece.text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+_SPLIT = re.compile(r"\s*(?:,\s*and\b|,|;|\band\b|→|->|>|\n)\s*")
+_LEAD = re.compile(r"^.{0,120}?(?:\b(?:is|are|be|order|sequence|follows)\b\s*:?|:)\s*(?=\S)", re.DOTALL)
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)])\s+")
+
+
+def _list_in(text: str) -> list[object] | None:
+    """A JSON list anywhere in the text, else the text split at commas, arrows, "and" or lines."""
+    loaded = _loaded(text)
+    if isinstance(loaded, list):
+        return loaded[:MAX_ITEMS]
+    text = text.strip().strip("$").strip()
+    text = text.replace("\\{", "").replace("\\}", "").strip("{}()[]")
+    if not text or len(text) > 4_000:
+        return None
+    if not re.search(r"[,;\n→]|->|>|\band\b", text):
+        words = text.strip(" .*\"'")
+        return [words] if words and len(words) <= 80 else None
+    lead = _LEAD.match(text)
+    if lead is not None and lead.end() < len(text) and "," not in lead.group():
+        text = text[lead.end() :]
+    items = [_BULLET.sub("", item).strip(" .*\"'`") for item in _SPLIT.split(text)]
+    return [item for item in items if item][:MAX_ITEMS] or None
+
+
+def _mapping_in(text: str) -> dict[str, object] | None:
+    """A JSON object anywhere in the text, else lines "key: value"."""
+    loaded = _loaded(text)
+    if isinstance(loaded, Mapping):
+        return {_key(key): value for key, value in loaded.items()}
+    pairs = [line.split(":", 1) for line in text.splitlines()[:MAX_ITEMS] if ":" in line]
+    found = {_key(_BULLET.sub("", key)): value.strip(" .*\"'`,") for key, value in pairs if 0 < len(key.strip()) <= 60}
+    return found or None
+
+
+def _loaded(text: str) -> object | None:
+    """The first JSON list or object in ``text``; single quotes are forgiven."""
+    start = min((place for place in (text.find("["), text.find("{")) if place >= 0), default=-1)
+    if start < 0 or len(text) > 100_000:
+        return None
+    for attempt in (text[start:], text[start:].replace("'", '"')):
+        try:
+            return json.JSONDecoder().raw_decode(attempt)[0]
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _key(key: object) -> str:
+    return normalised(str(key)).replace(" ", "").replace("_", "")
+
+
+def _plain(value: object) -> str:
+    return {None: "none", True: "true", False: "false"}.get(value, normalised(str(value))) if not isinstance(value, int | float) or isinstance(value, bool) else str(value)
+
+
+def _graded(score: float, given: object) -> Verdict:
+    return Verdict("right" if score >= 1.0 else "wrong", score, json.dumps(given, ensure_ascii=False, default=str)[:200])
