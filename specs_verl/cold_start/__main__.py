@@ -6,7 +6,6 @@
 Prints one sentence and exits with code 2 when the user can fix what is wrong.
 """
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import hydra
 from omegaconf import DictConfig
 
 from specs_verl import recipes
-from specs_verl.cold_start import preflight
+from specs_verl.cold_start import preflight, quiet
 from specs_verl.errors import UserError
 
 CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
@@ -25,7 +24,6 @@ CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
 def main(config: DictConfig) -> None:
     try:
         preflight.check(config)
-        _quiet_libraries()
         from specs_verl.cold_start.trainer import Trainer  # imports torch and verl: seconds
 
         Trainer(config).run()
@@ -43,14 +41,8 @@ def _say(problem: object) -> int:
     return UserError.exit_code
 
 
-def _quiet_libraries() -> None:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-
-
 if __name__ == "__main__":
+    quiet.prepare()
     if problem := recipes.unknown_recipe(sys.argv[1:]):
         sys.exit(_say(problem))
     recipes.install()  # puts +specs=NAME on Hydra's search path; verl's plugin would do it only once verl is imported

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from peft.tuners.lora import Linear as LoraLinear
+from peft.tuners.lora import LoraLayer
 from tensordict import TensorDict
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id, get_device_name
-from verl.utils.fsdp_utils import merged_lora_context, normalize_peft_param_name
 from verl.utils.model import get_hf_auto_model_class
 from verl.utils.torch_dtypes import PrecisionType
 from verl.workers.config import HFModelConfig
@@ -31,6 +32,7 @@ from specs_verl.cold_start import attention
 from specs_verl.cold_start.flops import RowFlops
 from specs_verl.cold_start.packing import PackedRow, PackedRows
 from specs_verl.cold_start.vision import FrozenVision
+from specs_verl.errors import UserError
 
 MODEL_TYPE = "preference_pairs"
 
@@ -43,6 +45,8 @@ class PairModelConfig(HFModelConfig):
     freeze_aligner: bool = True
     attention_backend: str = "auto"
     vision_cache_gib: float = 2.0
+
+    _mutable_fields = HFModelConfig._mutable_fields | {"exclude_modules"}
 
 
 @EngineRegistry.register(model_type=MODEL_TYPE, backend=["fsdp", "fsdp2"], device=["cuda", "npu", "cpu"])
@@ -94,6 +98,12 @@ class PairEngine(FSDPEngineWithLMHead):
             if settings.freeze_aligner if aligner else settings.freeze_vision_tower:
                 parameter.requires_grad_(False)
         self.tower_frozen = settings.freeze_vision_tower and settings.freeze_aligner
+
+    def _build_lora_module(self, module: torch.nn.Module) -> torch.nn.Module:
+        """verl's, but a frozen vision tower gets no adapters: they would never see a gradient."""
+        if self.tower_frozen and self.model_config.exclude_modules is None:
+            self.model_config.exclude_modules = r".*\bvisual\b.*"
+        return super()._build_lora_module(module)
 
     def _build_fsdp_module(self, module: torch.nn.Module) -> torch.nn.Module:
         """Shard everything but a frozen vision tower, which every process keeps whole.
@@ -194,13 +204,17 @@ class PairEngine(FSDPEngineWithLMHead):
 
     def exported_state(self) -> Iterator[tuple[str, Tensor]]:
         """Parameters under their Hugging Face names (tensors may be sharded), LoRA adapters merged into their base."""
+        state = self.module.state_dict()
         if not self._is_lora:
-            yield from self.module.state_dict().items()
+            yield from state.items()
             return
-        with merged_lora_context(self.module, backup_adapters=True):
-            for name, tensor in normalize_peft_param_name(self.module.state_dict()).items():
-                # Whole and copied now: the state shares memory with weights that are un-merged on the way out.
-                yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor.detach().clone()
+        adapters = {name: layer for name, layer in self.module.named_modules() if isinstance(layer, LoraLayer)}
+        for name, tensor in state.items():
+            if "lora_" in name:
+                continue
+            layer = adapters.get(name.removesuffix(".base_layer.weight"))
+            plain = name.replace("base_model.model.", "", 1).replace(".base_layer", "")
+            yield plain, tensor if layer is None else _whole(tensor) + _lora_delta(layer).to(tensor.dtype)
 
     # ---- checks ---------------------------------------------------------------------------------------------------
 
@@ -225,8 +239,20 @@ class PairEngine(FSDPEngineWithLMHead):
             raise AssertionError(f"Frozen parameters changed during training: visual.{', visual.'.join(changed)}")
 
 
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _lora_delta(layer: LoraLayer) -> Tensor:
+    """What an adapter adds to the weight of its linear layer: scaling * B A, Hu et al. 2021, eq. 3."""
+    if not isinstance(layer, LoraLinear) or layer.fan_in_fan_out or layer.use_dora.get("default"):
+        raise UserError(f"LoRA on a {type(layer).__name__} cannot be merged for the export; use plain linear layers.")
+    down, up = (_whole(part["default"].weight).float() for part in (layer.lora_A, layer.lora_B))
+    return layer.scaling["default"] * (up @ down)
+
+
 def _content_hash(tensor: Tensor) -> str:
-    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    local = tensor.to_local() if isinstance(tensor, DTensor) else tensor
     data = local.detach().cpu().contiguous().view(torch.uint8).numpy()
     return hashlib.blake2b(data.tobytes(), digest_size=16).hexdigest()
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
 
-from specs_verl.cold_start import checkpoint, order, runs
+from specs_verl.cold_start import checkpoint, order, quiet, runs
 from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.encode import Encoder
@@ -106,7 +106,8 @@ class Trainer:
                 "data.drop_last=true drops what does not fill a batch."
             )
         self.total_steps = config.trainer.total_training_steps or self.steps_per_epoch * config.trainer.total_epochs
-        self.worker = build_worker(config, self.model_config, self.total_steps)
+        with self._quiet():
+            self.worker = build_worker(config, self.model_config, self.total_steps)
         self.processes, self.rank = dist.get_world_size(), dist.get_rank()
         settings = encoder.image_rules.settings if encoder.image_rules else ""
         fingerprints = {
@@ -127,11 +128,13 @@ class Trainer:
         policy = ReferencePolicy.of(self.config, settings, self.identity["weights"])
         if policy.path is not None:  # another checkpoint than the one that is trained: before it, not beside it
             other = OmegaConf.merge(self.config, {"model": {"path": str(policy.path), "lora_rank": 0}})
-            worker = build_worker(other, omega_conf_to_dataclass(other.model), self.total_steps)
-            worker.reset()
+            with self._quiet():
+                worker = build_worker(other, omega_conf_to_dataclass(other.model), self.total_steps)
+                worker.reset()
             self._reference(policy.cache, worker.engine)
             del worker
-        self.worker.reset()
+        with self._quiet():
+            self.worker.reset()
         self.engine: PairEngine = self.worker.engine
         if policy.path is None:
             self._reference(policy.cache, self.engine)
@@ -245,6 +248,10 @@ class Trainer:
             )
 
     # ---- what is kept ---------------------------------------------------------------------------------------------
+
+    def _quiet(self):
+        """What libraries print while they build goes to a file."""
+        return quiet.output_to(self.out / "libraries.log" if self.main else Path(os.devnull))
 
     def _say(self, message: str) -> None:
         if self.main:

@@ -169,6 +169,37 @@ def test_hugging_face_checkpoints_on_the_way(train):
     assert not (train.out / "hf_step_000006").exists()
 
 
+LORA = ("model.lora_rank=4", "model.lora_alpha=8")
+
+
+def test_lora_is_merged_into_the_export(train, world):
+    metrics = train(*LORA, "trainer.save_freq=3")
+    assert metrics[0]["dpo_loss"] == pytest.approx(0.693147, abs=1e-5)
+    assert metrics[-1]["loss"] < metrics[0]["loss"]
+    before, after = (load_file(folder / "model.safetensors") for folder in (world[1], train.out / "hf"))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("_proj" in name and "visual" not in name for name in changed)
+
+
+def test_lora_export_computes_what_the_adapter_computed(train, world, tmp_path):
+    # one more run from the export: its policy before the first step is the one that was exported
+    validation = (f"data.val_files={world[0] / 'val.parquet'}", "trainer.test_freq=6")
+    trained = train(*LORA, *validation)[-1]
+    again = train(f"model.path={train.out / 'hf'}", *validation, "optim.lr=0", out=tmp_path / "again")[-1]
+    assert again["val/logps/chosen"] == pytest.approx(trained["val/logps/chosen"], rel=1e-5)
+
+
+def test_the_reference_of_lora_is_the_model_without_adapter(train, world, tmp_path):
+    # the cache is empty and the run is resumed: the references must not be those of the adapted model
+    saving = (*LORA, "trainer.save_freq=3", "trainer.max_ckpt_to_keep=null")
+    straight = train(*saving)
+    (train.out / "complete.json").unlink()
+    shutil.rmtree(train.out / "checkpoints" / "step_000006")
+    resumed = train(*saving, f"reference.cache_dir={tmp_path / 'empty'}")
+    assert numbers(resumed) == numbers(straight)
+
+
 @pytest.mark.parametrize("loss", sorted(file.stem for file in (CONFIG / "loss").glob("*.yaml")))
 def test_every_loss_trains(train, loss):
     metrics = train(f"loss={loss}", "trainer.total_training_steps=3", "optim.lr=1e-4")
