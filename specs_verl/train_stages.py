@@ -65,6 +65,18 @@ def grpo_command(folder: Path, job: GrpoJob) -> list[str]:
     ]
 
 
+def cold_start_command(folder: Path, job: ColdStartJob) -> list[str]:
+    """The command line of a cold start."""
+    return [
+        *(sys.executable, "-m", "specs_verl.cold_start", f"+specs={job.recipe}"),
+        f"model.path={job.model.resolve()}",
+        f"data.train_files={job.pairs.resolve()}",
+        f"data.seed={job.seed}",
+        f"trainer.default_local_dir={folder.resolve()}",
+        *job.overrides,
+    ]
+
+
 def train_grpo(folder: Path, job: GrpoJob, display: Display) -> Outcome:
     """Train to ``job.steps``, from the newest complete checkpoint in ``folder`` if there is one."""
     metrics = folder / "metrics"
@@ -106,14 +118,7 @@ def train_cold_start(folder: Path, job: ColdStartJob, display: Display) -> Outco
             display.progress(last["step"], last.get("total_steps", last["step"]), note)
 
     finished = supervise(
-        [
-            *(sys.executable, "-m", "specs_verl.cold_start", f"+specs={job.recipe}"),
-            f"model.path={job.model.resolve()}",
-            f"data.train_files={job.pairs.resolve()}",
-            f"data.seed={job.seed}",
-            f"trainer.default_local_dir={folder.resolve()}",
-            *job.overrides,
-        ],
+        cold_start_command(folder, job),
         folder / "log.txt",
         Limits(stall_s=600),
         watched=[metrics],
