@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from reward_fns import compute_score
 from reward_fns.scoring import row_grading
 from specs_verl.distill.judge import support
+from specs_verl.distill.model_judge import verdicts
 from specs_verl.errors import UserError
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import SampleRun, write_json, write_parquet
@@ -127,15 +128,23 @@ def ground_truth(row: dict[str, object]) -> str | None:
     return model.get("ground_truth") if isinstance(model, dict) else None
 
 
-def graded_rows(run: SampleRun, grades: Path) -> Iterator[tuple[int, list[dict[str, object]]]]:
-    """Samples with their grades, grouped by row in the order of rows; one shard in memory at a time."""
+def graded_rows(
+    run: SampleRun, grades: Path, judged: Path | None = None
+) -> Iterator[tuple[int, list[dict[str, object]]]]:
+    """Samples with their grades, grouped by row in the order of rows; one shard in memory at a time.
+
+    With `judged`, the word of the model judge takes the place of the rule's.
+    """
     for shard in run.shards():
         graded = grades / shard.name
         if not graded.is_file():
             raise UserError(f"{graded}: not graded. Start the distillation again with the same arguments.")
         samples = pq.read_table(shard).to_pylist()
+        words = None if judged is None else verdicts(judged, shard.name)
         group: list[dict[str, object]] = []
         for sample, marks in zip(samples, pq.read_table(graded).to_pylist(), strict=True):
+            if words is not None:
+                marks["support"] = words.get((sample["row"], sample["sample"]))
             if group and group[-1]["row"] != sample["row"]:
                 yield group[0]["row"], group
                 group = []

@@ -9,7 +9,7 @@ contradicts   the think block concludes something else: its last box, "answer is
 silent        it concludes nothing that can be compared; many sound descriptions end so
 
 The judge `rule` drops what contradicts, `strict` what is silent too, `none` nothing. A rule cannot see a wrong step
-that leads to the right value: Metis-SPECS uses a large model for that.
+that leads to the right value; the judge `model` (model_judge.py) can.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ Support = Literal["supports", "contradicts", "silent"]
 JUDGES: dict[str, tuple[str, ...]] = {
     "rule": ("supports", "silent"),
     "strict": ("supports",),
+    "model": ("supports",),
     "none": ("supports", "silent", "contradicts"),
 }
 """What each judge keeps."""

@@ -150,11 +150,12 @@ class PairMaker:
         self.funnel["chosen: right"] += len(right)
         whole = [s for s in right if s["format"] and s["finish_reason"] != "length" and not s["n_vision_tokens"]]
         self.funnel["chosen: right and well formed"] += len(whole)
-        fitting = [s for s in whole if s["support"] is None or s["support"] in JUDGES[self.pairing.judge]]
+        kept = JUDGES[self.pairing.judge]
+        fitting = [s for s in whole if self.pairing.judge == "none" or s["support"] in kept]
         self.funnel["chosen: kept by the judge"] += len(fitting)
         for sample in whole:
             if sample["support"] is not None:
-                self.funnel[f"judge: reasoning {sample['support']}"] += 1
+                self.funnel[f"judge: {sample['support']}"] += 1
         if fitting or whole or not self.pairing.complete_chosen:
             shuffled = rng.sample(fitting, len(fitting))
             return [_Response(sample, sample["response"].strip(), "sampled") for sample in shuffled]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -21,11 +22,13 @@ from pathlib import Path
 
 from data_prep.identity import image_identity, prompt_identity
 from specs_verl.distill.grade import grade, graded_rows
+from specs_verl.distill.model_judge import judge_run
 from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
 from specs_verl.distill.select import Candidate, Selection, select
 from specs_verl.distill.tally import Tally
 from specs_verl.distill.write import card, read_staged, write_pairs, write_staged
 from specs_verl.errors import UserError
+from specs_verl.sampling.endpoint import Endpoint
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import SampleRun, write_json
@@ -48,6 +51,9 @@ class Distillation:
     out: str
     pairing: Pairing = field(default_factory=Pairing)
     selection: Selection = field(default_factory=Selection)
+    judge_endpoint: str | None = None
+    """Chat endpoint as URL#MODEL, for the judge `model`."""
+
     workers: int | None = None
     """Grading processes; by default one per core."""
 
@@ -62,15 +68,16 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     grades = {}
     for source, run in runs.items():
         grades[source] = out / "grades" / f"{source}-{run.manifest['model_fingerprint']}"
-        judge = "none" if source == "rejected" or job.pairing.judge == "none" else "rule"
+        judge = "rule" if source == "chosen" and job.pairing.judge in ("rule", "strict") else "none"
         step = f"grading {source}"
         report_step = (lambda done, total, step=step: on_progress(step, done, total)) if on_progress else None
         grade(run, grades[source], job.prompts, judge, job.workers, report_step)
 
+    judged = _judged(job, runs["chosen"], grades["chosen"], on_progress)
     maker = PairMaker(job.pairing)
     staged = out / "staged.parquet"
     candidates: list[Candidate] = []
-    write_staged(staged, _all_pairs(job, runs, grades, maker, candidates, on_progress))
+    write_staged(staged, _all_pairs(job, runs, grades, judged, maker, candidates, on_progress))
     if not candidates:
         raise UserError(
             f"{out}: no prompt gave a pair. Counts: {dict(maker.funnel)}. Sample more per prompt, or check that the "
@@ -98,17 +105,29 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     return report
 
 
+def _judged(job: Distillation, run: SampleRun, grades: Path, on_progress: OnProgress | None) -> Path | None:
+    """Let the model judge have its say, where the pairing asks for it; returns where its verdicts are."""
+    if job.pairing.judge != "model":
+        return None
+    endpoint = Endpoint.parse(job.judge_endpoint or "")
+    out = Path(job.out) / "judged" / f"{re.sub('[^A-Za-z0-9._-]+', '-', endpoint.model)}-{grades.name}"
+    report = (lambda done, total: on_progress("judging", done, total)) if on_progress else None
+    judge_run(run, grades, out, job.prompts, endpoint, report)
+    return out
+
+
 def _all_pairs(
     job: Distillation,
     runs: dict[str, SampleRun],
     grades: dict[str, Path],
+    judged: Path | None,
     maker: PairMaker,
     candidates: list[Candidate],
     on_progress: OnProgress | None,
 ) -> Iterator[Pair]:
     """Every pair that can be made; what selection needs of each is appended to `candidates` on the way."""
     table = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs.values()))
-    chosen = _aligned(graded_rows(runs["chosen"], grades["chosen"]), len(table))
+    chosen = _aligned(graded_rows(runs["chosen"], grades["chosen"], judged), len(table))
     rejected = _aligned(graded_rows(runs["rejected"], grades["rejected"]), len(table))
     for (index, row), good, bad in zip(table.slice(0, len(table)), chosen, rejected, strict=True):
         if on_progress and (index % 200 == 0 or index + 1 == len(table)):
@@ -143,6 +162,8 @@ def _aligned(groups: Iterator[tuple[int, Samples]], n_rows: int) -> Iterator[Sam
 
 def _check(job: Distillation, runs: dict[str, SampleRun]) -> None:
     """Refuse, before grading, samples that are incomplete or of other prompts."""
+    if (job.pairing.judge == "model") != (job.judge_endpoint is not None):
+        raise UserError("The judge `model` needs an endpoint (URL#MODEL), and only that judge takes one.")
     prompts = data_fingerprint(job.prompts)
     for run in runs.values():
         if not run.complete:
@@ -161,6 +182,7 @@ def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, obje
         **{source: {key: run.manifest[key] for key in keys} for source, run in runs.items()},
         "data_fingerprint": runs["chosen"].manifest["data_fingerprint"],
         "pairing": asdict(job.pairing),
+        "judge_model": Endpoint.parse(job.judge_endpoint).model if job.judge_endpoint else None,
         "selection": asdict(job.selection),
         "specs_verl": version("specs-verl"),
     }

@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
+from specs_verl.sampling.parameters import SamplingParameters
 
 FORMAT = 1
 
@@ -128,6 +129,8 @@ class SampleRun:
             write_json(self.path / "manifest.json", manifest)
             return
         existing = self.manifest
+        # Parameters that did not exist when the manifest was written had their present default.
+        existing["parameters"] = {**asdict(SamplingParameters()), **existing.get("parameters", {})}
         differing = [
             f"{key}: there {existing.get(key)}, now {manifest[key]}"
             for key in MUST_AGREE

@@ -1,4 +1,4 @@
-"""A chat endpoint that is slow, overloaded or broken: what is tried again, what is given up, what is asked only once."""
+"""A chat endpoint that is slow, overloaded or broken: what is tried again, given up, or asked only once."""
 
 import asyncio
 import base64
