@@ -1,7 +1,10 @@
-"""The command `specs distill`: prompts and two checkpoints (or their samples) become preference pairs.
+"""The command `specs distill`: prompts and two models (or their samples) become preference pairs.
 
-specs distill --prompts train.parquet --base CKPT --zero CKPT --out runs/pairs --n 8
-specs distill --prompts train.parquet --base-samples DIR --zero-samples DIR --out runs/pairs
+    specs distill --prompts train.parquet --base CKPT --zero CKPT --out runs/pairs --n 8
+    specs distill --prompts train.parquet --base-samples DIR --zero-samples DIR --out runs/pairs --max-pairs 9000
+    specs distill --recipe teacher --teacher http://127.0.0.1:8000/v1#Qwen2.5-VL-72B --base CKPT ...
+
+A model is a checkpoint directory or a chat endpoint as URL#MODEL. A killed call is continued by the same call.
 """
 
 from __future__ import annotations
@@ -12,91 +15,159 @@ from pathlib import Path
 
 from specs_verl.distill.judge import JUDGES
 from specs_verl.distill.pair import PAIR_KINDS, Pairing
+from specs_verl.distill.recipes import RECIPES, SOURCES, Recipe
 from specs_verl.distill.run import Distillation, distill
+from specs_verl.distill.select import DUPLICATES, Selection
 from specs_verl.errors import UserError
-from specs_verl.sampling import EngineSettings, Job, Progress, SamplingParameters, sample_all
-
-HELP = "make self-distilled preference pairs (stage 1)"
+from specs_verl.sampling import EngineSettings, Job, Progress, SamplingError, SamplingParameters, sample_all
+from specs_verl.sampling.endpoint import is_endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("--prompts", nargs="+", required=True, metavar="FILE", help="parquet files in verl's schema")
     parser.add_argument("--out", required=True, metavar="DIR", help="data set directory; graded samples there are kept")
-    sources = parser.add_argument_group("sources", "a checkpoint to sample from, or the directory of finished samples")
-    sources.add_argument("--base", metavar="CKPT", help="base model: rejected responses come from it")
-    sources.add_argument("--base-samples", metavar="DIR", help="samples of the base model")
-    sources.add_argument("--zero", metavar="CKPT", help="GRPO-zero model: chosen responses come from it")
-    sources.add_argument("--zero-samples", metavar="DIR", help="samples of the GRPO-zero model")
-    pairs = parser.add_argument_group("pairs")
-    pairs.add_argument("--pairs", choices=PAIR_KINDS, default="decoupled", help="default %(default)s")
+    recipes = "; ".join(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items())
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="specs", help=f"default specs. {recipes}")
+    sources = parser.add_argument_group("sources", "for each source of the recipe its model, or its finished samples")
+    for source in SOURCES:
+        sources.add_argument(f"--{source}", metavar="MODEL", help="checkpoint directory, or chat endpoint as URL#MODEL")
+        sources.add_argument(f"--{source}-samples", metavar="DIR", help="finished samples instead")
+    pairs = parser.add_argument_group("pairs", "instead of what the recipe says")
+    pairs.add_argument("--chosen", choices=SOURCES, help="source of the chosen responses")
+    pairs.add_argument("--rejected", choices=SOURCES, help="source of the rejected responses")
+    pairs.add_argument("--pairs", choices=PAIR_KINDS, help="decoupled: both right; coupled: the rejected one is wrong")
     pairs.add_argument(
-        "--judge",
-        choices=tuple(JUDGES),
-        default="rule",
-        help="drops chosen samples whose reasoning contradicts the answer (rule), or is silent too (strict)",
+        "--judge", choices=tuple(JUDGES), help="drops chosen samples whose reasoning contradicts the answer (rule), is "
+        "silent too (strict), or which a model finds inconsistent (model)"
+    )  # fmt: skip
+    pairs.add_argument("--judge-endpoint", metavar="URL#MODEL", help="for --judge model")
+    pairs.add_argument("--as-is", action="store_true", help="use badly formed rejected samples as they are")
+    pairs.add_argument("--complete-chosen", action="store_true", default=None, help="complete the form of right ones")
+    pairs.add_argument(
+        "--match-length", action="store_true", help="chosen sample nearest in length to the rejected one"
     )
-    pairs.add_argument("--as-is", action="store_true", help="use badly formed base samples as they are")
-    pairs.add_argument("--complete-chosen", action="store_true", help="complete the form of right chosen samples")
     pairs.add_argument("--seed", type=int, default=0, help="of sampling, choice and corruptions (default %(default)s)")
+    selection = parser.add_argument_group("selection")
+    selection.add_argument("--max-pairs", type=int, help="balanced over data source, pass rate and corruption")
+    selection.add_argument("--max-length-gap", type=float, metavar="CHARACTERS", help="bound on the mean difference")
+    selection.add_argument("--duplicates", choices=DUPLICATES, default="prompt", help="default %(default)s")
     defaults = SamplingParameters()
-    sampling = parser.add_argument_group("sampling", "only with --base or --zero")
+    sampling = parser.add_argument_group("sampling", "for sources given as models")
     sampling.add_argument("--n", type=int, default=defaults.n, help="samples per prompt (default %(default)s)")
+    sampling.add_argument(
+        "--max-samples", type=int, help="adaptive: n at a time until the pair is complete, at most this"
+    )
     sampling.add_argument("--temperature", type=float, default=defaults.temperature, help="default %(default)s")
     sampling.add_argument("--top-p", type=float, default=defaults.top_p, help="default %(default)s")
     sampling.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="default %(default)s")
     sampling.add_argument(
         "--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s"
     )
+    sampling.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own")
+    sampling.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
+    sampling.add_argument("--rows", type=int, metavar="N", help="only the first N prompts")
     parser.add_argument("--workers", type=int, help="processes for sampling and grading (default: by the machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; 0 when the data set is complete."""
+    """Run the command; 0 when the data set is complete, 1 when sampling keeps failing."""
+    recipe = recipe_of(args)
     prompts = tuple(args.prompts)
     directories, jobs = {}, []
-    for source, checkpoint, samples in (
-        ("zero", args.zero, args.zero_samples),
-        ("base", args.base, args.base_samples),
-    ):
-        if bool(checkpoint) == bool(samples):
-            raise UserError(f"Pass either --{source} CHECKPOINT or --{source}-samples DIR.")
+    for source in dict.fromkeys((recipe.chosen, recipe.rejected)):
+        model, samples = getattr(args, source), getattr(args, f"{source}_samples")
+        if bool(model) == bool(samples):
+            raise UserError(f"The recipe draws on {source}: pass either --{source} MODEL or --{source}-samples DIR.")
         directories[source] = samples or str(Path(args.out) / "samples" / source)
-        if checkpoint:
-            parameters = SamplingParameters(
-                n=args.n,
-                temperature=args.temperature,
-                top_p=args.top_p,
-                max_tokens=args.max_tokens,
-                max_prompt_tokens=args.max_prompt_tokens,
-                seed=args.seed,
-            )
+        if model:
+            parameters = sampling_of(args, recipe, source)
             engine = EngineSettings(workers=args.workers)
-            jobs.append(Job(checkpoint, prompts, directories[source], parameters, engine=engine))
-    pairing = Pairing(args.pairs, args.seed, args.judge, args.as_is, args.complete_chosen)
-    step = None if args.quiet else _Bar()
-    if jobs:
-        sample_all(jobs, step.sampling if step else None)
-    job = Distillation(prompts, directories["zero"], directories["base"], args.out, pairing, args.workers)
-    report = distill(job, step.step if step else None)
-    if step:
-        step.close()
+            jobs.append(Job(model, prompts, directories[source], parameters, args.rows, engine))
+    job = Distillation(
+        prompts=prompts,
+        chosen_samples=directories[recipe.chosen],
+        rejected_samples=directories[recipe.rejected],
+        out=args.out,
+        pairing=Pairing(
+            kind=recipe.pairs,
+            seed=args.seed,
+            judge=recipe.judge,
+            as_is=args.as_is,
+            match_length=args.match_length,
+            complete_chosen=recipe.complete_chosen,
+        ),
+        selection=Selection(args.max_pairs, args.max_length_gap, args.duplicates),
+        judge_endpoint=args.judge_endpoint,
+        workers=args.workers,
+    )
+    bars = None if args.quiet else _Bars()
+    try:
+        # Checkpoints share the same workers; an endpoint needs a worker of its own kind.
+        for together in ([j for j in jobs if not is_endpoint(j.model)], [j for j in jobs if is_endpoint(j.model)]):
+            if together:
+                sample_all(together, bars.sampling if bars else None)
+        report = distill(job, bars.step if bars else None)
+    except SamplingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        if bars:
+            bars.close()
     print(
         f"{report['pairs']} pairs in {Path(args.out) / 'pairs.parquet'}; counts and examples in the README beside it."
     )
     return 0
 
 
-class _Bar:
-    """One bar at a time, for the step that runs."""
+def recipe_of(args: argparse.Namespace) -> Recipe:
+    """The recipe with the options that were given."""
+    named = RECIPES[args.recipe]
+    return Recipe(
+        summary=named.summary,
+        chosen=args.chosen or named.chosen,
+        rejected=args.rejected or named.rejected,
+        pairs=args.pairs or named.pairs,
+        judge=args.judge or named.judge,
+        complete_chosen=named.complete_chosen if args.complete_chosen is None else args.complete_chosen,
+    )
+
+
+def sampling_of(args: argparse.Namespace, recipe: Recipe, source: str) -> SamplingParameters:
+    """How a source is sampled; adaptive sampling stops when the source has given what its side of the pair needs."""
+    until = None
+    if args.max_samples is not None:
+        if recipe.chosen == source:
+            until = "right" if recipe.complete_chosen else "well_formed"
+        else:
+            until = "right" if recipe.pairs == "decoupled" else "wrong"
+        if recipe.chosen == recipe.rejected and recipe.pairs == "coupled":
+            until = "both"
+    return SamplingParameters(
+        n=args.n,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        max_tokens=args.max_tokens,
+        max_prompt_tokens=args.max_prompt_tokens,
+        seed=args.seed,
+        until=until,
+        max_samples=args.max_samples,
+        system_prompt=args.system_prompt,
+        instruction=args.instruction,
+    )
+
+
+class _Bars:
+    """One bar per step."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
 
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(file=sys.stderr))
+        self._progress = RichProgress(*columns, TimeRemainingColumn(), console=Console(file=sys.stderr))
         self._tasks: dict[str, int] = {}
         self._progress.start()
 
@@ -107,7 +178,7 @@ class _Bar:
         self.step(f"sampling {name}", progress.samples_done, progress.samples_total, label)
 
     def step(self, name: str, done: int, total: int, label: str | None = None) -> None:
-        """Callback of grading and pairing."""
+        """Callback of the other steps."""
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name)
         self._progress.update(self._tasks[name], completed=done, total=total, description=label or name)
