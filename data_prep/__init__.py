@@ -1,1 +1,6 @@
-"""Data sets as verl parquet: one module per data set, and the built-in nano world."""
+"""Data preparation: every data set becomes parquet in verl's row schema (see README, "Data").
+
+    data_prep.nano      the built-in nano world: drawn images, questions, and a tiny Qwen2.5-VL trained on them
+
+Nothing is imported here, so that importing one data set never pays for another.
+"""

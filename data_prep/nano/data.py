@@ -1,0 +1,113 @@
+"""Parquet files of the nano world in verl's row schema.
+
+    write_data("data/nano", n_train=2000, n_test=1000, seed=0)
+
+    train.parquet   training scenes, prompts ask for think_answer
+    test.parquet    held-out scenes, prompts ask for think_answer: in distribution
+    ood.parquet     the questions of test.parquet, prompts ask in turn for the other output formats: out of distribution
+
+The same arguments give the same rows on every machine; files appear complete or not at all.
+Not here: how many rows a recipe uses (specs_verl.pipeline).
+"""
+
+import io
+import json
+import os
+import random
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.nano.formats import OOD, prompt
+from data_prep.nano.questions import TASKS, Question, ask
+from data_prep.nano.world import draw
+
+_VERIFIERS = {task: ("text", {}) if task == "spell" else ("number", {"answer_type": "integer"}) for task in TASKS}
+
+
+def verifier_of(task: str) -> tuple[str, dict[str, str]]:
+    """Name and parameters of the reward_fns verifier that grades answers of a task."""
+    return _VERIFIERS[task]
+
+
+def questions(count: int, seed: int, test: bool) -> list[Question]:
+    """Distinct questions, the tasks in turn; test questions are on held-out scenes."""
+    rng = random.Random(f"nano/{'test' if test else 'train'}/{seed}")
+    found: dict[tuple[tuple[int, ...], str], Question] = {}
+    while len(found) < count:
+        question = ask(TASKS[len(found) % len(TASKS)], rng, test)
+        found.setdefault((question.scene.kinds, question.text), question)
+    return list(found.values())
+
+
+def row(question: Question, form: str, split: str, index: int) -> dict:
+    """One row: the prompt asks ``question`` and wants the answer in ``form``."""
+    task = question.query.task
+    verifier, params = verifier_of(task)
+    grading = {"verifier": verifier, "params": json.dumps(params)}
+    png = io.BytesIO()
+    draw(question.scene).save(png, format="PNG")
+    identity = zlib.crc32(bytes(question.scene.kinds) + question.text.encode())
+    return {
+        "data_source": f"nano_{task}" if form == "think_answer" else f"nano_ood_{form}",
+        "prompt": [{"role": "user", "content": prompt(question.text, form)}],
+        "images": [{"bytes": png.getvalue(), "path": None}],
+        "ability": "visual_reasoning",
+        "reward_model": {"style": "rule", "ground_truth": question.answer, **grading},
+        "extra_info": {
+            "index": index,
+            "split": split,
+            "id": f"nano-{split}-{index:06d}-{identity:08x}",
+            "task": task,
+            "format": form,
+            "question": question.text,
+            **grading,
+        },
+    }
+
+
+_GRADING = [("verifier", pa.string()), ("params", pa.string())]
+_SCHEMA = pa.schema(
+    [
+        ("data_source", pa.string()),
+        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("images", pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))),
+        ("ability", pa.string()),
+        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string()), *_GRADING])),
+        (
+            "extra_info",
+            pa.struct(
+                [
+                    ("index", pa.int64()),
+                    *((name, pa.string()) for name in ("split", "id", "task", "format", "question")),
+                    *_GRADING,
+                ]
+            ),
+        ),
+    ]
+)
+
+
+def _write(path: Path, rows: list[dict]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary)
+    os.replace(temporary, path)
+
+
+def write_data(out_dir: str | Path, n_train: int, n_test: int, seed: int = 0) -> dict[str, Path]:
+    """Writes the three files; returns their paths by name. ood.parquet has ``n_test`` rows too."""
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    test = questions(n_test, seed, test=True)
+    splits = {
+        "train": [(question, "think_answer") for question in questions(n_train, seed, test=False)],
+        "test": [(question, "think_answer") for question in test],
+        # One format per round of tasks, so that every format meets every task.
+        "ood": [(question, OOD[index // len(TASKS) % len(OOD)]) for index, question in enumerate(test)],
+    }
+    paths = {split: out / f"{split}.parquet" for split in splits}
+    for split, items in splits.items():
+        _write(paths[split], [row(question, form, split, index) for index, (question, form) in enumerate(items)])
+    return paths
