@@ -20,15 +20,16 @@ from peft.tuners.lora import LoraLayer
 from tensordict import TensorDict
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from transformers import get_linear_schedule_with_warmup
 from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id, get_device_name
 from verl.utils.model import get_hf_auto_model_class
 from verl.utils.torch_dtypes import PrecisionType
-from verl.workers.config import HFModelConfig
+from verl.workers.config import FSDPOptimizerConfig, HFModelConfig
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, get_init_weight_context_manager
 
-from specs_verl.cold_start import attention
+from specs_verl.cold_start import attention, last_layer
 from specs_verl.cold_start.flops import RowFlops
 from specs_verl.cold_start.packing import PackedRow, PackedRows
 from specs_verl.cold_start.vision import FrozenVision
@@ -47,6 +48,18 @@ class PairModelConfig(HFModelConfig):
     vision_cache_gib: float = 2.0
 
     _mutable_fields = HFModelConfig._mutable_fields | {"exclude_modules"}
+
+
+@dataclass
+class PairOptimizerConfig(FSDPOptimizerConfig):
+    """verl's optimizer section, which knows the schedules constant and cosine, plus linear."""
+
+    def __post_init__(self) -> None:
+        schedule = self.lr_scheduler_type
+        if schedule == "linear":
+            self.lr_scheduler_type = "constant"  # for verl's own check
+        super().__post_init__()
+        self.lr_scheduler_type = schedule
 
 
 @EngineRegistry.register(model_type=MODEL_TYPE, backend=["fsdp", "fsdp2"], device=["cuda", "npu", "cpu"])
@@ -124,8 +137,21 @@ class PairEngine(FSDPEngineWithLMHead):
 
         return build_optimizer([p for p in module.parameters() if p.requires_grad], self.optimizer_config)
 
+    def _build_lr_scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        settings = self.optimizer_config
+        if settings.lr_scheduler_type != "linear":
+            return super()._build_lr_scheduler(optimizer)
+        steps, warmup = settings.total_training_steps, settings.lr_warmup_steps
+        if warmup is None or warmup <= 0:
+            warmup = int(settings.lr_warmup_steps_ratio * steps)
+        return get_linear_schedule_with_warmup(optimizer, warmup, steps)
+
     def initialize(self) -> None:
         super().initialize()
+        decoder = self.core.language_model if self.has_vision else self.core
+        # A model that adds deep-stack features behind the last layer would miss rows.
+        deep = len(getattr(getattr(self.model_config.hf_config, "vision_config", None), "deepstack_visual_indexes", ()))
+        self.trimmed = len(decoder.layers) > deep and last_layer.trim(decoder.layers)
         self.row_flops = RowFlops.of(self.model_config.hf_config)
         if self.tower_frozen:
             self.features = FrozenVision(self.core, int(self.model_config.vision_cache_gib * 2**30))
@@ -148,8 +174,9 @@ class PairEngine(FSDPEngineWithLMHead):
         inputs = {
             "input_ids": row.input_ids.to(device),
             "position_ids": row.position_ids.to(device),
-            "logits_to_keep": row.logit_rows.to(device),
         }
+        rows = row.logit_rows.to(device)
+        inputs |= {"keep": rows} if self.trimmed else {"logits_to_keep": rows}
         held = nullcontext()
         if row.images:
             inputs["image_grid_thw"] = torch.tensor([image.grid for image in row.images], device=device)
@@ -199,7 +226,7 @@ class PairEngine(FSDPEngineWithLMHead):
             losses.append(loss.detach().item() * self.get_data_parallel_size())
             for name, value in metrics.items():
                 sums[name] = sums[name] + value if name in sums else value
-            sums["flops"] += self.row_flops.forward(row.layout)
+            sums["flops"] += self.row_flops.forward(row.layout, self.trimmed)
         return {"loss": losses, "metrics": sums, "model_output": {}}
 
     def exported_state(self) -> Iterator[tuple[str, Tensor]]:

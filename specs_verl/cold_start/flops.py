@@ -41,15 +41,23 @@ class RowFlops:
             vocabulary=text.vocab_size,
         )
 
-    def forward(self, layout: Layout) -> float:
-        """Floating-point operations of one forward pass over a row."""
-        projections = self.hidden * (2 * self.attention + 2 * self.key_value + 3 * self.intermediate)
-        seen = 0.0  # (query, key) pairs
+    def forward(self, layout: Layout, trimmed: bool = False) -> float:
+        """Floating-point operations of one forward pass over a row.
+
+        Args:
+            trimmed: the last layer works on response rows only (last_layer.py); what it saves is not counted.
+        """
+        responses = sum(layout.branch_lengths())
+        projections = self.hidden * (2 * self.attention + 2 * self.key_value) * layout.length
+        prompt_pairs = sum(group.prompt**2 / 2 for group in layout.groups)  # of queries and keys
+        pairs = prompt_pairs
         for group in layout.groups:
-            seen += group.prompt**2 / 2
-            seen += sum(length * group.prompt + length**2 / 2 for length in group.branches)
-        head = 2 * self.hidden * self.vocabulary * sum(layout.branch_lengths())
-        return self.layers * (2 * projections * layout.length + 4 * self.attention * seen) + head
+            pairs += sum(length * group.prompt + length**2 / 2 for length in group.branches)
+        mlp = 3 * self.hidden * self.intermediate
+        total = self.layers * (2 * (projections + mlp * layout.length) + 4 * self.attention * pairs)
+        if trimmed:
+            total -= 2 * mlp * (layout.length - responses) + 4 * self.attention * prompt_pairs
+        return total + 2 * self.hidden * self.vocabulary * responses
 
 
 def peak_flops() -> float:

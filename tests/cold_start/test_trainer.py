@@ -95,6 +95,19 @@ def test_a_run_reports_and_exports(train, world):
     assert {file.name for file in result.iterdir()} == {file.name for file in Path(source).iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.0, 0.5, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [0.0, 0.5, 1.0, 0.8535534, 0.5, 0.1464466]),  # (1 + cos(pi * k / 4)) / 2
+    ],
+)
+def test_learning_rate_schedules(train, schedule, expected):
+    settings = (f"optim.lr_scheduler_type={schedule}", "optim.lr_warmup_steps_ratio=0.34", "optim.lr=1e-3")
+    assert [line["lr"] / 1e-3 for line in train(*settings)] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_finished_run_is_not_repeated(train, capsys):
     train()
     changed = (train.out / "hf" / "model.safetensors").stat().st_mtime_ns
