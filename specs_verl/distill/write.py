@@ -53,13 +53,13 @@ def write_pairs(path: Path, pairs: Iterable[Pair], data: tuple[str, ...], proven
     schema = pa.schema([*original, *(pa.field(name, kind) for name, kind in PAIR_FIELDS)])
     # The same for every row, so the column is stored once (dictionary encoding).
     origin = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
-    return _write(path, schema, _with_columns(pairs, RowTable(data), origin))
+    return write_rows(path, schema, _with_columns(pairs, RowTable(data), origin))
 
 
 def write_staged(path: Path, pairs: Iterable[Pair]) -> int:
     """Write pairs alone, to be read again once it is decided which of them stay."""
     schema = pa.schema([field for field in PAIR_FIELDS if field[0] != "provenance"])
-    return _write(path, schema, (asdict(pair) for pair in pairs))
+    return write_rows(path, schema, (asdict(pair) for pair in pairs))
 
 
 def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
@@ -69,7 +69,8 @@ def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
             yield from (Pair(**values) for values in batch.to_pylist() if values["row"] in rows)
 
 
-def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, object]]) -> int:
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, object]]) -> int:
+    """Write rows to a parquet, a group at a time and atomically; returns how many."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     written = 0
     try:

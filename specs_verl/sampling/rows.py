@@ -40,6 +40,11 @@ class RowTable:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the first file."""
+        return pq.read_schema(self.files[0])
+
     def file_of(self, index: int) -> Path:
         """The file that holds a row, for error messages and for image paths relative to it."""
         return self.files[self._file_number(index)]

@@ -1,0 +1,213 @@
+r"""RISE routing: what to learn by imitation after RL, decided by how often the RL model is right.
+
+    report = route(Routing(prompts, samples="runs/rl/samples", out="runs/rise", expert="http://host/v1#teacher"))
+
+With p the share of right samples of a prompt (Metis-RISE):
+
+    p = 1        nothing to learn: dropped
+    0 < p < 1    the model's own right trajectory: it can do it, it must do it reliably       stage 1, origin `self`
+    p = 0        an expert's trajectory: the expert sees the reference answer (or the row's   stage 2, origin `expert`
+                 `extra_info.knowledge`) in its prompt; its response is verified, and dropped
+                 when it is wrong or gives away that it was told the answer
+
+    out/sft.parquet    verl's multi-turn form, sorted by row, with columns `stage` and `origin`
+    out/expert/        prompts for the expert and its samples; kept, a killed run asks nothing twice
+    out/report.json    counts; written last
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from specs_verl.distill.complete import complete
+from specs_verl.distill.grade import grade, graded_rows, ground_truth
+from specs_verl.distill.pair import grade_again, share
+from specs_verl.distill.trajectories import Trajectory, write_trajectories
+from specs_verl.distill.write import write_rows
+from specs_verl.errors import UserError
+from specs_verl.sampling import Job, Progress, SampleRun, SamplingParameters, sample
+from specs_verl.sampling.fingerprint import data_fingerprint
+from specs_verl.sampling.rows import RowTable
+from specs_verl.sampling.store import write_json
+
+SELF, EXPERT = "self", "expert"
+STAGES = {SELF: 1, EXPERT: 2}
+
+TOLD_ANSWER = (
+    "For your orientation only: the correct answer is {answer}. Derive it step by step from the image and the question "
+    "as if you had not been told, and do not mention that you knew it. "
+)
+TOLD_KNOWLEDGE = "Use this knowledge, without mentioning that it was given to you: {knowledge} "
+FORM = (
+    r"Write your reasoning inside <think> </think> and then your answer inside <answer> </answer>, as "
+    r"<answer> The answer is $\boxed{...}$</answer>."
+)
+
+_GIVES_AWAY = re.compile(
+    r"(?i)\b(?:(?:reference|given|provided) answer|correct answer is given|as (?:i was )?told|for my orientation"
+    r"|for your orientation|(?:was|were|been) told|knowledge (?:that was )?(?:given|provided))\b"
+)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What to route, and who the expert is."""
+
+    prompts: tuple[str, ...]
+    samples: str
+    """Sampling run of the RL model over the prompts, K samples each."""
+
+    out: str
+    expert: str | None = None
+    """Chat endpoint as URL#MODEL or checkpoint directory; None drops the prompts that need one."""
+
+    attempts: int = 4
+    """Samples of the expert per prompt at most."""
+
+    max_tokens: int = 2048
+    temperature: float = 0.7
+    seed: int = 0
+    workers: int | None = None
+
+
+def route(routing: Routing, on_progress: Callable[[Progress], None] | None = None) -> dict[str, object]:
+    """Grade, route, ask the expert, write; returns the counts."""
+    out = Path(routing.out)
+    run = SampleRun(Path(routing.samples))
+    if not run.complete:
+        raise UserError(f"{run.path}: the sampling run is not complete. Finish it first with the same command.")
+    if run.manifest["data_fingerprint"] != data_fingerprint(routing.prompts):
+        raise UserError(f"{run.path} holds samples of other prompts than {', '.join(routing.prompts)}.")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").unlink(missing_ok=True)
+    grades = out / "grades"
+    grade(run, grades, routing.prompts, "none", routing.workers)
+
+    counts: Counter[str] = Counter()
+    found = list(_own(routing, run, grades, counts))
+    hard = [row for row, trajectory in found if trajectory is None]
+    trajectories = [trajectory for _, trajectory in found if trajectory is not None]
+    if hard and routing.expert is not None:
+        trajectories += _expert(routing, hard, counts, on_progress)
+    counts["expert: no expert given"] += len(hard) if routing.expert is None else 0
+    if not trajectories:
+        raise UserError(f"{out}: no trajectory to learn from. Counts: {dict(counts)}.")
+    provenance = {
+        "routing": asdict(routing),
+        "model_fingerprint": run.manifest["model_fingerprint"],
+        "sampling": run.manifest["parameters"],
+    }
+    trajectories.sort(key=lambda trajectory: trajectory.row)
+    written = write_trajectories(out / "sft.parquet", trajectories, routing.prompts, provenance)
+    report = {"trajectories": written, "counts": dict(+counts), "provenance": provenance}
+    write_json(out / "report.json", report)
+    return report
+
+
+def _own(
+    routing: Routing, run: SampleRun, grades: Path, counts: Counter[str]
+) -> Iterator[tuple[int, Trajectory | None]]:
+    """For every row that is not dropped: its own right trajectory, or None when it needs an expert."""
+    for row, samples in graded_rows(run, grades):
+        counts["prompts"] += 1
+        if any(sample["status"] == "unparsable_gold" for sample in samples):
+            counts["dropped: ground truth cannot be read"] += 1
+            continue
+        pass_rate = share(samples, lambda sample: sample["status"] == "right")
+        if pass_rate == 1.0:
+            counts["dropped: always right"] += 1
+        elif pass_rate > 0.0:
+            counts["self: sometimes right"] += 1
+            usable = [s for s in samples if s["status"] == "right" and s["finish_reason"] != "length"]
+            # Well-formed ones first; among equals the draw decides.
+            random.Random(f"{routing.seed}:{row}").shuffle(usable)
+            usable.sort(key=lambda sample: not sample["format"])
+            if not usable:
+                counts["dropped: right only when cut off"] += 1
+                continue
+            best = usable[0]
+            yield row, Trajectory(row, best["row_id"], best["response"].strip(), SELF, STAGES[SELF], pass_rate)
+        else:
+            counts["expert: never right"] += 1
+            yield row, None
+
+
+def _expert(
+    routing: Routing, rows: list[int], counts: Counter[str], on_progress: Callable[[Progress], None] | None
+) -> list[Trajectory]:
+    """Verified trajectories of the expert for rows that the model never gets right."""
+    folder = Path(routing.out) / "expert"
+    folder.mkdir(exist_ok=True)
+    prompts = folder / "prompts.parquet"
+    _write_expert_prompts(prompts, rows, routing.prompts)
+    parameters = SamplingParameters(
+        n=1,
+        until="specs_verl.distill.route:expert_done",
+        max_samples=routing.attempts,
+        temperature=routing.temperature,
+        max_tokens=routing.max_tokens,
+        seed=routing.seed,
+    )
+    run = sample(Job(routing.expert, (str(prompts),), str(folder / "samples"), parameters), on_progress)
+    answered = dict(run.by_row())
+    trajectories = []
+    for index, row in RowTable((str(prompts),)).slice(0, len(rows)):
+        samples = answered.get(index, [])
+        texts = [text for sample in samples if (text := usable_expert_text(row, sample["response"])) is not None]
+        if not texts:
+            counts["expert: dropped, no verified response"] += 1
+            continue
+        counts["expert: verified"] += 1
+        identity = samples[0]["row_id"]
+        trajectories.append(Trajectory(rows[index], identity, texts[0], EXPERT, STAGES[EXPERT], 0.0))
+    return trajectories
+
+
+def expert_done(row: dict[str, object], responses: list[str]) -> bool:
+    """Stopping rule of the expert's sampling: one response can be used."""
+    return any(usable_expert_text(row, response) is not None for response in responses)
+
+
+def usable_expert_text(row: dict[str, object], response: str) -> str | None:
+    """An expert's response in the asked form, when it is right and does not give itself away; else None."""
+    if _GIVES_AWAY.search(response):
+        return None
+    # An expert that answers in its own form is right all the same; the answer itself is what the verifier knows.
+    text = complete(response, str(ground_truth(row)))
+    return text if text is not None and grade_again(row, text) == ("right", True) and _right(row, response) else None
+
+
+def _right(row: dict[str, object], response: str) -> bool:
+    return grade_again(row, response)[0] == "right"
+
+
+def _write_expert_prompts(path: Path, rows: list[int], data: tuple[str, ...]) -> None:
+    table = RowTable(data)
+
+    def converted() -> Iterator[dict[str, object]]:
+        for index in rows:
+            ((_, row),) = table.slice(index, index + 1)
+            yield {**row, "prompt": expert_prompt(row)}
+
+    write_rows(path, table.schema, converted())
+
+
+def expert_prompt(row: dict[str, object]) -> list[dict[str, object]]:
+    """The row's conversation with what the expert is told at the end of the last user message."""
+    knowledge = (row.get("extra_info") or {}).get("knowledge")
+    told = TOLD_KNOWLEDGE.format(knowledge=knowledge) if knowledge else TOLD_ANSWER.format(answer=ground_truth(row))
+    messages = [dict(message) for message in row["prompt"]]
+    last = max(number for number, message in enumerate(messages) if message["role"] == "user")
+    messages[last]["content"] += f"\n{told}{FORM}"
+    return messages
+
+
+def read_report(out: str | Path) -> dict[str, object]:
+    """The report of a complete routing."""
+    return json.loads((Path(out) / "report.json").read_text(encoding="utf-8"))

@@ -1,0 +1,56 @@
+"""The command `specs route`: RISE's supervised data from the samples of an RL model, see route.py.
+
+    specs route --prompts train.parquet --samples runs/rl/samples --expert http://host/v1#teacher --out runs/rise
+
+The samples come from `specs sample`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from specs_verl.distill.route import Routing, route
+from specs_verl.sampling import SamplingError
+from specs_verl.sampling.cli import show
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--prompts", nargs="+", required=True, metavar="FILE", help="parquet files in verl's schema")
+    parser.add_argument("--samples", required=True, metavar="DIR", help="samples of the RL model over these prompts")
+    parser.add_argument("--out", required=True, metavar="DIR", help="gets sft.parquet and report.json")
+    parser.add_argument(
+        "--expert", metavar="MODEL", help="for prompts never got right: URL#MODEL or checkpoint directory"
+    )
+    parser.add_argument(
+        "--attempts", type=int, default=4, help="expert samples per prompt at most (default %(default)s)"
+    )
+    parser.add_argument("--max-tokens", type=int, default=2048, help="of the expert (default %(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.7, help="of the expert (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument("--workers", type=int, help="grading processes (default: one per core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Route and print the counts."""
+    routing = Routing(
+        prompts=tuple(args.prompts),
+        samples=args.samples,
+        out=args.out,
+        expert=args.expert,
+        attempts=args.attempts,
+        max_tokens=args.max_tokens,
+        temperature=args.temperature,
+        seed=args.seed,
+        workers=args.workers,
+    )
+    try:
+        report = route(routing, show)
+    except SamplingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{report['trajectories']} trajectories in {args.out}/sft.parquet")
+    for name, count in report["counts"].items():
+        print(f"  {name}: {count}")
+    return 0

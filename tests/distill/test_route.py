@@ -1,0 +1,103 @@
+"""RISE routing by pass rate: dropped, own trajectory, expert trajectory; the expert is a real server on loopback."""
+
+import pytest
+from chat_server import ChatServer
+
+from reward_fns import verify
+from specs_verl.distill.route import Routing, expert_prompt, route, usable_expert_text
+from specs_verl.errors import UserError
+
+from . import building
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    for name, value in (("ATTEMPTS", "3"), ("FIRST_PAUSE", "0.01"), ("TIMEOUT", "5")):
+        monkeypatch.setenv(f"SPECS_ENDPOINT_{name}", value)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Row i (truth 10 + i) is right in PASSES[i] of 4 samples; row 6 was skipped."""
+    passes = [4, 4, 3, 1, 0, 0, None, 0]
+    prompts = building.write_prompts(tmp_path / "p.parquet", len(passes))
+    samples = []
+    for row, right in enumerate(passes):
+        good, bad = building.whole(10 + row, 10 + row), building.whole(5, 5)
+        samples.append(None if right is None else [good] * right + [bad] * (4 - right))
+    samples[3] = [building.bare(13), *samples[3][:1], *samples[3][1:3]]  # right twice, once badly formed
+    return prompts, building.write_run(tmp_path / "rl", prompts, samples)
+
+
+def answer_of(body):
+    """The answer that the expert was told."""
+    return body["messages"][-1]["content"][-1]["text"].partition("correct answer is ")[2].partition(".")[0]
+
+
+def expert(body):
+    """Right in its own form for row 4, right but giving itself away at first for row 5, always wrong for row 7."""
+    told = answer_of(body)
+    if told == "14":
+        return f"Count the left, count the right: 7+7={told}. The answer is {told}."
+    if told == "15":
+        whole = building.whole(told, told)
+        return whole.replace("3+4", "As I was told the result, 3+4") if body["seed"] % 2 else whole
+    return building.whole(1, 1)
+
+
+def test_every_prompt_goes_where_its_pass_rate_says(runs, tmp_path):
+    prompts, samples = runs
+    with ChatServer(expert, faults=[500, "empty"]) as server:
+        routing = Routing(
+            (prompts,), samples, str(tmp_path / "out"), expert=f"{server.url}#teacher", attempts=8, workers=1
+        )
+        report = route(routing)
+    assert report["counts"] == {
+        "prompts": 7,
+        "dropped: always right": 2,
+        "self: sometimes right": 2,
+        "expert: never right": 3,
+        "expert: verified": 2,
+        "expert: dropped, no verified response": 1,
+    }
+    rows = {row["row"]: row for row in building.read(tmp_path / "out" / "sft.parquet")}
+    assert sorted(rows) == [2, 3, 4, 5]
+    assert [(rows[i]["origin"], rows[i]["stage"]) for i in (2, 3, 4, 5)] == [("self", 1)] * 2 + [("expert", 2)] * 2
+    assert rows[2]["pass_rate"] == 0.75
+    assert rows[3]["response"] == building.whole(13, 13), "a well-formed trajectory comes before a badly formed one"
+    assert rows[4]["response"].startswith("<think> Count the left, count the right: 7+7=14.</think><answer>")
+    for index, row in rows.items():
+        assert verify(row["response"], str(10 + index), "number").status == "right"
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
+        assert row["messages"][0]["content"] == f"<image>Question {index}?", "the student's prompt tells no answer"
+        assert row["messages"][1]["content"] == row["response"]
+        assert row["images"][0]["bytes"] == building.image_bytes(index)
+
+
+def test_without_an_expert_hard_prompts_are_dropped_and_counted(runs, tmp_path):
+    prompts, samples = runs
+    report = route(Routing((prompts,), samples, str(tmp_path / "out"), workers=1))
+    assert report["trajectories"] == 2 and report["counts"]["expert: no expert given"] == 3
+
+
+def test_the_expert_is_told_the_answer_or_the_knowledge():
+    row = building.row(0, 12)
+    assert "the correct answer is 12." in expert_prompt(row)[-1]["content"]
+    row["extra_info"]["knowledge"] = "Circles count double."
+    prompt = expert_prompt(row)[-1]["content"]
+    assert "Circles count double." in prompt and "12" not in prompt
+    assert row["prompt"][-1]["content"] == "<image>Question 0?", "the row itself is not changed"
+
+
+@pytest.mark.parametrize(
+    "response",
+    ["The reference answer is 12, so 12.", "12", "5+6=11. The answer is 11.", "As told, 5+7=12. The answer is 12."],
+)
+def test_what_an_expert_may_not_write(response):
+    assert usable_expert_text(building.row(0, 12), response) is None
+
+
+def test_samples_of_other_prompts_are_refused(runs, tmp_path):
+    other = building.write_prompts(tmp_path / "other.parquet", 3)
+    with pytest.raises(UserError, match="other prompts"):
+        route(Routing((other,), runs[1], str(tmp_path / "out")))
