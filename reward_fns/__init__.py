@@ -8,11 +8,11 @@ A leaf package: usable in verl (``reward.custom_reward_function.path=pkg://rewar
 Importing it is cheap; symbolic mathematics is imported in worker processes only, verifiers when first used.
 """
 
-from reward_fns.batch import verify_batch
+from reward_fns.batch import score_batch, verify_batch
 from reward_fns.combine import Combination
 from reward_fns.grading import verify
 from reward_fns.registry import names, register
 from reward_fns.scoring import compute_score, compute_score_async
 from reward_fns.verdict import GoldError, Verdict
 
-__all__ = ["Combination", "GoldError", "Verdict", "compute_score", "compute_score_async", "names", "register", "verify", "verify_batch"]
+__all__ = ["Combination", "GoldError", "Verdict", "compute_score", "compute_score_async", "names", "register", "score_batch", "verify", "verify_batch"]

@@ -1,6 +1,7 @@
-"""``verify_batch``: many answers at once, over all workers.
+"""Many answers at once, over all workers: ``verify_batch`` for verdicts, ``score_batch`` for rewards.
 
     verdicts = verify_batch([("\\\\boxed{12}", "12"), ("B", "B", "choice", {"options": ["x", "y"]})])
+    scores = score_batch([{"solution_str": "...", "ground_truth": "12", "extra_info": {...}}, ...], format_rule="boxed")
 
 Everything that needs no worker is decided first, in this process; then all hard comparisons run on all workers at once. Equal questions
 are asked once. A hostile answer is stopped after its deadline and delays the others by slices of it only (pool.py).
@@ -8,13 +9,17 @@ are asked once. A hostile answer is stopped after its deadline and delays the ot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from reward_fns.grading import GroundTruth, verify
 from reward_fns.pool import Book, Pending
+from reward_fns.scoring import Score, compute_score
 from reward_fns.verdict import Verdict
 
 Item = Sequence[object]
+Result = TypeVar("Result")
 
 MAX_ROUNDS = 32
 """An item asks at most a few questions in a row: can the gold be read, is this candidate equal, and so on for several golds."""
@@ -30,27 +35,43 @@ def verify_batch(items: Sequence[Item], verifier: str = "math", **params: object
     Returns:
         list[Verdict]: in the order of ``items``. ``seconds`` is the time spent in this process; waiting for workers is shared.
     """
-    verdicts: list[Verdict | None] = [None] * len(items)
+    calls = []
+    for index, item in enumerate(items):
+        response, ground_truth, name, own = _unpacked(item, index, verifier, params)
+        calls.append(partial(verify, response, ground_truth, name, **own))
+    return settle_all(calls)
+
+
+def score_batch(rows: Sequence[Mapping[str, object]], **settings: object) -> list[Score]:
+    """``compute_score`` of many rows: mappings with solution_str, ground_truth and, if there are any, data_source and extra_info."""
+    return settle_all(
+        [
+            partial(compute_score, row.get("data_source"), row["solution_str"], row["ground_truth"], row.get("extra_info"), **settings)
+            for row in rows
+        ]
+    )
+
+
+def settle_all(calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """The results of calls that grade: run until each one has the workers' answers that it asks for."""
+    results: list[Result | None] = [None] * len(calls)
+    left = list(range(len(calls)))
     book = Book()
-    left = list(range(len(items)))
     for _ in range(MAX_ROUNDS):
         pending = []
         with book.opened():
             for index in left:
-                response, ground_truth, name, own = _unpacked(items[index], index, verifier, params)
                 try:
-                    verdicts[index] = verify(response, ground_truth, name, **own)
+                    results[index] = calls[index]()
                 except Pending:
                     pending.append(index)
-        if not pending:
-            break
-        book.settle()
         left = pending
-    else:
-        for index in left:
-            response, ground_truth, name, own = _unpacked(items[index], index, verifier, params)
-            verdicts[index] = verify(response, ground_truth, name, **own)
-    return verdicts
+        if not left:
+            return results
+        book.settle()
+    for index in left:
+        results[index] = calls[index]()
+    return results
 
 
 def _unpacked(

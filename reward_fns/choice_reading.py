@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from reward_fns.extract import squeezed
 from reward_fns.final_value import concluding_number
 from reward_fns.options import Options
 from reward_fns.symbolic.reading import segments
@@ -44,28 +45,30 @@ def undressed(text: str) -> str:
                 break
     text = _LATEX_NOISE.sub(" ", text)
     text = _MARKED.sub(lambda m: f"({next(g for g in m.groups() if g)})", text)
-    return text.replace("**", "").replace("__", "").replace("##", "")
+    return squeezed(text.replace("**", "").replace("__", "").replace("##", ""))
 
 
 # --------------------------------------------------------------------------------------------------------------------- pieces
 
 _WORD = r"(?:options?|choices?|answers?|letters?|选项|图)"
 _WHOLE = re.compile(
-    rf"[\W_]*(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:{_WORD}\s*(?:is|are)?[\W_]*){{0,2}}([A-Za-z])[\W_]*(?:is\s+(?:the\s+)?(?:correct|right)[\W_]*)?",
+    rf"(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:{_WORD}\s?(?:is|are)?[\W_]{{0,6}}){{0,2}}([A-Za-z])(?:[\W_]{{0,4}}\sis\s+(?:the\s+)?(?:correct|right))?",
     re.IGNORECASE,
 )
 _ONE = r"[(\[]?(?:[Oo]ption\s+|[Cc]hoice\s+)?[(\[]?([A-Z])[)\]]?(?![A-Za-z'’])"
 _SEVERAL = re.compile(
-    rf"[\W_]*(?:(?:[Bb]oth|[Oo]nly|[Oo]ptions?|[Cc]hoices?|[Aa]nswers?|[Aa]re)\s*)*[:\s]*({_ONE}(?:\s*(?:,\s*and\b|,|;|、|&|/|\+|\band\b|，|和)\s*{_ONE})+)(?P<rest>.*)",
+    rf"(?:(?:[Bb]oth|[Oo]nly|[Oo]ptions?|[Cc]hoices?|[Aa]nswers?|[Aa]re)[:\s]{{1,3}}){{0,4}}({_ONE}(?:\s*(?:,\s*and\b|,|;|、|&|/|\+|\band\b|，|和)\s*{_ONE})+)(?P<rest>.*)",
     re.DOTALL,
 )
 _LEADING = re.compile(
-    r"[\s(\[{*_:\-–>#\"'“]*(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*)?[(\[]?(?:(?P<letter>[A-Z])"
+    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*)?[(\[]?(?:(?P<letter>[A-Z])"
     r"(?:\s*[)\].:：、】）]|\s*,(?!\s*[A-Z]\b)|\s*[-–—=]+\s|\s+(?=because\b|since\b|as\b|is\b|\()|\s*\n|\s*$)|(?P<small>[b-hj-z]|a)\s*\))"
 )
-_HEDGED = re.compile(rf"[\W_]*{_ONE}\s*(?:,?\s*or\s*){_ONE}")
+_HEDGED = re.compile(rf"{_ONE}\s*(?:,?\s*or\s*){_ONE}")
 _LETTERS = re.compile(r"(?<![A-Za-z])([A-Z])(?![A-Za-z])")
-_TOGETHER = re.compile(r"[\W_]*([A-Z]{2,8})[\W_]*")
+_TOGETHER = re.compile(r"([A-Z]{2,8})")
+_EDGES = "".join(chr(code) for code in range(33, 127) if not chr(code).isalnum()) + " \t\r\n“”‘’–—•，。：；、（）【】"
+"""Signs around a short answer that say nothing."""
 
 
 def read_piece(text: str, options: Options, several: bool) -> frozenset[str] | None:
@@ -73,7 +76,7 @@ def read_piece(text: str, options: Options, several: bool) -> frozenset[str] | N
     bare = undressed(text).strip()
     if not bare:
         return None
-    whole = _WHOLE.fullmatch(bare)
+    whole = _WHOLE.fullmatch(bare.strip(_EDGES)) if len(bare) <= 200 else None
     if whole is not None:
         letter = whole.group(1).upper()
         return frozenset(letter) if letter in options.letters else None
@@ -98,8 +101,9 @@ def read_piece(text: str, options: Options, several: bool) -> frozenset[str] | N
 
 def _leading(bare: str, options: Options) -> frozenset[str] | None:
     """A letter at the start that is set off from what follows: "B) 12 cm", "B. because", "b) 12"."""
-    match = _LEADING.match(bare)
-    if match is None or _HEDGED.match(bare):
+    core = bare.lstrip(_EDGES)
+    match = _LEADING.match(core)
+    if match is None or _HEDGED.match(core):
         return None
     letter = (match["letter"] or match["small"]).upper()
     return frozenset(letter) if letter in options.letters else None
@@ -107,12 +111,13 @@ def _leading(bare: str, options: Options) -> frozenset[str] | None:
 
 def _listed(bare: str, options: Options, several: bool) -> frozenset[str] | None:
     """Letters joined by commas or "and"; run together ("ACD") only when several answers are asked for."""
-    match = _SEVERAL.match(bare)
+    core = bare.strip(_EDGES)
+    match = _SEVERAL.match(core)
     if match is not None:
         letters = frozenset(_LETTERS.findall(match.group(1)))
         if len(letters) > 1 and letters <= options.letters and (several or not match["rest"].strip()[:1].isalnum()):
             return letters
-    together = _TOGETHER.fullmatch(bare) if several else None
+    together = _TOGETHER.fullmatch(core) if several else None
     if together is not None:
         letters = frozenset(together.group(1))
         if len(letters) == len(together.group(1)) and letters <= options.letters:
@@ -133,7 +138,7 @@ _CHOOSES = re.compile(
     r"(?P<verb>(?:\b(?:is|are|be|choose|chose|select|selected|pick|picked|chosen|go(?:ing)?\s+with|went\s+with|opt\s+for|settle\s+on|guess|say|think|believe|vote\s+for"
     r"|match(?:es|ing)?|corresponds?\s+to|corresponding\s+to|lean(?:ing)?\s+towards?|points?\s+to|leads?\s+(?:us\s+)?to|namely|i\.e\.,?|therefore"
     r"|thus|hence|so|that's|it's|but|answer|option|choice|becomes|remains|leaves|with|mark|prefer|only)\b|[=→⇒➡:：]|选择?|是|为))"
-    rf"\s*[,:：]?\s*(?:only\s+|option\s+|to\s+|either\s+)?{_NOUN}[:\s]*" + _L.format("1") + _GUARD,
+    rf"\s{{0,2}}[,:：]?\s{{0,2}}(?:only\s+|option\s+|to\s+|either\s+)?{_NOUN}[:\s]{{0,3}}" + _L.format("1") + _GUARD,
     re.IGNORECASE,
 )
 _IS_RIGHT = re.compile(
@@ -145,11 +150,11 @@ _NOT = re.compile(
     r"|\breject\w*|\bincorrect\b|\bwrong\b)(?:\s+(?:be|the|option|choice|answer|is|by|for|correct|necessarily|options|choices|just|either))*\s*[:(]?\s*$"
 )
 _WRONG_AFTER = re.compile(
-    r"(?i)[).,:\s]*(?:[^.\n;]{0,60}?\b)?(?:(?:is|are|was|can\s+be|cannot|can't|isn't|aren't|does\s+not|doesn't|would\s+not|wouldn't|seems?)\s*(?:also\s+|clearly\s+|therefore\s+|thus\s+|be\s+|the\s+)*"
+    r"(?i)[).,:\s]{0,4}(?:[^.\n;]{0,60}?\b)?(?:(?:is|are|was|can\s+be|cannot|can't|isn't|aren't|does\s+not|doesn't|would\s+not|wouldn't|seems?)\s*(?:also\s+|clearly\s+|therefore\s+|thus\s+|be\s+|the\s+)*"
     r"(?:not\b|n't\b|incorrect|wrong|false|eliminated|ruled\s+out|excluded|out\b|too\b|unlikely|invalid|impossible|inaccurate|discarded|rejected|irrelevant|be\b|match\b|fit\b)|"
     r"(?:would|could|might)\s+(?:be|have been)\s+(?:the\s+)?(?:correct|right)[^.\n]{0,20}\bif\b)"
 )
-_BECAUSE = re.compile(r"(?i)[).,:\s]*(?:because|since|as)\b")
+_BECAUSE = re.compile(r"(?i)[).,:\s]{0,4}(?:because|since|as)\b")
 _ANY_NOT = re.compile(r"(?i)\b(?:not|neither|nor|incorrect|wrong|isn't|aren't|never)\b|n't\b")
 _WORDED = re.compile(r"\b(?:[Oo]ption|OPTION|[Cc]hoice|[Aa]nswer|[Ll]etter)s?\s*:?\s*" + r"\(?([A-Z])\)?(?![A-Za-z'’])")
 _BRACKETED = re.compile(r"\(([A-Z])\)")
@@ -170,7 +175,7 @@ _OTHERS = re.compile(
 
 def read_prose(text: str, options: Options, several: bool, committed: bool = False) -> frozenset[str] | None:
     """The letters that running text settles on. ``committed``: the text is short and announced as the answer."""
-    text = text[-MAX_PROSE:]
+    text = squeezed(text[-MAX_PROSE:])
     others = _OTHERS.search(text)
     if others is not None and others.start() > 0:  # "Why the other options are wrong: ..." explains, it does not choose
         found = _read(text[: others.start()], options, several, committed)
@@ -202,7 +207,7 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
 
 def _alone(sentence: str, options: Options) -> frozenset[str] | None:
     """A sentence or line that is nothing but one letter."""
-    whole = _WHOLE.fullmatch(sentence)
+    whole = _WHOLE.fullmatch(sentence.strip(_EDGES)) if len(sentence) <= 200 else None
     letter = whole.group(1) if whole is not None else ""
     return frozenset(letter) if letter.isupper() and letter in options.letters else None
 

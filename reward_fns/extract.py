@@ -50,7 +50,7 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
 
 _TURN = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id|assistant)\|>|</s>|<end_of_turn>|\[/?INST\]"
-    r"|\n\s*(?:\*\*)?(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))(?:\s*\d+)?\s*[:.](?:\*\*)?"
+    r"|\n[ \t]{0,8}(?:\*\*)?(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))(?:\s*\d+)?\s*[:.](?:\*\*)?"
 )
 
 
@@ -96,7 +96,7 @@ def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
         yield Piece(block[:MAX_PIECE], "answer")
     yield from _committed(region)
     if not committed_only:
-        yield Piece(region[-MAX_TAIL:], "rest")
+        yield Piece(squeezed(_TAGS.sub(" ", region[-MAX_TAIL:])).strip(), "rest")
 
 
 def _committed(text: str) -> Iterator[Piece]:
@@ -117,6 +117,19 @@ def _committed(text: str) -> Iterator[Piece]:
         if found is not None:
             yield Piece(found, "phrase")
 
+
+def squeezed(text: str) -> str:
+    """White space of a line as single blanks, at most one empty line, no sign more than six times in a row.
+
+    Patterns with several optional blanks take time that grows with the square or cube of the longest run; after this, runs are short.
+    """
+    lines = [" ".join(line.split()) for line in text.split("\n")]
+    kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]
+    return _RUN.sub(r"\1\1\1\1\1\1", "\n".join(kept))
+
+
+_TAGS = re.compile(r"</?(?:think|answer)>")
+_RUN = re.compile(r"([^\w\s])\1{6,}")
 
 # ---------------------------------------------------------------------------------------------------------------------- tags
 
@@ -272,12 +285,14 @@ _NOT_AN_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"\n|(?<=[^\s.\d][.!?])\s+(?=[A-Z*])|(?<=\d[.!?])\s+(?=[A-Z*])")
-_EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s)*")
+_EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s){0,40}")
 
 
 def phrase(text: str) -> str | None:
     """What the last "the answer is ..." (or "Answer:", "#### ...", ...) of the text announces, up to the end of its sentence."""
     tail = text[-MAX_TAIL:]
+    if "  " in tail or "\n\n\n" in tail or "\t" in tail:
+        tail = squeezed(tail)
     for match in _announcements(tail):
         if not _NOT_AN_ANSWER.match(tail, match.end()):
             found = announced(tail, match.end())

@@ -17,13 +17,15 @@ from fractions import Fraction
 from functools import lru_cache
 
 from reward_fns import numerals
-from reward_fns.extract import pieces
+from reward_fns.extract import pieces, squeezed
 from reward_fns.numerals import Number
 from reward_fns.symbolic.reading import mathematics, read
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.values import Reading, symbols, value
 
 MAX_SENTENCES = 40
+MAX_SENTENCE = 800
+"""Characters of a sentence that are searched for numbers: its end, or its beginning behind "the answer is"."""
 
 
 def final_number(response: str, answer_after_think: bool = False, zero_words: bool = False) -> Number | None:
@@ -47,6 +49,7 @@ def stated_number(text: str, zero_words: bool = False) -> Number | None:
     whole = numerals.parse(text) or expression_number(text)
     if whole is not None:
         return whole
+    text = squeezed(text)
     first_sentence = _SENTENCES.split(text, 1)[0] or text
     found = _best(first_sentence, early=True) or (_best(text, early=True) if first_sentence != text else None)
     if found is None and zero_words and _ZERO.search(text):
@@ -138,6 +141,7 @@ _EXPLAINS = re.compile(
 
 def _best(sentence: str, early: bool = False) -> Number | None:
     """The quantity that a sentence is about; ``early``: of equals the first wins, as behind "the answer is"."""
+    sentence = sentence[:MAX_SENTENCE] if early else sentence[-MAX_SENTENCE:]
     quantities = _quantities(sentence)
     if not quantities:
         return None

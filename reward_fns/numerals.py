@@ -57,7 +57,7 @@ _UNIT = r"(?:\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{\s*([^{}]{1,40})\
 
 _NUMBER = re.compile(
     rf"""
-    (?P<sign>(?:(?<![\w)\}}%°]\s)(?<![\w)\}}%°])|^|(?<==\s)|(?<==))(?:[-−+–]|\\pm|±)\s?)?
+    (?P<sign>(?:(?<![\w)\}}%°]\s)(?<![\w)\}}%°])|^|(?<==\s)|(?<==))[-−+–]\s?)?
     (?:(?P<currency>{_CURRENCY})\s*(?P<sign2>[-−])?\s*)?
     (?<![\w.\\])(?<!\d,)
     (?:
@@ -72,7 +72,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-_AFTER = re.compile(rf"\s*(?:\\[,;: ]|~|-)?\s*{_UNIT}")
+_AFTER = re.compile(rf"\s{{0,2}}(?:\\[,;: ]|~|-)?\s{{0,2}}{_UNIT}")
 _GROUPING = re.compile(r"[,{}\\!\s’'\u202f\u00a0\u2009]")
 _SUPER_DIGITS = str.maketrans(_SUPERSCRIPT, "0123456789-+")
 
@@ -99,7 +99,9 @@ def parse(text: str) -> Number | None:
     stripped = text.strip()
     if _PLAIN.fullmatch(stripped):  # by far the commonest case
         return Number(Fraction(int(stripped.replace("−", "-"))), None)
-    cleaned = tidy(stripped)
+    cleaned = tidy(stripped).rstrip("!")
+    if "±" in cleaned or "\\pm" in cleaned:
+        return None
     if not cleaned or len(cleaned) > MAX_DIGITS + 100:
         return None
     if _SPACED.fullmatch(cleaned):  # 12 345.6
@@ -130,7 +132,11 @@ def tidy(text: str) -> str:
         if text[:2] in (r"\(", r"\[") and text[-2:] in (r"\)", r"\]"):
             text = text[2:-2]
         text = text.strip(" \t\n\r*_`\"'“”‘’;:")
-        text = (text if text.endswith("...") else text.rstrip(".,!")).strip()
+        if text[-2:] in (r"\,", r"\;", r"\:", r"\!", "\\ "):
+            text = text[:-2]
+        if text[:2] in (r"\,", r"\;", r"\:", r"\!", "\\ "):
+            text = text[2:]
+        text = (text if text.endswith("...") else text.rstrip(".,")).strip()
         if text.endswith("$") and text.count("$") == 1 and len(text) > 1:
             text = text[:-1]
         for wrapper in (r"\text{", r"\mathrm{", r"\textbf{", r"\mathbf{", r"\bf{", r"\displaystyle{", "{"):

@@ -43,6 +43,13 @@ REMEMBERED = 4_096
 """Outcomes kept: the samples of a group often state the same answer."""
 
 
+_BOOT = (
+    "import json, sys; sys.path += [path for path in json.loads(sys.argv[2]) if path not in sys.path]; "
+    "from reward_fns.worker import main; main(int(sys.argv[1]))"
+)
+"""Starts the template in isolated mode, our own paths last: a file math.py beside the user's script must not shadow a library's import."""
+
+
 class Job(NamedTuple):
     """What a worker is asked: hashable, so that it is asked once."""
 
@@ -173,12 +180,11 @@ class Pool:
             if self._template is not None and self._template.poll() is None:
                 return
             ours, theirs = socket.socketpair()
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+            paths = json.dumps([os.path.abspath(path) for path in sys.path])
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "reward_fns.worker", str(theirs.fileno())],
+                    [sys.executable, "-I", "-c", _BOOT, str(theirs.fileno()), paths],
                     pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                    env=environment,
                 )  # fmt: skip
             finally:
                 theirs.close()

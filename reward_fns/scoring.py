@@ -60,7 +60,7 @@ def compute_score(
         solution_str: the response.
         ground_truth: the reference answer.
         extra_info: the row's own ``verifier``, ``params``, ``reward_model``.
-        verifier, params: used when the row names none.
+        verifier, params: used when the row names none; the parameters also when it names this verifier without any.
         format_rule: see formats.check.
         combination: weights, gate, overlong and repetition settings, see combine.Combination.
         response_length: length for the overlong penalty in the unit of ``max_length``; characters when None.
@@ -124,12 +124,13 @@ def row_grading(
     info = extra_info if isinstance(extra_info, Mapping) else {}
     model = info.get("reward_model")
     sources = [source for source in (info, model) if isinstance(source, Mapping)]
-    name = _first(sources, "verifier") or verifier or "math"
+    named = _first(sources, "verifier")
+    name = named or verifier or "math"
     chosen = _parameters(_first(sources, "params"))
     foreign = _parameters(_first(sources, "verifier_parm"))
     if foreign and not chosen:
         chosen = _from_orsta(ALIASES.get(str(name), str(name)), foreign)
-    if not chosen:
+    if not chosen and named in (None, verifier):  # parameters belong to the verifier they were given with
         chosen = _parameters(params)
     accuracy, format_ = _first(sources, "accuracy_ratio"), _first(sources, "format_ratio")
     return Grading(

@@ -145,4 +145,4 @@ def is_label(text: str) -> bool:
         return False
     if not bare or read(text) is not None:
         return True
-    return _LABEL.fullmatch(bare) is not None and _MATHEMATICS.search(bare) is None
+    return bare[0] not in "^-" and _LABEL.fullmatch(bare) is not None and _MATHEMATICS.search(bare) is None

@@ -1,6 +1,6 @@
 """The worker program: compares hard answers with math-verify, in processes that may be killed at any moment.
 
-    python -m reward_fns.worker FD        # started by reward_fns/pool.py only
+    main(control_fd)        # in a process that reward_fns/pool.py starts, and nobody else
 
 One *template* process imports sympy and math-verify once and then forks a worker for every socket it is handed; a replacement for a killed
 worker is there in milliseconds, and the memory of the libraries is shared. Commands to the template, one byte each with operands:
@@ -231,7 +231,7 @@ def _number_only(code: str, *environment: object, **keywords: object) -> object:
     return Integer(int(match[2])) if match[1] == "Integer" else Float(match[2])
 
 
-def main() -> None:
+def main(control_fd: int) -> None:
     """Import what jobs need, close the door to string evaluation, become the template."""
     import logging
 
@@ -241,13 +241,9 @@ def main() -> None:
     sympy_parser.eval_expr = _number_only
     for gold, given in WARM_UP:
         compare({"gold": gold, "given": given})
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control = socket.socket(fileno=control_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         template(control)
     except (BrokenPipeError, ConnectionError):  # the parent ended in the middle of a command: so do we
         return
-
-
-if __name__ == "__main__":
-    main()

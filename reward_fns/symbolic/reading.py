@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns import numerals
+from reward_fns.extract import squeezed
 from reward_fns.numerals import Number
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import Node, parse
@@ -47,7 +48,7 @@ def key(text: str) -> str:
 def read(text: str) -> Answer:
     """``text`` in all forms; never raises on what it says."""
     source = tidied(text)
-    number = numerals.parse(source)
+    number = numerals.parse(source) if "!" not in source else None  # 5! is no 5
     tree: Node | None = None
     if number is None or number.unit or number.percent:
         try:
@@ -67,7 +68,7 @@ _PREFIX = re.compile(
     r"^(?:(?:\\text\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+)\s*",
     re.IGNORECASE,
 )
-_SUFFIX = re.compile(r"(?:[\s.,;:!]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\square|\*\*)+$")
+_SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\square|\*\*){1,12}$")
 
 
 def tidied(text: str) -> str:
@@ -128,6 +129,7 @@ def segments(text: str) -> list[str]:
 def candidates(text: str) -> Iterator[str]:
     """Readings of a short announced answer, the most literal first: whole, its first mathematics, up to the explanation."""
     yield text
+    text = squeezed(text)
     inside = segments(text)
     if inside:
         yield inside[0]

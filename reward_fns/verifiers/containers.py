@@ -96,7 +96,7 @@ def same_item(gold: object, given: object, depth: int = 0) -> bool:
         return _plain(gold) == _plain(given)
     one, two = numerals.parse(str(gold)[:200]), numerals.parse(str(given)[:200])
     if one is not None and two is not None:
-        return same_number(two, one, None, None, None, "")
+        return same_number(two, one)
     return normalised(str(gold)) == normalised(str(given))
 
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns import numerals, pool, units
-from reward_fns.choice_reading import read_piece, read_prose
+from reward_fns.choice_reading import read_piece, read_prose, undressed
 from reward_fns.extract import Piece, last_box, phrase, pieces
 from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
 from reward_fns.options import Options
@@ -31,6 +31,9 @@ from reward_fns.verifiers.text import normalised
 
 DEADLINE = 5.0
 """Seconds one answer may cost in total."""
+
+DIGITS = 4
+"""Digits that a decimal needs to stand for an exact gold such as 1/3."""
 
 MAX_HARD = 1_500
 """Longest answer that is given to math-verify; real ones are far shorter."""
@@ -77,6 +80,10 @@ def golds(ground_truth: str | Sequence[str]) -> list[str]:
     return [str(item) for item in ground_truth]
 
 
+_OPTION_GOLD = re.compile(r"\(([A-J])\)(?:\W.*)?|([A-J])|([A-J])[).:]\s.*", re.DOTALL)
+"""Golds that name an option: B, (B), B) 12, \\textbf{(B)}\\ 12."""
+
+
 @lru_cache(maxsize=8192)
 def read_gold(text: str) -> Gold:
     """The gold answer; a whole solution as ground truth is read like a response. GoldError when nothing can be made of it."""
@@ -90,9 +97,9 @@ def read_gold(text: str) -> Gold:
     if answer.tree is None and not _worth_asking(answer.source):
         raise GoldError(f"the ground truth cannot be read: {text[:80]!r}")
     letter = None
-    letters = read_piece(stated, _NO_OPTIONS, several=False) if len(answer.source) <= 40 else None
-    if letters and len(letters) == 1 and (answer.source.strip("()[]. ") in letters or answer.source.lstrip("(")[1:2] in (")", ".", ":")):
-        letter = next(iter(letters))
+    match = _OPTION_GOLD.fullmatch(undressed(stated).strip()) if len(stated) <= 200 else None
+    if match is not None:
+        letter = match[1] or match[2] or match[3]
     words = normalised(answer.source) if answer.tree is None or answer.tree[0] == "text" else ""
     return Gold(answer, letter, words)
 
@@ -170,7 +177,7 @@ def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
     if gold.answer.number is not None and _wordy(first):
         found = stated_number(piece.text)
         if found is not None:
-            return decided(same_number(found, gold.answer.number, None, None, None, ""), shown_as(found))
+            return decided(same_number(found, gold.answer.number, digits=DIGITS), shown_as(found))
         if piece.place == "phrase":
             return None
     if gold.words and _mentions(piece.text, gold.words):
@@ -209,9 +216,9 @@ def agree(gold: Gold, given: Answer) -> bool | None:
     if given.key == answer.key:
         return True
     if answer.number is not None and given.number is not None:
-        return same_number(given.number, answer.number, None, None, None, "")
+        return same_number(given.number, answer.number, digits=DIGITS)
     if answer.number is not None and answer.number.decimals and _DECIMAL_COMMA.fullmatch(given.source):
-        return same_number(numerals.parse(given.source.replace(",", ".")), answer.number, None, None, None, "")
+        return same_number(numerals.parse(given.source.replace(",", ".")), answer.number, digits=DIGITS)
     if gold.words:
         return normalised(given.source) == gold.words
     one, two = answer.tree, given.tree
@@ -280,7 +287,7 @@ def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
         found = concluding_number(text)
         if found is None:
             return None
-        return decided(same_number(found, gold.answer.number, None, None, None, ""), shown_as(found))
+        return decided(same_number(found, gold.answer.number, digits=DIGITS), shown_as(found))
     for sentence in sentences_from_end(text):
         if gold.words and _mentions(sentence, gold.words):
             return decided(True, gold.words)

@@ -62,7 +62,7 @@ def count(response: str, ground_truth: str, *, abs_tol: float | None = None, ans
     found = final_number(response, answer_after_think, zero_words=True)
     if found is None:
         return NO_ANSWER
-    return decided(same_number(found, gold, None, abs_tol, None, ""), shown_as(found))
+    return decided(same_number(found, gold, abs_tol=abs_tol), shown_as(found))
 
 
 def read_gold(ground_truth: str) -> Number:
@@ -89,9 +89,19 @@ def shown_as(found: Number) -> str:
 
 
 def same_number(
-    found: Number, gold: Number, precision: int | None, abs_tol: float | None, rel_tol: float | None, unit: str
+    found: Number,
+    gold: Number,
+    precision: int | None = None,
+    abs_tol: float | None = None,
+    rel_tol: float | None = None,
+    unit: str = "",
+    digits: int = 2,
 ) -> bool:
-    """Whether ``found`` states the value of ``gold``, percent and units taken into account."""
+    """Whether ``found`` states the value of ``gold``, percent and units taken into account.
+
+    Args:
+        digits: digits that a decimal needs to stand for an exact gold such as 1/3; from three on, a decimal gold must be rounded, not cut off.
+    """
     if found.percent == gold.percent:
         scales = (Fraction(1),)
     elif found.percent:  # 25 % for 0.25, or for a bare 25
@@ -102,11 +112,17 @@ def same_number(
     factor = units.conversion(found.unit, gold_unit) if found.unit and gold_unit else Fraction(1)
     if factor is None:
         return False
-    return any(close(found.value * scale * factor, gold, found.decimals, precision, abs_tol, rel_tol) for scale in scales)
+    return any(close(found.value * scale * factor, gold, found.decimals, precision, abs_tol, rel_tol, digits) for scale in scales)
 
 
 def close(
-    value: Fraction, gold: Number, decimals: int | None, precision: int | None, abs_tol: float | None, rel_tol: float | None
+    value: Fraction,
+    gold: Number,
+    decimals: int | None,
+    precision: int | None,
+    abs_tol: float | None,
+    rel_tol: float | None,
+    digits: int,
 ) -> bool:
     """Whether ``value`` (written with ``decimals``) equals the gold value within the tolerance that was asked for."""
     target = gold.value
@@ -119,10 +135,12 @@ def close(
         return difference <= max(Fraction(abs_tol or 0), Fraction(rel_tol or 0) * abs(target))
     if gold.decimals:  # a decimal gold is a rounded value: more digits, or an exact fraction, must round to it
         if decimals is None or decimals > gold.decimals:
-            return rounded(value, gold.decimals) == target or (gold.decimals >= 2 and difference < Fraction(1, 10**gold.decimals))
+            cut_off = gold.decimals >= 2 and digits <= 2 and difference < Fraction(1, 10**gold.decimals)
+            return rounded(value, gold.decimals) == target or cut_off
         return False
     if gold.decimals is None and target.denominator != 1 and decimals and decimals >= 2:
-        return rounded(target, decimals) == value  # 0.33 for 1/3
+        shown = decimals + (len(str(abs(int(value)))) if abs(value) >= 1 else 0)
+        return shown >= digits and rounded(target, decimals) == value  # 0.3333 for 1/3
     return difference <= abs(target) * Fraction(1, 10**9)
 
 
