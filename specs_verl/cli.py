@@ -46,7 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point. Exit codes: 0 done, 1 the job failed, 2 the request cannot be carried out as it is."""
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
-    args = build_parser(command).parse_args(arguments)
+    parser = build_parser(command)
+    args, rest = parser.parse_known_args(arguments)
+    # argparse takes positional arguments in one piece only; key=value settings may stand anywhere.
+    settings = [argument for argument in rest if "=" in argument and not argument.startswith("-")]
+    if rest != settings or (settings and not hasattr(args, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if settings:
+        args.overrides = [*args.overrides, *settings]
     try:
         return _implementation(COMMANDS[args.specs_command][0]).run(args)
     except UserError as error:

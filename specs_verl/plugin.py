@@ -1,8 +1,8 @@
 """The `verl.plugins` entry point: verl imports this module in every process; it registers, and does nothing else.
 
 What it registers: the `+specs=NAME` recipes (recipes.py), two fixes of verl bugs that strike on any device
-(verl_fixes.py), the vision-tower freeze that verl promises (freeze.py) and, only where the CPU profile is in use, the
-CPU platform (cpu/).
+(verl_fixes.py), the vision-tower freeze that verl promises (freeze.py), the reward manager `specs` and the rewards of
+training rollouts in the log (reward_manager.py) and, only where the CPU profile is in use, the CPU platform (cpu/).
 
 verl hides what a plugin raises (it logs at DEBUG level and goes on), so a failure is printed here, loudly, and the
 process goes on as verl would have it; `specs doctor` shows the same failure.
@@ -17,12 +17,13 @@ FAILURE: str | None = None
 
 
 def _register() -> None:
-    from specs_verl import freeze, recipes, verl_fixes
+    from specs_verl import freeze, recipes, reward_manager, verl_fixes
     from specs_verl.cpu import detect
 
     recipes.install()
     verl_fixes.install()
     freeze.install()
+    reward_manager.install()
     if detect.cpu_profile_in_use(os.environ):
         from specs_verl.cpu import install
 

@@ -22,12 +22,21 @@ def test_every_subcommand_has_help(command, capsys):
         (["run", "nano", "model=/no/such/model"], "There is no checkpoint directory /no/such/model"),
         (["run", "nano", "--until", "nothing"], "There is no stage 'nothing'"),
         (["run", "nano", "memory_gib=100000"], "GiB of free memory are needed"),
+        (["run", "nano", "--seed", "1", "zero.stepps=3"], "stepps"),
     ],
 )
 def test_bad_requests(arguments, sentence, capsys, tmp_path):
     options = ["--out", str(tmp_path / "run")] if arguments[0] == "run" else []
     assert main([*arguments, *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_unknown_options_are_refused(capsys):
+    for arguments in (["run", "nano", "--sead", "1"], ["doctor", "a=1"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        assert "unrecognized arguments" in capsys.readouterr().err
 
 
 def test_overrides_reach_the_configuration():
