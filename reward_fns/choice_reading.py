@@ -62,7 +62,7 @@ _SEVERAL = re.compile(
 )
 _LEADING = re.compile(
     r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*)?[(\[]?(?:(?P<letter>[A-Z])"
-    r"(?:\s*[)\].:：、】）]|\s*,(?!\s*[A-Z]\b)|\s*[-–—=]+\s|\s+(?=because\b|since\b|as\b|is\b|\()|\s*\n|\s*$)|(?P<small>[b-hj-z]|a)\s*\))"
+    r"(?:\s*(?:[)\]:：、】）]|\.(?=\s|$|\)))|\s*,(?!\s*[A-Z]\b)|\s*[-–—=]+\s|\s+(?=because\b|since\b|as\b|is\s+(?:the\s+)?(?:correct|right|answer|best|my)\b|\()|\s*\n|\s*$)|(?P<small>[b-hj-z]|a)\s*\))"
 )
 _HEDGED = re.compile(rf"{_ONE}\s*(?:,?\s*or\s*){_ONE}")
 _LETTERS = re.compile(r"(?<![A-Za-z])([A-Z])(?![A-Za-z])")
@@ -112,12 +112,14 @@ def _leading(bare: str, options: Options) -> frozenset[str] | None:
 def _listed(bare: str, options: Options, several: bool) -> frozenset[str] | None:
     """Letters joined by commas or "and"; run together ("ACD") only when several answers are asked for."""
     core = bare.strip(_EDGES)
+    if core.upper() in ("N/A", "NA"):
+        return None
     match = _SEVERAL.match(core)
     if match is not None:
         letters = frozenset(_LETTERS.findall(match.group(1)))
         if len(letters) > 1 and letters <= options.letters and (several or not match["rest"].strip()[:1].isalnum()):
             return letters
-    together = _TOGETHER.fullmatch(core) if several else None
+    together = _TOGETHER.fullmatch(core.replace(" ", "")) if several and len(core) <= 16 else None
     if together is not None:
         letters = frozenset(together.group(1))
         if len(letters) == len(together.group(1)) and letters <= options.letters:
@@ -144,6 +146,9 @@ _CHOOSES = re.compile(
 _IS_RIGHT = re.compile(
     r"(?:" + _L.format("2") + r")(?:(?!\b[A-Z]\b)[^.\n]){0,60}?\b(?:is|are|seems?|appears?|would\s+be|must\s+be|looks|fits|matches|best)\s+(?:to\s+be\s+)?(?:indeed\s+|therefore\s+|thus\s+|clearly\s+|the\s+|a\s+|most\s+|only\s+|more\s+|one\s+|best\s+|our\s+)*"
     r"(?:correct|right|accurate|appropriate|best|answer|true|valid|suitable|likely|fitting|logical|reasonable|option|choice|plausible|describes|matches|represents|fits|description)\b",
+)
+_BEST = re.compile(
+    r"(?:" + _L.format("2") + r")\s+(?:(?:best|correctly|most\s+\w+)\s+\w+|(?:match|fit|describ|represent|satisf|answer|explain|show|agree)\w*\b(?:(?!\b[A-Z]\b)[^.\n]){0,60}\b(?:best|most\s+\w+)\b)"
 )
 _NOT = re.compile(
     r"(?i)(?:\bnot\b|n't\b|\bneither\b|\bnor\b|\bnever\b|\brather than\b|\binstead of\b|\bunlike\b|\bother than\b|\bexcept\b|\beliminat\w+|\brul\w+ out|\bexclud\w+|\bdiscard\w*"
@@ -184,11 +189,23 @@ def read_prose(text: str, options: Options, several: bool, committed: bool = Fal
     return _read(text, options, several, committed)
 
 
+def read_thought(text: str, options: Options, several: bool) -> frozenset[str] | None:
+    """The letters that an unfinished thought settles on in so many words; mentions do not count there."""
+    sentences = [s.strip() for s in _SENTENCES.split(undressed(text[-MAX_PROSE:])) if s and s.strip()]
+    for sentence in reversed(sentences[-4:]):
+        found = _settled(sentence, options, several)
+        if found is not None:
+            return found
+    return None
+
+
 def _read(text: str, options: Options, several: bool, committed: bool) -> frozenset[str] | None:
     bare = undressed(text)
     sentences = [s.strip() for s in _SENTENCES.split(bare) if s and s.strip()]
     if not sentences:
         return None
+    if len(sentences) == 1 and len(sentences[0]) <= 4:
+        sentences[0] = sentences[0].upper()
     for sentence in reversed(sentences[-NEAR:]):
         found = _alone(sentence, options) if not committed else None
         found = found or _settled(sentence, options, several)
@@ -255,7 +272,7 @@ def _negated(sentence: str, verb: int, start: int, end: int) -> bool:
 
 def _called_right(sentence: str) -> Iterator[tuple[int, str]]:
     """Letters that are called right: "(B) is correct", "Option B seems to be the best answer"."""
-    for match in _IS_RIGHT.finditer(sentence):
+    for match in (*_IS_RIGHT.finditer(sentence), *_BEST.finditer(sentence)):
         dressed = match["in2"]
         letter = dressed or match["bare2"]
         start = match.start("in2" if dressed else "bare2")

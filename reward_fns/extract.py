@@ -1,6 +1,6 @@
 r"""Where in a response does the answer stand? From the most to the least committed place, each as plain text.
 
-    for piece in pieces(response):      # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest of the text
+    for piece in stated_pieces(response):      # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest of the text
         ...                             # the verifier reads its kind of value from the first piece that holds one
 
 Verifiers take the *first* piece that they can read and judge that one: accepting any piece would reward hedging. Reasoning inside a
@@ -15,7 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-Place = Literal["answer", "boxed", "phrase", "rest"]
+Place = Literal["answer", "boxed", "phrase", "rest", "thought"]
+"""thought: reasoning inside a think block, without a committed piece; only verifiers that can tell a decision from a mention use it."""
 
 MAX_PIECE = 2_000
 """Characters of a committed piece that verifiers read; longer answers are cut (their end is kept for the rest)."""
@@ -46,6 +47,11 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
         yield from _in_region(own_turn(after), committed_only=False)
     if inside and not answer_after_think:
         yield from _in_region(inside, committed_only=closed or "<think>" in response)
+
+
+def stated_pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
+    """``pieces`` without uncommitted thoughts: what most verifiers read."""
+    return (piece for piece in pieces(response, answer_after_think) if piece.place != "thought")
 
 
 _TURN = re.compile(
@@ -95,8 +101,7 @@ def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
         yield from _committed(block)
         yield Piece(block[:MAX_PIECE], "answer")
     yield from _committed(region)
-    if not committed_only:
-        yield Piece(squeezed(_TAGS.sub(" ", region[-MAX_TAIL:])).strip(), "rest")
+    yield Piece(squeezed(_TAGS.sub(" ", region[-MAX_TAIL:])).strip(), "thought" if committed_only else "rest")
 
 
 def _committed(text: str) -> Iterator[Piece]:

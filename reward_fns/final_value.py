@@ -17,7 +17,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from reward_fns import numerals
-from reward_fns.extract import pieces, squeezed
+from reward_fns.extract import squeezed, stated_pieces
 from reward_fns.numerals import Number
 from reward_fns.symbolic.reading import mathematics, read
 from reward_fns.symbolic.tokens import TooHard
@@ -34,7 +34,7 @@ def final_number(response: str, answer_after_think: bool = False, zero_words: bo
     Args:
         zero_words: "none", "no cats" and the like state 0.
     """
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         if piece.place == "rest":
             found = concluding_number(piece.text, zero_words)
         else:

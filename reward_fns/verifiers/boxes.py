@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from reward_fns.box_metrics import METRICS, Box, Matching, match
 from reward_fns.box_reading import read_boxes, read_points
-from reward_fns.extract import pieces
+from reward_fns.extract import stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 
@@ -86,7 +86,7 @@ def point(
 ) -> Verdict:
     """Every gold box must hold exactly one of the stated points; a box in the answer stands for its centre. Score: F1 over boxes and points."""
     gold = read_gold(_hashable(ground_truth))
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         points = read_points(piece.text)
         if points:
             break
@@ -146,7 +146,7 @@ def _json(value: tuple) -> str:
 
 
 def _answered(response: str, answer_after_think: bool, box_format: str) -> list[Box] | None:
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         found = read_boxes(piece.text, box_format)
         if found is not None and (found or piece.place != "rest"):
             return found

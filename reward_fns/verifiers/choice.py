@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from reward_fns.choice_reading import read_piece, read_prose, refuses
+from reward_fns.choice_reading import read_piece, read_prose, read_thought, refuses
 from reward_fns.extract import pieces
 from reward_fns.options import ALPHABET, Options
 from reward_fns.registry import register
@@ -54,6 +54,8 @@ def chosen(response: str, options: Options, several: bool, answer_after_think: b
     for piece in pieces(response, answer_after_think):
         if piece.place == "rest":
             found = read_prose(piece.text, options, several)
+        elif piece.place == "thought":
+            found = read_thought(piece.text, options, several)
         else:
             found = read_piece(piece.text, options, several)
         if found:

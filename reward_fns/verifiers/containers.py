@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from reward_fns import numerals
-from reward_fns.extract import Piece, pieces
+from reward_fns.extract import Piece, stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 from reward_fns.verifiers.number import same_number
@@ -64,7 +64,7 @@ def mapping(
     if not isinstance(gold, Mapping) or not gold:
         raise GoldError(f"the ground truth is no JSON object: {str(ground_truth)[:80]!r}")
     gold = {_key(key): value for key, value in gold.items()}
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         given = _mapping_in(piece.text)
         if given is not None:
             break
@@ -109,7 +109,7 @@ def read_gold_list(ground_truth: str | Sequence[object]) -> list[object]:
 
 
 def _stated_list(response: str, answer_after_think: bool) -> list[object] | None:
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         found = _list_in(_last_line(piece))
         if found is not None:
             return found

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from functools import lru_cache
 
-from reward_fns.extract import pieces
+from reward_fns.extract import stated_pieces
 from reward_fns.judging import Judge, JudgeError
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
@@ -54,7 +54,7 @@ def judge(
     golds = [gold for gold in read_golds(ground_truth) if normalised(gold)]
     if not golds:
         raise GoldError("the ground truth holds no text")
-    answer = next((piece.text.strip() for piece in pieces(response, answer_after_think) if normalised(piece.text)), None)
+    answer = next((piece.text.strip() for piece in stated_pieces(response, answer_after_think) if normalised(piece.text)), None)
     if answer is None:
         return NO_ANSWER
     shown = answer[:200]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from reward_fns import numerals, pool, units
 from reward_fns.choice_reading import read_piece, read_prose, undressed
-from reward_fns.extract import Piece, last_box, phrase, pieces
+from reward_fns.extract import Piece, last_box, phrase, stated_pieces
 from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
 from reward_fns.options import Options
 from reward_fns.registry import register
@@ -130,7 +130,7 @@ def _worth_asking(source: str) -> bool:
 
 
 def _against(response: str, gold: Gold, deadline: float, answer_after_think: bool) -> Verdict:
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         if gold.letter is not None:
             verdict = _letter(piece, gold)
         elif piece.place == "rest":

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from reward_fns.extract import pieces
+from reward_fns.extract import stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
@@ -85,7 +85,7 @@ def read_golds(ground_truth: str | Sequence[str]) -> list[str]:
 
 def _stated(response: str, answer_after_think: bool) -> str | None:
     """The answer as text: a committed piece, or the last line of a short response."""
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         found = piece.text.strip()
         if piece.place == "rest":
             lines = [line for line in found.splitlines() if line.strip(" *_#-`")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from reward_fns.extract import pieces
+from reward_fns.extract import stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
@@ -33,7 +33,7 @@ def yes_no(response: str, ground_truth: str, *, answer_after_think: bool = False
 
 def committed(response: str, answer_after_think: bool = False) -> bool | None:
     """True, False, or None when the response commits to neither."""
-    for piece in pieces(response, answer_after_think):
+    for piece in stated_pieces(response, answer_after_think):
         found = _whole(piece.text)
         if found is None:
             found = _in_rest(piece.text) if piece.place == "rest" else _first(piece.text)
