@@ -48,12 +48,12 @@ class StageDisplay:
         """A stage begins."""
         self._label = f"[{number}/{total}] {title}"
         if not self.console.is_terminal:
-            self.console.print(f"{self._label} ...", markup=False)
+            self._line(f"{self._label} ...")
         self._task = self._bars.add_task(self._label.replace("[", r"\["), total=None, note="")
 
     def skipped(self, number: int, total: int, title: str, seconds: float) -> None:
         """A stage is complete already."""
-        self.console.print(f"[{number}/{total}] {title}: complete already (took {duration(seconds)})", markup=False)
+        self._line(f"[{number}/{total}] {title}: complete already (took {duration(seconds)})")
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         """How far the stage is."""
@@ -63,4 +63,8 @@ class StageDisplay:
         """A stage is complete now."""
         self._bars.remove_task(self._task)
         text = f"{self._label}: done in {duration(seconds)}" + (f" - {note}" if note else "")
-        self.console.print(text, markup=False)
+        self._line(text)
+
+    def _line(self, text: str) -> None:
+        # Paths and figures are for copying: no colours, no line breaks of ours.
+        self.console.print(text, markup=False, soft_wrap=True)

@@ -63,7 +63,7 @@ def finish(script: str, out: Path, *arguments: str) -> None:
     assert code == 0, (out / f"{script}.out").read_text()[-5000:]
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen, limit_s: float = 240) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen, limit_s: float = 400) -> None:
     """Wait for a condition while a script runs."""
     until = time.monotonic() + limit_s
     while not condition():
