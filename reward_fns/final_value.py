@@ -59,6 +59,10 @@ def stated_number(text: str, zero_words: bool = False) -> Number | None:
 
 def concluding_number(text: str, zero_words: bool = False) -> Number | None:
     """The number that running text ends with."""
+    if len(text) <= 80:
+        whole = numerals.parse(text) or expression_number(text)
+        if whole is not None:
+            return whole
     fallback = None
     for place, sentence in enumerate(sentences_from_end(text)):
         if place == 0 and _REFUSES.search(sentence):
@@ -79,12 +83,14 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
 # ----------------------------------------------------------------------------------------------------------------- sentences
 
 _SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])")
+_MARKER = re.compile(r"(^|\n)(?:\d{1,2}[.)]|[-*•])[ \t]+(?=\S)")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,80}>>")
 
 
 def sentences_from_end(text: str) -> Iterator[str]:
     """Sentences of running text, last first. The end of a long text is split first; mostly nothing else is needed."""
     text = _CALCULATOR.sub("", text) if "<<" in text else text
+    text = _MARKER.sub(r"\1", text)
     given = 0
     for size in (800, len(text)):
         if size == 800 and len(text) <= 1_000:
@@ -93,8 +99,7 @@ def sentences_from_end(text: str) -> Iterator[str]:
         parts = [s for s in _SENTENCES.split(_joined_displays(part)) if s and not s.isspace()]
         if size < len(text):
             parts = parts[1:]  # the first one is cut
-        for sentence in parts[::-1][given:MAX_SENTENCES]:
-            yield sentence
+        yield from parts[::-1][given:MAX_SENTENCES]
         given = len(parts)
 
 
@@ -122,6 +127,10 @@ _COPULA_BEFORE = re.compile(
     r"|spends?|spent|saves?|saved|becomes?|contains?|requires?|yields?|received?s?|reads?|shows?|measures?|weighs?|remains?|obtain|get|ate|eats?|sold|sells?|bought|buys?|used?|about|approximately|only|exactly|roughly|around)\s*(?::\s*)?(?:a\s+|an\s+)?"
     r"(?:total\s+of\s+|about\s+|approximately\s+|only\s+|exactly\s+|roughly\s+|around\s+|equal\s+to\s+|now\s+|also\s+|still\s+|just\s+|at\s+least\s+|at\s+most\s+|up\s+to\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
 )
+_CONCLUDES_BEFORE = re.compile(
+    r"(?i)(?:\b(?:so|thus|hence|therefore|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
+)
+_CONDITION_BEFORE = re.compile(r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=]{0,24}=\s*(?:\\?\$)?\s*$")
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
     r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
@@ -134,7 +143,7 @@ _REFUSES = re.compile(
     r"|not (?:provided|given|clear|enough|specified|visible))\b"
 )
 _EXPLAINS = re.compile(
-    r"(?i)^[\s*_(\-•>]*(?:this (?:is|means|can|was|result|shows|includes|answer)|because|since|note|remember|check|verif\w+|here|in other words|where|let me know|however|if you|please"
+    r"(?i)^[\s*_(\-•>]*(?:this (?:is|means|can|was|result|shows|includes|answer)|because|since|note|remember|check|verif\w+|here|in other words|where|let me know|if you|please"
     r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can|could) (?:also )?(?:check|verify)|to (?:check|verify)|it is worth|assuming|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
 )
 
@@ -152,8 +161,12 @@ def _best(sentence: str, early: bool = False) -> Number | None:
     for rank, number in enumerate(quantities):
         before = sentence[max(0, number.start - 48) : number.start]
         points = 0.0
-        if _STRONG_BEFORE.search(before):
+        if _CONDITION_BEFORE.search(before):
+            points -= 2
+        elif _STRONG_BEFORE.search(before):
             points += 4
+        elif _CONCLUDES_BEFORE.search(before):
+            points += 3.5
         elif _COPULA_BEFORE.search(before):
             points += 3
         elif _COLON_BEFORE.search(before):
@@ -213,10 +226,17 @@ def _is_year(number: Number, text: str) -> bool:
     return digits.isdigit() and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
 
 
+_COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_RANGE = re.compile(r"[\d.,$%\s]+[-–—][\d.,$%\s]+")
+_SAYS_MORE = re.compile(r"(?i)\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b[^a-z]*\d")
+"""A word before a number: prose, whose numbers are not factors of each other."""
+_ASIDE = re.compile(r"\d\s+\(")  # "0.67 (2/3)" is no product
+
+
 @lru_cache(maxsize=4096)
 def expression_number(text: str) -> Number | None:
     r"""The value of a constant expression or of the last member of an equation: "2\sqrt{3}", "x = 3 + 4 = 7", "\frac{10}{4} \text{ cm}"."""
-    if len(text) > 300:
+    if len(text) > 300 or _ASIDE.search(text) or _RANGE.fullmatch(text) or _SAYS_MORE.search(_COMMANDS.sub(" ", text)):
         return None
     tree = read(text).tree
     if tree is None:

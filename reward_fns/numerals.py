@@ -57,13 +57,13 @@ _UNIT = r"(?:\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{\s*([^{}]{1,40})\
 
 _NUMBER = re.compile(
     rf"""
-    (?P<sign>(?:(?<![\w)\}}%°]\s)(?<![\w)\}}%°])|^|(?<==\s)|(?<==))[-−+–]\s?)?
+    (?P<sign>(?<![\w)\]\}}%°.])(?<![\d)\]\}}%°]\s)[-−–+](?=[\d.$€£\\])|(?:^|(?<=[=:(]\s)|(?<=[=:(]))[-−–+]\s?|\b(?:[Mm]inus|[Nn]egative)\s)?
     (?:(?P<currency>{_CURRENCY})\s*(?P<sign2>[-−])?\s*)?
     (?<![\w.\\])(?<!\d,)
     (?:
         (?:(?P<whole>\d{{1,12}})\s*)?(?P<frac>{_FRAC})
-      | (?P<mixed>\d{{1,12}})(?:\s+|\s*-\s*|\s*and\s+)(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/.])
-      | (?P<num>\d{{1,40}})\s*/\s*(?P<den>\d{{1,40}})(?![\d/.])
+      | (?P<mixed>\d{{1,12}})(?:\s+|\s*-\s*|\s*and\s+)(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/]|\.\d)
+      | (?P<num>\d{{1,40}})\s*/\s*(?P<den>\d{{1,40}})(?![\d/]|\.\d)
       | (?:(?P<vwhole>\d{{1,12}})\s?)?(?P<vulgar>[{"".join(_VULGAR)}])
       | (?P<decimal>{_DECIMAL})(?P<power>{_POWER})?
     )
@@ -104,6 +104,8 @@ def parse(text: str) -> Number | None:
         return None
     if not cleaned or len(cleaned) > MAX_DIGITS + 100:
         return None
+    if cleaned[:1] + cleaned[-1:] in ("()", "[]", "{}") and not any(sign in cleaned[1:-1] for sign in "()[]{},;"):
+        cleaned = cleaned[1:-1].strip()
     if _SPACED.fullmatch(cleaned):  # 12 345.6
         cleaned = cleaned.replace(" ", "")
     elif _ZERO_COMMA.fullmatch(cleaned):  # 0,5: a decimal comma beyond doubt
@@ -155,7 +157,7 @@ def _from_match(match: re.Match[str], text: str) -> Number | None:
     if value is None:
         return None
     sign = (match["sign"] or "") + (match["sign2"] or "")
-    if "-" in sign or "−" in sign or "–" in sign:
+    if sign and sign.strip()[:1] in "-−–mMnN":
         value = -value
     start = match.start("currency") if match["currency"] else match.start()
     if match["sign"] and match.start("sign") >= 0:

@@ -18,7 +18,6 @@ from reward_fns.extract import squeezed
 from reward_fns.numerals import Number
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import Node, parse
-from reward_fns.verifiers.text import normalised
 
 
 class Answer(NamedTuple):
