@@ -10,7 +10,7 @@ What happens, in order:
     order.py        which pairs make up which step, and which process works on which of them
     layout.py       index arithmetic of a row [prompt | chosen | rejected | ...]
     packing.py      pairs -> one packed row of tensors
-    attention.py    attention in which the branches of a row do not see each other
+    attention*.py   attention in which the branches of a row do not see each other: SDPA, flash-attn, FlexAttention
     last_layer.py   the last decoder layer on response rows only
     vision.py       the frozen vision tower and the cache of its features
     engine.py       verl's FSDP engine, taught to run such rows

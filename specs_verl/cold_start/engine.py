@@ -77,9 +77,13 @@ class PairEngine(FSDPEngineWithLMHead):
     def _build_module(self) -> torch.nn.Module:
         """Load the model with our attention in its text half, and freeze what is to be frozen."""
         config = self.model_config.hf_config
-        backend = attention.NAME
+        precision = (self.engine_config.mixed_precision or {}).get("param_dtype", "bf16")
+        wanted = self.model_config.attention_backend
+        self.attention = attention.choose(wanted, get_device_name(), PrecisionType.to_dtype(precision))
         self.has_vision = hasattr(config, "vision_config")
-        implementation = {"text_config": backend, "vision_config": "sdpa"} if self.has_vision else backend
+        # Set for the text half alone: set for the whole model it would land on the vision tower as well.
+        name = self.attention.name
+        implementation = {"text_config": name, "vision_config": "sdpa"} if self.has_vision else name
         dtype = PrecisionType.to_dtype(self.engine_config.model_dtype or "fp32")
         with get_init_weight_context_manager(use_meta_tensor=not config.tie_word_embeddings, mesh=self.device_mesh)():
             module = get_hf_auto_model_class(hf_config=config).from_pretrained(
@@ -188,7 +192,8 @@ class PairEngine(FSDPEngineWithLMHead):
         mixed = self._autocast_dtype != torch.float32
         precision = torch.autocast(get_device_name(), self._autocast_dtype) if mixed else nullcontext()
         with held, precision:
-            logits = self.module(**inputs, layout=row.layout, use_cache=False).logits[0]
+            plan = self.attention.plan(row.layout, inputs["input_ids"].device)
+            logits = self.module(**inputs, plan=plan, use_cache=False).logits[0]
         return -F.cross_entropy(logits.float(), row.targets.to(device), reduction="none")
 
     def branch_log_probs(self, row: PackedRow) -> Tensor:

@@ -12,7 +12,7 @@ from engine_setup import Setup
 from separate import expected, gradients, relative_distance
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from specs_verl.cold_start import layout as layout_module
+from specs_verl.cold_start.layout import Layout
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_gradients_equal_those_of_separate_forward_passes(setup, reference):
 def wrong_attention(setup):
     """The rejected response sees the chosen one: it is packed as if its prompt were [prompt | chosen]."""
 
-    class Leaky(layout_module.Layout):
+    class Leaky(Layout):
         @property
         def segments(self):
             groups = super().segments

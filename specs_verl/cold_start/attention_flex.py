@@ -1,0 +1,72 @@
+"""Packed rows through torch's FlexAttention: the rule who sees whom as a function, compiled into one kernel.
+
+For half precision without flash-attn and for rows with many branches. Blocks of the score matrix that the rule empties
+altogether are never computed.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from specs_verl.cold_start.layout import Layout
+
+
+@dataclass(frozen=True)
+class FlexPlan:
+    """The rule of one row, as blocks."""
+
+    mask: BlockMask
+
+
+def token_labels(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Group and branch of every token of a row; branch 0 is the prompt."""
+    groups, branches = [], []
+    for number, group in enumerate(layout.groups):
+        groups.append(np.full(group.length, number))
+        branches.append(np.repeat(np.arange(len(group.branches) + 1), [group.prompt, *group.branches]))
+    return np.concatenate(groups), np.concatenate(branches)
+
+
+def plan_flex(layout: Layout, device: torch.device) -> FlexPlan:
+    """A query sees the keys at or before it of its own group that belong to the prompt or to its own branch."""
+    group, branch = (torch.from_numpy(labels).to(device) for labels in token_labels(layout))
+
+    def sees(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        same = (branch[key] == 0) | (branch[key] == branch[query])
+        return (query >= key) & (group[query] == group[key]) & same
+
+    return FlexPlan(create_block_mask(sees, None, None, layout.length, layout.length, device=device.type))
+
+
+@cache
+def _compiled():
+    return torch.compile(flex_attention, dynamic=True)
+
+
+def flex_row_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    plan: FlexPlan | None = None,
+    responses_only: bool = False,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """One packed row; arguments as in attention.segment_attention. Prompt rows are computed in any case."""
+    if dropout:
+        raise ValueError("FlexAttention has no dropout; use model.attention_backend=segments.")
+    kernel = _compiled() if query.is_cuda else flex_attention
+    grouped = query.shape[1] != key.shape[1]
+    output = kernel(query, key, value, block_mask=plan.mask, scale=scaling, enable_gqa=grouped)
+    return output.transpose(1, 2).contiguous(), None
+
+
+ALL_ATTENTION_FUNCTIONS.register("specs_flex", flex_row_attention)
