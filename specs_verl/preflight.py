@@ -6,10 +6,11 @@ The recipes run the first two through a Hydra callback (RecipeCheck) when `pytho
 starts, the pipelines run all of them. `specs doctor` reports on the installation as a whole.
 """
 
+import os
 import shutil
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -113,11 +114,29 @@ def _as_list(value) -> list[str]:
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
+def master_port(environment: Mapping[str, str]) -> None:
+    """The port that MASTER_PORT promises to torch.distributed is free; without the variable a free one is taken."""
+    if value := environment.get("MASTER_PORT"):
+        if not value.isdigit() or not 0 < int(value) < 65536:
+            raise UserError(f"MASTER_PORT={value} is no port number. Unset it, and a free port is taken.")
+        port(int(value))
+
+
 class RecipeCheck(Callback):
-    """Hydra callback of the recipes: checks model path, data files and reward file before Ray starts."""
+    """Hydra callback of the recipes: checks the machine, model path, data files and reward file before Ray starts.
+
+    Args:
+        memory_gib: free memory the run needs on this machine; 0 for recipes whose workers are elsewhere.
+    """
+
+    def __init__(self, memory_gib: float = 0.0):
+        self.memory_gib = memory_gib
 
     def on_run_start(self, config, **kwargs) -> None:
         try:
+            compiler()
+            memory(int(self.memory_gib * GIB))
+            master_port(os.environ)
             checkpoint(config.actor_rollout_ref.model.path)
             for key in ("train_files", "val_files"):
                 for file in _as_list(config.data[key]):

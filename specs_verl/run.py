@@ -5,6 +5,7 @@ specs run nano --out runs/short zero.steps=5 grpo.steps=5
 specs run nano --redo cold_start            throw the work from that stage on away, and do it again
 """
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def check(config: DictConfig, root: Path) -> None:
     if config.model:
         preflight.checkpoint(str(config.model))
     preflight.compiler()
+    preflight.master_port(os.environ)
     preflight.memory(int(config.memory_gib * preflight.GIB))
     preflight.disk(root, 2 * preflight.GIB)
 

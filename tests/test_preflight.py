@@ -84,10 +84,16 @@ def test_port():
         server.listen()
         with pytest.raises(UserError, match=f"Port {number} on 127.0.0.1 is in use"):
             preflight.port(number)
+        with pytest.raises(UserError, match="is in use"):
+            preflight.master_port({"MASTER_PORT": str(number)})
     preflight.port(number)
+    preflight.master_port({"MASTER_PORT": str(number)})
+    preflight.master_port({})
+    with pytest.raises(UserError, match="no port number"):
+        preflight.master_port({"MASTER_PORT": "ssh"})
 
 
-@pytest.mark.parametrize("case", ["checkpoint", "images", "reward"])
+@pytest.mark.parametrize("case", ["checkpoint", "images", "reward", "memory"])
 def test_recipes_check_before_ray_starts(case, checkpoint, rows, tmp_path):
     good, without_images = rows(), rows(drop=("images",))
     arguments = {
@@ -96,11 +102,16 @@ def test_recipes_check_before_ray_starts(case, checkpoint, rows, tmp_path):
         "data.val_files": good,
         "reward.custom_reward_function.path": "missing.py" if case == "reward" else "pkg://reward_fns",
     }
+    if case == "memory":
+        arguments["hydra.callbacks.specs_preflight.memory_gib"] = "1e6"
     command = [*RECIPE, *(f"{key}={value}" for key, value in arguments.items())]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ, timeout=120)
     assert run.returncode == 2
-    expected = {"checkpoint": "no checkpoint directory", "images": "no column 'images'", "reward": "no reward file"}[
-        case
-    ]
-    assert expected in run.stderr.strip().splitlines()[-1]
+    sentences = {
+        "checkpoint": "no checkpoint directory",
+        "images": "no column 'images'",
+        "reward": "no reward file",
+        "memory": "GiB of free memory are needed",
+    }
+    assert sentences[case] in run.stderr.strip().splitlines()[-1]
     assert "Started a local Ray instance" not in run.stderr
