@@ -60,7 +60,7 @@ def read_points(text: str) -> list[tuple[float, float]]:
         points = list(_points_in(loaded))
         if points:
             return points[:MAX_BOXES]
-    boxes = _from_patterns(text)
+    boxes = _from_patterns(text, corners=False)
     if boxes:
         return [((four[0] + four[2]) / 2, (four[1] + four[3]) / 2) for four, _ in boxes[:MAX_BOXES]]
     text = _spaced(text)
@@ -185,8 +185,8 @@ def _numbers(value: object, count: int) -> tuple[float, ...] | None:
 # ------------------------------------------------------------------------------------------------------------------ patterns
 
 
-def _from_patterns(text: str) -> list[tuple[Four, str]] | None:
-    """Boxes where JSON fails: cut-off JSON, box tokens, corners in brackets, plain lists."""
+def _from_patterns(text: str, corners: bool = True) -> list[tuple[Four, str]] | None:
+    """Boxes where JSON fails: cut-off JSON, box tokens, plain lists, and two corners in brackets of their own unless these are points."""
     text = _spaced(text)
     found = [(_floats(match.groups()[1:5]), (match.group(1) or "").strip()) for match in _REF.finditer(text)]
     if found:
@@ -197,7 +197,7 @@ def _from_patterns(text: str) -> list[tuple[Four, str]] | None:
     found = [(_floats(match.groups()[1:5]), match.group(1).strip()) for match in _LABEL_FIRST.finditer(text)]
     if found:
         return found
-    for pattern in (_FOUR, _CORNERS, _BARE_FOUR):
+    for pattern in (_FOUR, _CORNERS, _BARE_FOUR) if corners else (_FOUR, _BARE_FOUR):
         found = [(_floats(match.groups()), "") for match in pattern.finditer(text)]
         if found:
             return found

@@ -148,7 +148,7 @@ def _json(value: tuple) -> str:
 def _answered(response: str, answer_after_think: bool, box_format: str) -> list[Box] | None:
     for piece in stated_pieces(response, answer_after_think):
         found = read_boxes(piece.text, box_format)
-        if found is not None and (found or piece.place != "rest"):
+        if found is not None and (found or piece.place != "rest" or len(piece.text) < 24):
             return found
     return None
 

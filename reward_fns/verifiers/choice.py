@@ -113,7 +113,8 @@ def read_gold(value: str | tuple, options: Options) -> frozenset[str]:
     parts = (value,) if isinstance(value, str) else value
     letters: set[str] = set()
     for part in parts:
-        exact = options.letter_of(part)
+        bare = part.strip(" ().[]*")
+        exact = bare if bare in options.letters else options.letter_of(part)  # a letter is a letter, even if another option's text
         found = frozenset(exact) if exact else read_piece(part, options, several=True)
         if not found:
             raise GoldError(f"the ground truth {part[:80]!r} is no letter and none of the options")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from reward_fns import numerals
 from reward_fns.extract import Piece, stated_pieces
@@ -121,11 +122,12 @@ def _last_line(piece: Piece) -> str:
     if piece.place != "rest" or "[" in piece.text:
         return piece.text
     lines = [line for line in piece.text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    bulleted = list(takewhile(_BULLET.match, reversed(lines)))
+    return "\n".join(bulleted[::-1]) if len(bulleted) > 1 else lines[-1] if lines else ""
 
 
 _SPLIT = re.compile(r"\s*(?:,\s*and\b|,|;|\band\b|→|->|>|\n)\s*")
-_LEAD = re.compile(r"^.{0,120}?(?:\b(?:is|are|be|order|sequence|follows)\b\s*:?|:)\s*(?=\S)", re.DOTALL)
+_LEAD = re.compile(r"\b(?:is|are|be|order|sequence|follows)\b\s?:?\s?|:\s?")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)])\s+")
 
 
@@ -141,9 +143,10 @@ def _list_in(text: str) -> list[object] | None:
     if not re.search(r"[,;\n→]|->|>|\band\b", text):
         words = text.strip(" .*\"'")
         return [words] if words and len(words) <= 80 else None
-    lead = _LEAD.match(text)
-    if lead is not None and lead.end() < len(text) and "," not in lead.group():
-        text = text[lead.end() :]
+    comma = _SPLIT.search(text)
+    leads = [match.end() for match in _LEAD.finditer(text, 0, comma.start() if comma else len(text))]
+    if leads and leads[-1] < len(text):  # "The order is A, B, C"
+        text = text[leads[-1] :]
     items = [_BULLET.sub("", item).strip(" .*\"'`") for item in _SPLIT.split(text)]
     return [item for item in items if item][:MAX_ITEMS] or None
 
