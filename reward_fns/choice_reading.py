@@ -288,15 +288,16 @@ def _called_right(sentence: str) -> Iterator[tuple[int, str]]:
 
 
 _LIST_ANY = re.compile(rf"{_ONE}(?:\s*(?:,\s*and\b|,|;|、|&|/|\+|\band\b|，|和)\s*{_ONE})+")
-_LIST_AND = re.compile(rf"{_ONE}\s*(?:&|\band\b|和)\s*{_ONE}")
+_JOINED = re.compile(r"&|\band\b|和")
 
 
 def _with_neighbours(sentence: str, start: int, letter: str, options: Options, several: bool) -> frozenset[str]:
-    """Letters that are listed together with the chosen one: "(A) and (C)"; commas join only when several answers are asked for."""
-    for listed in (_LIST_ANY if several else _LIST_AND).finditer(sentence):
+    """Letters that are listed together with the chosen one: "(A) and (C)"; commas alone join only when several answers are asked for."""
+    for listed in _LIST_ANY.finditer(sentence):
         if listed.start() <= start < listed.end():
             letters = frozenset(_LETTERS.findall(listed.group()))
-            if letters <= options.letters:
+            joined = _JOINED.search(listed.group()) and not _WRONG_AFTER.match(sentence, listed.end())
+            if letters <= options.letters and (several or joined):
                 return letters | {letter}
     return frozenset(letter)
 
