@@ -295,7 +295,10 @@ def _with_neighbours(sentence: str, start: int, letter: str, options: Options, s
     """Letters that are listed together with the chosen one: "(A) and (C)"; commas alone join only when several answers are asked for."""
     for listed in _LIST_ANY.finditer(sentence):
         if listed.start() <= start < listed.end():
-            letters = frozenset(_LETTERS.findall(listed.group()))
+            found = _LETTERS.findall(listed.group())
+            letters = frozenset(found)
+            if len(letters) < len(found):  # "between B and D, D is ..."
+                continue
             joined = _JOINED.search(listed.group()) and not _WRONG_AFTER.match(sentence, listed.end())
             if letters <= options.letters and (several or joined):
                 return letters | {letter}

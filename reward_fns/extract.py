@@ -274,7 +274,7 @@ _KEYWORDS = ("answer", "option", "choice", "solution", "result", "####", "答案
 _ANNOUNCES = re.compile(
     r"""
     \#{4}\s*(?=\S)
-  | (?:answers?|choices?|options?|solutions?|results?)\b
+  | (?:answers?|choice|option|solutions?|results?|(?:options|choices)(?=\s+are))\b
     (?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)?
     [*_`"'”)\]}]{0,4}[ ]?
     (?: [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
