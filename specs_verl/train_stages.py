@@ -71,7 +71,7 @@ def cold_start_command(folder: Path, job: ColdStartJob) -> list[str]:
         *(sys.executable, "-m", "specs_verl.cold_start", f"+specs={job.recipe}"),
         f"model.path={job.model.resolve()}",
         f"data.train_files={job.pairs.resolve()}",
-        f"data.seed={job.seed}",
+        f"trainer.seed={job.seed}",
         f"trainer.default_local_dir={folder.resolve()}",
         *job.overrides,
     ]

@@ -1,6 +1,7 @@
 """The commands of the training stages, their progress files and the checkpoint they publish."""
 
 import json
+import subprocess
 
 import pytest
 import verl  # noqa: F401  (loads the plugin)
@@ -39,6 +40,9 @@ def test_the_grpo_command_composes_and_later_overrides_win(job, tmp_path):
 def test_the_cold_start_command_names_pairs_and_folder(tmp_path):
     job = ColdStartJob("nano_cold_start", tmp_path / "model", tmp_path / "pairs.parquet", 3, ["optim.lr=1"])
     command = cold_start_command(tmp_path / "stage", job)
+    composed = subprocess.run([*command, "--cfg", "job"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert composed.returncode == 0, composed.stderr
+    assert "seed: 3" in composed.stdout
     assert f"data.train_files={tmp_path / 'pairs.parquet'}" in command
     assert command[-1] == "optim.lr=1"
 

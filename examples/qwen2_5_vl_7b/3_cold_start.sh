@@ -8,5 +8,5 @@ specs watch --show --stall "$STALL" --log "$OUT/cold_start/log.txt" -- \
     +specs="${RECIPE}_cold_start" \
     model.path="$MODEL" \
     data.train_files="$OUT/pairs/pairs.parquet" \
-    data.seed="$SEED" \
+    trainer.seed="$SEED" \
     trainer.default_local_dir="$OUT/cold_start" "$@"
