@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     parser.add_argument("--workers", type=int, help="processes with one engine each (default: per core or per GPU)")
     parser.add_argument("--max-num-seqs", type=int, help="sequences decoded together (default: 256)")
+    parser.add_argument(
+        "--engine", help="vllm, verl (its rollout servers), endpoint, or module:class (default: by model)"
+    )
+    parser.add_argument(
+        "--rollout", nargs="*", default=[], metavar="OVERRIDE", help="Hydra overrides for --engine verl"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but the summary")
 
 
@@ -64,7 +70,12 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         system_prompt=arguments.system_prompt,
         instruction=arguments.instruction,
     )
-    engine = EngineSettings(workers=arguments.workers, max_num_seqs=arguments.max_num_seqs)
+    engine = EngineSettings(
+        engine=arguments.engine,
+        rollout=tuple(arguments.rollout),
+        workers=arguments.workers,
+        max_num_seqs=arguments.max_num_seqs,
+    )
     return [Job(arguments.model, tuple(arguments.data), arguments.out, parameters, arguments.rows, engine)]
 
 

@@ -93,7 +93,7 @@ class VllmEngine:
         self._builder = PromptBuilder(
             checkpoint, parameters.max_prompt_tokens, parameters.system_prompt, parameters.instruction
         )
-        text_config = _text_config(checkpoint)
+        text_config = text_config_of(checkpoint)
         longest = parameters.max_prompt_tokens + parameters.max_tokens
         self._max_length = min(longest, int(text_config.get("max_position_embeddings") or longest))
         device_options = (
@@ -198,7 +198,8 @@ class VllmEngine:
         cleanup_dist_env_and_memory()
 
 
-def _text_config(checkpoint: str) -> dict[str, object]:
+def text_config_of(checkpoint: str) -> dict[str, object]:
+    """The language model's part of a checkpoint's configuration."""
     config = json.loads((Path(checkpoint) / "config.json").read_text(encoding="utf-8"))
     return {**config, **(config.get("text_config") or {})}
 

@@ -75,7 +75,11 @@ class EngineSettings:
     """How the run uses the machine. None means: decided by the device, see `engine.py` and `supervisor.py`."""
 
     engine: str | None = None
-    """The class that samples, as module:name, see engine.Engine; by default vLLM, or a chat endpoint for an address."""
+    """What samples: `vllm` in the workers' own processes (the default for a checkpoint), `verl` for verl's servers,
+    `endpoint` (the default for an address), or a class of your own as module:name, see engine.Engine."""
+
+    rollout: tuple[str, ...] = ()
+    """Hydra overrides for verl's rollout servers, as for verl.trainer.main_ppo."""
 
     workers: int | None = None
     """Processes with one engine each: by default one per core (at most 4) on CPU, one per GPU otherwise."""
@@ -135,7 +139,8 @@ class Job:
         data = values["data"]
         try:
             parameters = SamplingParameters(**(values.get("parameters") or {}))
-            engine = EngineSettings(**(values.get("engine") or {}))
+            settings = dict(values.get("engine") or {})
+            engine = EngineSettings(**{**settings, "rollout": tuple(settings.get("rollout", ()))})
         except TypeError as error:
             raise UserError(f"Sampling job for {values['out']}: {error}.") from error
         files = (data,) if isinstance(data, str) else tuple(data)

@@ -60,6 +60,8 @@ class PromptBuilder:
         self._instruction = instruction
         names = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<image>")
         vocabulary = self.tokenizer.get_vocab()
+        ends = (self.tokenizer.eos_token, "<|im_end|>", "<|endoftext|>")
+        self.end_token_ids = frozenset(vocabulary[name] for name in ends if name in vocabulary)
         self.vision_token_ids = frozenset(vocabulary[name] for name in names if name in vocabulary)
 
     def build(self, row: dict[str, object], data_file: Path) -> Prompt:

@@ -274,8 +274,8 @@ class _Place:
 def _placement(job: Job, shards: int) -> list[_Place]:
     """One worker per core on CPU, one per GPU otherwise, never more workers than shards."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    if is_endpoint(job.model):
-        return [_Place([], 1, None)]
+    if is_endpoint(job.model) or job.engine.engine == "verl":
+        return [_Place([], 1, None)]  # one worker drives what samples elsewhere
     on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
     if on_cpu:
         workers = max(1, min(job.engine.workers or min(len(cores), MOST_CPU_WORKERS), shards))

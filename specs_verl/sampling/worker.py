@@ -32,6 +32,12 @@ WAITING = 3
 
 BEAT_SECONDS = 0.4
 
+ENGINES = {
+    "vllm": "engine:VllmEngine",
+    "verl": "verl_engine:VerlServersEngine",
+    "endpoint": "endpoint_engine:EndpointEngine",
+}
+
 FAULT_OF_ENGINE = ("refused_by_engine", "request_failed")
 """Kinds of skipped rows that, when they are all rows of a shard, mean that the engine is broken and not the rows."""
 
@@ -220,8 +226,8 @@ class ShardRunner:
 
 def engine_of(job: Job) -> str:
     """Name of the class that samples a job."""
-    default = "endpoint_engine:EndpointEngine" if is_endpoint(job.model) else "engine:VllmEngine"
-    return job.engine.engine or f"specs_verl.sampling.{default}"
+    name = job.engine.engine or ("endpoint" if is_endpoint(job.model) else "vllm")
+    return f"specs_verl.sampling.{ENGINES[name]}" if name in ENGINES else name
 
 
 class Engines:
@@ -245,6 +251,11 @@ class Engines:
         self._engine.parameters = wanted
         return self._engine
 
+    def close(self) -> None:
+        """End what the engine started elsewhere (servers, connections)."""
+        if self._engine is not None:
+            self._engine.close()
+
 
 def run_plan(plan: dict[str, object], rank: int) -> None:
     """Go through the jobs of a plan, each with its own checkpoint."""
@@ -266,6 +277,7 @@ def run_plan(plan: dict[str, object], rank: int) -> None:
         ShardRunner(job, run, engine, table, heartbeat).run_shards(chain([first], shards))
         heartbeat.stage = "done"
         heartbeat.beat(now=True)
+    engines.close()
 
 
 def main(arguments: list[str]) -> int:
