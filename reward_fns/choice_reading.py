@@ -129,7 +129,7 @@ def _listed(bare: str, options: Options, several: bool) -> frozenset[str] | None
 
 # ---------------------------------------------------------------------------------------------------------------------- prose
 
-_SENTENCES = re.compile(r"\n+|(?<=[^\s][.!?])(?<!\b[A-Z]\.)\s+(?=[A-Z(\[*\"“])|(?<=[。！？])")
+_SENTENCES = re.compile(r"\n+|(?<=[^\s][.!?])(?<!^[A-Z]\.)(?<!\n[A-Z]\.)(?<![-*•] [A-Z]\.)\s+(?=[A-Z(\[*\"“])|(?<=[。！？])")
 _L = r"(?:\((?P<in{0}>[A-Za-z])\)|(?P<bare{0}>[A-Z])(?![A-Za-z'’\-_^=+*/(]|\s*[=+*/^]))"
 # A bare "A" before a word is the article, unless the word cannot follow an article.
 _GUARD = (

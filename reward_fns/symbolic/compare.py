@@ -16,8 +16,8 @@ from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import Node
 from reward_fns.symbolic.values import POINTS, Reading, Value, contains, is_complex, symbols, value
 
-EQUAL = 1e-9
-DIFFERENT = 1e-6
+EQUAL = 1e-10
+DIFFERENT = 1e-7
 MAX_ITEMS = 40
 ORDER = (0, 3, 1, 4, 2, 5, 6, 7)
 """Points in the order in which they are tried: positive ones and such of either sign in turn (0 to 2 are positive)."""
@@ -481,7 +481,7 @@ def _imaginary(number: complex) -> bool:
 def _close(one: complex, two: complex) -> bool | None:
     size = max(abs(one), abs(two))
     gap = abs(one - two)
-    if gap <= EQUAL * size or gap < 1e-12:
+    if gap <= EQUAL * size or gap < 1e-13:
         return True
     return False if gap > DIFFERENT * size else None
 

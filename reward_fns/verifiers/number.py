@@ -112,20 +112,14 @@ def same_number(
     factor = units.conversion(found.unit, gold_unit) if found.unit and gold_unit else Fraction(1)
     if factor is None:
         return False
-    return any(close(found.value * scale * factor, gold, found.decimals, precision, abs_tol, rel_tol, digits) for scale in scales)
+    return any(close(found._replace(value=found.value * scale * factor), gold, precision, abs_tol, rel_tol, digits) for scale in scales)
 
 
 def close(
-    value: Fraction,
-    gold: Number,
-    decimals: int | None,
-    precision: int | None,
-    abs_tol: float | None,
-    rel_tol: float | None,
-    digits: int,
+    found: Number, gold: Number, precision: int | None, abs_tol: float | None, rel_tol: float | None, digits: int
 ) -> bool:
-    """Whether ``value`` (written with ``decimals``) equals the gold value within the tolerance that was asked for."""
-    target = gold.value
+    """Whether the value of ``found`` (as it was written) equals the gold value within the tolerance that was asked for."""
+    value, target = found.value, gold.value
     if value == target:
         return True
     difference = abs(value - target)
@@ -134,14 +128,14 @@ def close(
     if abs_tol is not None or rel_tol is not None:
         return difference <= max(Fraction(abs_tol or 0), Fraction(rel_tol or 0) * abs(target))
     if gold.decimals:  # a decimal gold is a rounded value: more digits, or an exact fraction, must round to it
-        if decimals is None or decimals > gold.decimals:
+        if found.decimals is None or found.decimals > gold.decimals:
             cut_off = gold.decimals >= 2 and digits <= 2 and difference < Fraction(1, 10**gold.decimals)
             return rounded(value, gold.decimals) == target or cut_off
         return False
-    if gold.decimals is None and target.denominator != 1 and decimals and decimals >= 2:
-        shown = decimals + (len(str(abs(int(value)))) if abs(value) >= 1 else 0)
-        return shown >= digits and rounded(target, decimals) == value  # 0.3333 for 1/3
-    return difference <= abs(target) * Fraction(1, 10**9)
+    if gold.decimals is None and target.denominator != 1 and found.decimals and found.decimals >= 2:
+        shown = found.decimals + (len(str(abs(int(value)))) if abs(value) >= 1 else 0)
+        return shown >= digits and rounded(target, found.decimals) == value  # 0.3333 for 1/3
+    return "expression" in (found.kind, gold.kind) and difference <= abs(target) * Fraction(1, 10**12)
 
 
 def rounded(value: Fraction, decimals: int) -> Fraction:
