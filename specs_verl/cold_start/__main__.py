@@ -28,14 +28,14 @@ def main(config: DictConfig) -> None:
 
         Trainer(config).run()
     except UserError as error:
-        os._exit(_say(error))  # at once: other processes may wait for this one in a collective
+        os._exit(say(error))  # at once: other processes may wait for this one in a collective
     import torch.distributed as dist
 
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def _say(problem: object) -> int:
+def say(problem: object) -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"cold start: {problem}", file=sys.stderr, flush=True)
     return UserError.exit_code
@@ -44,6 +44,6 @@ def _say(problem: object) -> int:
 if __name__ == "__main__":
     quiet.prepare()
     if problem := recipes.unknown_recipe(sys.argv[1:]):
-        sys.exit(_say(problem))
+        sys.exit(say(problem))
     recipes.install()  # puts +specs=NAME on Hydra's search path; verl's plugin would do it only once verl is imported
     main()

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,8 +31,11 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, get_init_weight_context_manager
 
 from specs_verl.cold_start import attention, last_layer
+from specs_verl.cold_start.feature_cache import FeatureCache
 from specs_verl.cold_start.flops import RowFlops
+from specs_verl.cold_start.images import ImageRules
 from specs_verl.cold_start.packing import PackedRow, PackedRows
+from specs_verl.cold_start.reference import digest
 from specs_verl.cold_start.vision import FrozenVision
 from specs_verl.errors import UserError
 
@@ -46,6 +50,8 @@ class PairModelConfig(HFModelConfig):
     freeze_aligner: bool = True
     attention_backend: str = "auto"
     vision_cache_gib: float = 2.0
+    vision_cache_disk_gib: float = 0.0
+    vision_cache_dir: str | None = None
 
     _mutable_fields = HFModelConfig._mutable_fields | {"exclude_modules"}
 
@@ -158,7 +164,17 @@ class PairEngine(FSDPEngineWithLMHead):
         self.trimmed = len(decoder.layers) > deep and last_layer.trim(decoder.layers)
         self.row_flops = RowFlops.of(self.model_config.hf_config)
         if self.tower_frozen:
-            self.features = FrozenVision(self.core, int(self.model_config.vision_cache_gib * 2**30))
+            self.features = FrozenVision(self.core, self._feature_cache())
+
+    def _feature_cache(self) -> FeatureCache:
+        """A cache whose folder is named after everything that features depend on, images apart."""
+        settings = self.model_config
+        memory = int(settings.vision_cache_gib * 2**30)
+        if settings.vision_cache_dir is None or not settings.vision_cache_disk_gib:
+            return FeatureCache(memory)
+        tower = [self.frozen_fingerprint(), str(self._autocast_dtype), ImageRules.of(settings.processor).settings]
+        folder = Path(settings.vision_cache_dir).expanduser() / digest(tower)
+        return FeatureCache(memory, folder, int(settings.vision_cache_disk_gib * 2**30 / self.get_data_parallel_size()))
 
     # ---- running --------------------------------------------------------------------------------------------------
 
@@ -199,7 +215,10 @@ class PairEngine(FSDPEngineWithLMHead):
     def branch_log_probs(self, row: PackedRow) -> Tensor:
         """Summed log-probability of both responses of every pair, shape (pairs, 2): chosen, rejected."""
         parts = self.token_log_probs(row).split(row.layout.branch_lengths())
-        return torch.stack([part.sum() for part in parts]).view(-1, 2)
+        sums = torch.stack([part.sum() for part in parts])
+        if row.blank:  # keeps the tower in the graph, with a gradient of zero
+            sums = sums[:-1] + 0.0 * sums[-1]
+        return sums.view(-1, 2)
 
     def reference_log_probs(self, rows: PackedRows) -> dict[int, tuple[float, float]]:
         """Log-probabilities (chosen, rejected) of every pair of some rows, LoRA adapters switched off."""

@@ -29,6 +29,7 @@ class ImageRules:
     patch_size: int
     merge_size: int
     token: str  # placeholder in the text, repeated once per feature
+    token_id: int
 
     @classmethod
     def of(cls, processor) -> "ImageRules | None":
@@ -36,7 +37,9 @@ class ImageRules:
         image_processor = getattr(processor, "image_processor", None)
         if image_processor is None:
             return None
-        return cls(image_processor, image_processor.patch_size, image_processor.merge_size, processor.image_token)
+        token = processor.image_token
+        token_id = processor.tokenizer.convert_tokens_to_ids(token)
+        return cls(image_processor, image_processor.patch_size, image_processor.merge_size, token, token_id)
 
     @property
     def settings(self) -> str:

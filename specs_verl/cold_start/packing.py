@@ -49,6 +49,7 @@ class PackedRow:
     chosen_lengths: Tensor  # (pairs,)
     rejected_lengths: Tensor  # (pairs,)
     padding: bool  # True: only here to keep processes in step, counts for nothing
+    blank: bool = False  # True: the last branch belongs to a blank image, and counts for nothing
 
 
 class PackedRows:
@@ -69,8 +70,18 @@ class Packer:
     """Builds packed rows; remembers the positions of prompts, which never change."""
 
     def __init__(
-        self, table: PairTable, rules: ImageRules | None, prompt_positions: PromptPositions, shared_prefix: bool
+        self,
+        table: PairTable,
+        rules: ImageRules | None,
+        prompt_positions: PromptPositions,
+        shared_prefix: bool,
+        always_an_image: bool = False,
     ) -> None:
+        """`always_an_image`: give rows without an image a blank one.
+
+        A vision tower that trains is sharded: all processes must run it in every row, or the others wait for ever.
+        """
+        self.always_an_image = always_an_image and rules is not None
         self.table = table
         self.rules = rules
         self.shared_prefix = shared_prefix
@@ -88,6 +99,13 @@ class Packer:
                 ids.extend([prompt.prompt, *branches])
                 positions.append(self._positions_of(prompt))
                 images.extend(self._image_refs(prompt))
+        blank = self.always_an_image and not images
+        if blank:
+            prompt_ids, image = self._blank()
+            groups.append(Group(len(prompt_ids), (1,)))
+            ids.extend([prompt_ids, np.zeros(1, dtype=np.int32)])
+            positions.append(self._prompt_positions(prompt_ids, (image.grid,)))
+            images.append(image)
         layout = Layout(tuple(groups))
         row_ids = torch.from_numpy(np.concatenate(ids).astype(np.int64))
         row_positions = torch.from_numpy(np.ascontiguousarray(layout.positions(positions), dtype=np.int64))
@@ -103,7 +121,15 @@ class Packer:
             chosen_lengths=torch.tensor([len(pairs[m].chosen) for m in members]),
             rejected_lengths=torch.tensor([len(pairs[m].rejected) for m in members]),
             padding=padding,
+            blank=blank,
         )
+
+    def _blank(self) -> tuple[np.ndarray, ImageRef]:
+        """A prompt that is nothing but a small grey image."""
+        rules, grid = self.rules, (1, 2 * self.rules.merge_size, 2 * self.rules.merge_size)
+        ids = np.full(rules.tokens(grid), rules.token_id, dtype=np.int32)
+        patch = 3 * rules.processor.temporal_patch_size * rules.patch_size**2
+        return ids, ImageRef(b"blank", grid, lambda: torch.zeros(grid[1] * grid[2], patch))
 
     def _positions_of(self, pair: EncodedPair) -> np.ndarray:
         if pair.prompt_key not in self._positions:

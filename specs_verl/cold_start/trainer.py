@@ -69,6 +69,8 @@ class Trainer:
         if self.main:
             runs.mark_complete(self.out, self.identity)
             shutil.rmtree(self.out / ".rows", ignore_errors=True)
+            if self.engine.features is not None and self.engine.features.cache.folder is not None:
+                shutil.rmtree(self.engine.features.cache.folder, ignore_errors=True)
 
     def _one_step(self) -> dict[str, float]:
         trainer = self.config.trainer
@@ -151,7 +153,13 @@ class Trainer:
     def _packer(self, pairs: PairSet | None, engine: PairEngine) -> Packer | None:
         if pairs is None:
             return None
-        return Packer(pairs.table, self.encoder.image_rules, engine.prompt_positions, self.config.data.shared_prefix)
+        return Packer(
+            pairs.table,
+            self.encoder.image_rules,
+            engine.prompt_positions,
+            self.config.data.shared_prefix,
+            always_an_image=not engine.tower_frozen and self.processes > 1,
+        )
 
     def _reference(self, cache: ReferenceCache, engine: PairEngine) -> None:
         """Reference log-probabilities of all pairs: `self.references[0]` for training, `[1]` for validation."""

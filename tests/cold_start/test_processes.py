@@ -88,6 +88,16 @@ def test_two_processes_compute_what_one_computes(world, straight, tmp_path):
         assert [two[name] for name in COMPARED] == pytest.approx([one[name] for name in COMPARED], rel=2e-5, abs=2e-5)
 
 
+def test_two_processes_with_a_training_tower(world, tmp_path):
+    # a sharded tower must run on both processes even when only one of them has an image
+    tower = ("model.freeze_vision_tower=false", "model.freeze_aligner=false", "data.max_token_len_per_gpu=200")
+    tower += ("trainer.total_epochs=1",)
+    run(world, tmp_path / "one", *tower)
+    run(world, tmp_path / "two", *tower, processes=2)
+    for one, two in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
+        assert [two[name] for name in COMPARED] == pytest.approx([one[name] for name in COMPARED], rel=2e-5, abs=2e-5)
+
+
 def test_a_killed_run_continues_as_if_nothing_had_happened(world, straight, tmp_path):
     out = tmp_path / "killed"
     arguments, environment = command(world, out, "trainer.save_freq=2", "trainer.max_ckpt_to_keep=null")

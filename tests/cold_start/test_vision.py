@@ -1,0 +1,57 @@
+"""Each image goes through the frozen tower once, as long as its features fit somewhere."""
+
+import pytest
+import tiny_vlm as tiny
+import torch
+from engine_setup import Setup
+
+from specs_verl.cold_start.feature_cache import FeatureCache
+
+
+def entry(number: int, deep: int = 0):
+    """100 float32 numbers, and as many per deep-stack layer."""
+    return torch.full((10, 10), float(number)), tuple(torch.full((10, 10), number + 0.5) for _ in range(deep))
+
+
+def same(found, wanted) -> bool:
+    return torch.equal(found[0], wanted[0]) and all(map(torch.equal, found[1], wanted[1]))
+
+
+def test_memory_is_bounded_and_the_oldest_leaves():
+    cache = FeatureCache(memory_bytes=800)
+    for number in range(2):
+        cache.put(bytes([number]), entry(number))
+    cache.get(bytes([0]))  # now 1 is the one used longest ago
+    cache.put(bytes([2]), entry(2))
+    assert cache.get(bytes([1])) is None
+    assert same(cache.get(bytes([0])), entry(0)) and same(cache.get(bytes([2])), entry(2))
+
+
+def test_what_leaves_memory_goes_to_disk_while_there_is_room(tmp_path):
+    cache = FeatureCache(memory_bytes=1200, folder=tmp_path / "cache", disk_bytes=2400)
+    for number in range(4):
+        cache.put(bytes([number]), entry(number, deep=2))
+    found = [cache.get(bytes([number])) for number in range(4)]
+    assert same(found[0], entry(0, deep=2)) and same(found[1], entry(1, deep=2))
+    assert found[2] is None, "the disk was full"
+    assert same(found[3], entry(3, deep=2))
+    assert sorted(file.suffix for file in (tmp_path / "cache").iterdir()) == [".pt", ".pt"]
+
+
+def test_features_on_disk_belong_to_one_tower(model_dir, tmp_path):
+    settings = ("model.vision_cache_disk_gib=1", f"model.vision_cache_dir={tmp_path}")
+    folders = [
+        Setup(model, [tiny.row(1)], tmp_path, *settings).engine.features.cache.folder
+        for model in (model_dir, model_dir, tiny.make_model(tmp_path / "other", seed=1))
+    ]
+    assert folders[0] == folders[1] != folders[2]
+
+
+@pytest.mark.parametrize(("gib", "runs"), [(1.0, 3), (0.0, 6)])
+def test_images_computed(model_dir, tmp_path, gib, runs):
+    rows = [tiny.row(1), tiny.row(2, images=2)]
+    setup = Setup(model_dir, rows, tmp_path, f"model.vision_cache_gib={gib}")
+    first = setup.engine.token_log_probs(setup.pack())
+    second = setup.engine.token_log_probs(setup.pack(shared_prefix=True))
+    assert torch.equal(first, second)
+    assert setup.engine.features.computed == runs
