@@ -149,6 +149,43 @@ class SampleRun:
         samples.sort(key=lambda sample: (sample["row"], sample["sample"]))
         write_parquet(self.shard_path(shard), pa.Table.from_pylist(samples, schema=SCHEMA))
 
+    # A worker that dies leaves the rows it was sampling under suspicion: their shard is sampled again row by row, with
+    # a note of the row that is being tried, so that after the next death the row itself is known and left out.
+
+    def suspect(self, shard: int) -> None:
+        """Have a shard sampled row by row from now on."""
+        (self.path / "claims" / f"suspect-{shard:05d}").touch()
+
+    def is_suspect(self, shard: int) -> bool:
+        """Whether a worker died while it sampled this shard."""
+        return (self.path / "claims" / f"suspect-{shard:05d}").exists()
+
+    def note_trying(self, shard: int, row: int) -> None:
+        """Remember the row of a suspect shard that is sampled now."""
+        write_json(self.path / "claims" / f"trying-{shard:05d}", row)
+
+    def broken_rows(self, shard: int) -> list[int]:
+        """Rows of a shard that killed the engine twice when sampled alone."""
+        return [int(row) for row, deaths in self._deaths(shard).items() if deaths >= 2]
+
+    def _deaths(self, shard: int) -> dict[str, int]:
+        file = self.path / "claims" / f"deaths-{shard:05d}"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def learn_from_death(self, shard: int) -> bool:
+        """Draw the consequence of a worker's death in a shard; True when that found a row to be left out."""
+        trying = self.path / "claims" / f"trying-{shard:05d}"
+        if not trying.is_file():
+            self.suspect(shard)
+            return False
+        row = trying.read_text(encoding="utf-8").strip()
+        trying.unlink()
+        deaths = self._deaths(shard)
+        # Once may be chance: the machine may have been out of memory, or somebody may have killed the worker.
+        deaths[row] = deaths.get(row, 0) + 1
+        write_json(self.path / "claims" / f"deaths-{shard:05d}", deaths)
+        return deaths[row] >= 2
+
     def summarise(self, seconds: float) -> dict[str, object]:
         """Count what the shards hold and write summary.json, which marks the run as complete."""
         counts = {"samples": 0, "tokens": 0, "prompt_tokens": 0, "truncated": 0, "with_vision_tokens": 0, "rows": 0}

@@ -33,11 +33,18 @@ from specs_verl.sampling.store import FORMAT, SampleRun, write_json
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0
 MOST_CPU_WORKERS = 4
+
+LEAST_LOADING_SECONDS = 120.0
+"""Imports alone take so long on a machine that is busy otherwise."""
+
 MOST_RESTARTS = 3
 """Restarts without a shard completed in between after which the run is given up, for workers killed by a signal."""
 
-MOST_RESTARTS_AFTER_ERROR = 1
+MOST_RESTARTS_AFTER_ERROR = 2
 """The same for workers that ended with a Python error, which mostly comes again."""
+
+MOST_BROKEN_ROWS = 20
+"""Rows that each killed the engine, after which the engine is to blame and not the rows."""
 
 
 class SamplingError(RuntimeError):
@@ -115,14 +122,18 @@ class _JobState:
         files = (self.run.path / "claims").glob("worker-*.json")
         return {int(file.stem.rpartition("-")[2]): json.loads(file.read_text(encoding="utf-8")) for file in files}
 
-    def release(self, rank: int) -> None:
-        """Give back what a dead worker had claimed and not completed."""
+    def release(self, rank: int, died: bool) -> bool:
+        """Give back what a worker had claimed and not completed; True when its death told which row is to blame."""
+        learned = False
         claims = self.run.path / "claims"
         (claims / f"worker-{rank}.json").unlink(missing_ok=True)
         for claim in claims.glob("shard-*"):
             shard = int(claim.name.rpartition("-")[2])
             if claim.read_text(encoding="utf-8").strip() == str(rank) and not self.run.shard_path(shard).exists():
                 claim.unlink()
+                if died:
+                    learned = self.run.learn_from_death(shard) or learned
+        return learned
 
 
 class _Supervisor:
@@ -134,6 +145,7 @@ class _Supervisor:
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._last_sign: dict[int, tuple[float, object]] = {}
         self._deaths_in_vain = 0
+        self._broken_rows = 0
         self._shards_at_last_death = -1
         self._last_report = 0.0
 
@@ -179,17 +191,19 @@ class _Supervisor:
             self._kill_if_stalled(rank, worker)
             return
         del self._workers[rank]
-        for state in self._states:
-            state.release(rank)
+        learned = [state.release(rank, died=code != 0) for state in self._states]
         if code == 0 and self._workers:
             return
         self._all_complete()
         done = sum(state.shards_done for state in self._states)
         if code == 0 and all(state.all_shards_there for state in self._states):
             return
-        self._deaths_in_vain = self._deaths_in_vain + 1 if done == self._shards_at_last_death else 1
+        self._broken_rows += any(learned)
+        in_vain = done == self._shards_at_last_death and not any(learned)
+        self._deaths_in_vain = self._deaths_in_vain + 1 if in_vain else 1
         self._shards_at_last_death = done
-        if self._deaths_in_vain > (MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR):
+        most = MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR
+        if self._deaths_in_vain > most or self._broken_rows > MOST_BROKEN_ROWS:
             log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
             raise SamplingError(
                 f"Sampling into {self._states[0].job.out}: a worker ended {self._deaths_in_vain} times "
@@ -205,7 +219,8 @@ class _Supervisor:
             self._last_sign[rank] = (time.monotonic(), signs)
             return
         loading = not any(beat["stage"] == "sampling" for beat in beats.values())
-        patience = self._states[0].job.engine.stall_seconds * (3 if loading else 1)
+        stall = self._states[0].job.engine.stall_seconds
+        patience = max(LEAST_LOADING_SECONDS, 3 * stall) if loading else stall
         if time.monotonic() - moment > patience:
             worker.kill()
             worker.wait()

@@ -151,15 +151,25 @@ class ShardRunner:
         rows = int(self._manifest["shard_rows"])
         for shard in shards:
             work = ShardWork(shard)
+            careful = self._run.is_suspect(shard)
+            # A shard without seeds per request is one random stream: it starts when nothing else draws from it.
+            while self._in_flight and (careful or not self._engine.seeds_per_request):
+                yield DRAINING
             if not self._engine.seeds_per_request:
-                # The shard is one random stream: it starts when nothing else draws from it.
-                while self._in_flight:
-                    yield DRAINING
                 self._engine.reseed(seed_of(self._job.parameters.seed, 0, shard))
+            broken = self._run.broken_rows(shard)
             for index, row in self._table.slice(shard * rows, (shard + 1) * rows):
+                if index in broken:
+                    identity = {"row": index, "row_id": row_id(index, row)}
+                    self._skip(work, identity, "breaks_engine", "the engine died of this row twice")
+                    continue
+                if careful:
+                    self._run.note_trying(shard, index)
                 self._start(work, index, row)
                 self._heartbeat.beat()
                 yield index
+                while careful and self._in_flight:
+                    yield DRAINING
             work.all_rows_read = True
             self._finish_if_complete(work)
 

@@ -3,7 +3,9 @@
 The environment variable FAKE_ENGINE says how: a comma-separated list of
     die@ROW      the process is killed when ROW is added, once (a file beside the checkpoint remembers)
     hang@ROW     the process sleeps for ever when ROW is added, once
-    error@ROW    a Python error when ROW is added, every time
+    error@ROW    a Python error in the step that would finish ROW, every time
+    kill@ROW     the process is killed in the step that would finish ROW, every time
+    load         a Python error while loading
     refuse@ROW   the engine refuses the row
     slow         a step takes 20 ms
 """
@@ -24,6 +26,8 @@ class FakeEngine:
     def __init__(self, checkpoint, parameters, settings, out):
         self.checkpoint, self.parameters = Path(checkpoint), parameters
         self.faults = [fault for fault in os.environ.get("FAKE_ENGINE", "").split(",") if fault]
+        if "load" in self.faults:
+            raise RuntimeError("the weights cannot be read")
         self.queue = []
         self.stream = None
         (self.checkpoint / "loaded").open("a").write("x")
@@ -44,8 +48,6 @@ class FakeEngine:
                 continue
             if name == "refuse":
                 raise PromptError("refused_by_engine", "the test says so")
-            if name == "error":
-                raise RuntimeError(f"row {row} breaks the engine")
             mark = self.checkpoint / f"did-{fault}"
             if name in ("die", "hang") and not mark.exists():
                 mark.touch()
@@ -59,6 +61,10 @@ class FakeEngine:
             time.sleep(0.02)
         # The newest first: results must not depend on requests finishing in order.
         key, seed, n = self.queue.pop()
+        if f"error@{key}" in self.faults:
+            raise RuntimeError(f"row {key} breaks the engine")
+        if f"kill@{key}" in self.faults:
+            os.kill(os.getpid(), signal.SIGKILL)
         source = f"seed {seed}" if self.seeds_per_request else f"stream {self.stream}"
         return [Finished(key, [Sample(i, f"row {key} sample {i} {source}", "stop", 4, 0) for i in range(n)])]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from specs_verl.errors import UserError
-from specs_verl.sampling import SamplingError, sample, sample_all
+from specs_verl.sampling import SamplingError, sample, sample_all, supervisor
 
 
 def texts(run):
@@ -66,12 +66,28 @@ def test_a_killed_worker_is_replaced(make_job, monkeypatch, engine):
 
 def test_a_hanging_worker_is_replaced(make_job, monkeypatch):
     monkeypatch.setenv("FAKE_ENGINE", "hang@70")
-    check_complete(sample(make_job(stall_seconds=1.0)))
+    check_complete(sample(make_job(stall_seconds=4.0)))
 
 
-def test_an_error_that_comes_again_ends_the_run_with_its_log(make_job, monkeypatch):
-    monkeypatch.setenv("FAKE_ENGINE", "error@70")
-    with pytest.raises(SamplingError, match=r"RuntimeError: row 70 breaks the engine"):
+@pytest.mark.parametrize("fault", ["error", "kill"])
+def test_a_row_that_breaks_the_engine_is_found_and_left_out(make_job, monkeypatch, fault):
+    monkeypatch.setenv("FAKE_ENGINE", f"{fault}@70,{fault}@71")
+    run = sample(make_job())
+    assert run.summary["skipped"] == {"breaks_engine": 2, "corrupt_image": 1}
+    assert sorted(row["row"] for row in run.skipped() if row["kind"] == "breaks_engine") == [70, 71]
+    assert {record["row"] for record in run.samples()} == set(range(200)) - {17, 70, 71}
+
+
+def test_an_engine_that_cannot_load_ends_the_run_with_its_log(make_job, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", "load")
+    with pytest.raises(SamplingError, match=r"RuntimeError: the weights cannot be read"):
+        sample(make_job(workers=1))
+
+
+def test_an_engine_that_dies_of_every_row_is_given_up(make_job, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", ",".join(f"error@{row}" for row in range(200)))
+    monkeypatch.setattr(supervisor, "MOST_BROKEN_ROWS", 1)
+    with pytest.raises(SamplingError, match=r"row \d+ breaks the engine"):
         sample(make_job(workers=1))
 
 
