@@ -13,9 +13,6 @@ REQUIRED = {
 DEFAULTS = {
     # Compiling C++ for every shape costs minutes at the start and, on models this small, wins nothing later.
     "TORCHDYNAMO_DISABLE": "1",
-    # Ray gives each of its workers one thread; the trainer and vLLM take turns, so each may have all (more than four
-    # threads bring nothing to a model this small).
-    "OMP_NUM_THREADS": str(min(4, os.cpu_count() or 1)),
     # Forked tokenizer threads warn in every worker.
     "TOKENIZERS_PARALLELISM": "false",
     # Ray would start an agent that reports usage to the network.
