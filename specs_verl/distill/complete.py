@@ -28,12 +28,14 @@ def complete(response: str, extracted: str | None) -> str | None:
     """
     if think_answer(response):
         return response.strip()
-    if not extracted or not extracted.strip() or any(brace in extracted for brace in "<>"):
+    # Verifiers of text read to the end of the sentence; its full stop is no part of the answer.
+    answer = (extracted or "").strip().rstrip(".,;:!").strip()
+    if not answer or "<" in answer or ">" in answer:
         return None
-    reasoning = _reasoning(response, extracted.strip())
+    reasoning = _reasoning(response, answer)
     if not re.search(r"\w", reasoning):
         return None
-    completed = rf"<think> {reasoning}</think><answer> The answer is $\boxed{{{extracted.strip()}}}$</answer>"
+    completed = rf"<think> {reasoning}</think><answer> The answer is $\boxed{{{answer}}}$</answer>"
     return completed if think_answer(completed) else None
 
 

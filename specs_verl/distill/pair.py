@@ -103,10 +103,9 @@ class PairMaker:
     def __post_init__(self) -> None:
         self._draw = BalancedDraw(self.pairing.seed)
 
-    @property
-    def corruptions(self) -> dict[str, int]:
-        """How often each corruption was used."""
-        return dict(self._draw.counts)
+    def counts(self) -> dict[str, int]:
+        """The funnel in the order of the steps."""
+        return dict(sorted(self.funnel.items(), key=lambda item: _step(item[0])))
 
     def make(
         self, row: dict[str, object], index: int, chosen: list[dict[str, object]], rejected: list[dict[str, object]]
@@ -199,6 +198,14 @@ class PairMaker:
                 return _Response(sample, text, origin, kind)
         self.funnel["rejected: every corruption changes the answer"] += 1
         return None
+
+
+def _step(name: str) -> int:
+    """Position of a count in the funnel; counts of the same step keep the order in which they first occurred."""
+    beginnings = ("rows with a rejected", "rows with a chosen", "rows", "chosen", "judge", "rejected", "pairs")
+    order = {"rows": 0, "chosen": 1, "judge": 2, "rows with a chosen": 3, "rejected": 4, "rows with a rejected": 5}
+    found = next(beginning for beginning in beginnings if name.startswith(beginning))
+    return order.get(found, len(order))
 
 
 def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:

@@ -92,7 +92,7 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     report = {
         "pairs": written,
         "kind": job.pairing.kind,
-        "funnel": dict(maker.funnel),
+        "funnel": maker.counts(),
         "dropped": selected.dropped,
         "skipped": {source: run.summary["skipped"] for source, run in runs.items()},
         **tally.report(),

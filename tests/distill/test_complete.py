@@ -18,6 +18,7 @@ from specs_verl.distill.complete import complete
         (r"<think> 5+7=12.</think><answer> The answer is $\boxed{12}$", "5+7=12."),
         ("First five. Then seven more.\nAnswer: 12", "First five. Then seven more."),
         ("Five and seven; so 12", "Five and seven;"),
+        ("Five and seven. The answer is 12.", "Five and seven."),
     ],
 )
 def test_the_reasoning_is_what_comes_before_the_final_statement(response, thought):
@@ -25,6 +26,11 @@ def test_the_reasoning_is_what_comes_before_the_final_statement(response, though
     assert completed == rf"<think> {thought}</think><answer> The answer is $\boxed{{12}}$</answer>"
     assert think_answer(completed)
     assert verify(completed, "12", "number").status == "right"
+
+
+def test_the_full_stop_of_the_sentence_is_no_part_of_the_answer():
+    completed = complete("a square; b circle. The answer is SC.", "SC.")
+    assert completed == r"<think> a square; b circle.</think><answer> The answer is $\boxed{SC}$</answer>"
 
 
 def test_a_well_formed_response_stays_as_it_is():
