@@ -118,7 +118,7 @@ def _joined_displays(text: str) -> str:
 _YEAR_BEFORE = re.compile(r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$")
 _LABEL_BEFORE = re.compile(
     r"(?i)(?:\b(?:step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example|no\.|row|column"
-    r"|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player|question|item|rule|law|level)\s*#?\(?|[#∠\[])$"
+    r"|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player|question|item|rule|law|level)\s*#?\(?|[#∠\[]|[\^_]\s*\{?-?)$"
 )
 _NOT_QUANTITY_AFTER = re.compile(r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)")
 _STRONG_BEFORE = re.compile(r"(?:=|≈|≃|→|⇒|\\approx|\\Rightarrow)\s*(?:\\?\$|\\\(|\*\*)?\s*$")

@@ -3,9 +3,9 @@
     outcome = compare(gold=r"\\\\int_0^1 x dx", given="1/2", seconds=5.0)        # "equal", "different", ..., or TIMEOUT
 
 ``compare`` may be called from any thread, from asyncio (through a thread), in Ray actors, and in forked or spawned processes: every process
-gets its own pool when it first needs one, and the pool's processes end with it. A job first gets a short slice; when that is not enough its
-worker is killed, and the job waits behind all fresh ones for the rest of its time. So a hostile answer costs its deadline once, and honest
-answers wait for slices, not for deadlines. A worker that dies, from its memory cap for instance, is replaced.
+gets its own pool when it first needs one, and the pool's processes end with it. A job that has used up its slice while fresh ones wait gives
+way: its worker is killed, and the job waits behind the fresh ones for the rest of its time. So a hostile answer costs its deadline once, and
+honest answers wait for slices, not for deadlines. A worker that dies, from its memory cap for instance, is replaced.
 
 Settings, from the environment: REWARD_FNS_WORKERS (processes, default: usable cores, at most 16), REWARD_FNS_WORKER_MB (memory above
 the libraries, default 1024). Not here: what a job does (worker.py).
@@ -22,16 +22,20 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
 from reward_fns.worker import LENGTH, PROCESS_ID
 
-SLICE = 0.5
-"""Seconds that a job gets before it has to give way to fresh ones."""
+SLICE = 0.2
+"""Processor seconds after which a job has to give way to fresh ones; four times as much at each further attempt."""
+
+STARVED = 10
+"""A job that gets no processor gives way after this many times its slice in wall time."""
 
 START_SECONDS = 120.0
 """How long the template process may take to import its libraries on a busy machine; not part of any deadline."""
@@ -72,30 +76,53 @@ class _Worker:
         self.connection = connection
         self.process_id = process_id
 
-    def ask(self, job: dict, seconds: float) -> dict | None:
-        """The answer, None when it does not come in time. Raises ConnectionError when the worker is dead."""
+    def ask(self, job: dict, seconds: float, gives_way: Callable[[float], bool]) -> dict | None:
+        """The answer, None when it does not come in time or the job has to give way. ConnectionError when the worker is dead.
+
+        Args:
+            seconds: wall time that the job has left.
+            gives_way: asked now and then with the processor seconds that the job has used so far.
+        """
         end = monotonic() + seconds
+        before = processor_seconds(self.process_id)
         data = json.dumps({**job, "seconds": seconds}).encode()
         self.connection.settimeout(seconds)
         try:
             self.connection.sendall(LENGTH.pack(len(data)) + data)
-            size = LENGTH.unpack(self._exactly(LENGTH.size, end))[0]
-            return json.loads(self._exactly(size, end))
         except TimeoutError:
             return None
-
-    def _exactly(self, size: int, end: float) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
+        received = bytearray()
+        while True:
             left = end - monotonic()
             if left <= 0:
-                raise TimeoutError
-            self.connection.settimeout(left)
-            part = self.connection.recv(size - len(parts))
+                return None
+            self.connection.settimeout(min(left, SLICE / 2))
+            try:
+                part = self.connection.recv(1 << 16)
+            except TimeoutError:
+                if gives_way(processor_seconds(self.process_id) - before):
+                    return None
+                continue
             if not part:
                 raise ConnectionResetError("worker ended")
-            parts += part
-        return bytes(parts)
+            received += part
+            if len(received) >= LENGTH.size:
+                size = LENGTH.unpack(received[: LENGTH.size])[0]
+                if len(received) >= LENGTH.size + size:
+                    return json.loads(received[LENGTH.size :])
+
+
+def processor_seconds(process_id: int) -> float:
+    """Processor time of a process. A slice is measured in it, so that a busy machine does not take honest answers for endless ones."""
+    try:
+        with open(f"/proc/{process_id}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+    except OSError:  # no /proc: wall time does
+        return monotonic()
+
+
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Pool:
@@ -116,16 +143,15 @@ class Pool:
     def run(self, job: dict, seconds: float) -> dict | str:
         """The answer of a worker to ``job`` or TIMEOUT."""
         used = 0.0
-        fresh = True
-        failures = 0
+        attempt = failures = 0
         while used < seconds:
-            allowed = min(SLICE, seconds) if fresh else seconds - used
-            worker = self._acquire(fresh)
+            worker = self._acquire(fresh=attempt == 0)
             started = monotonic()
             answer: dict | None = None
             usable = False
             try:
-                answer = worker.ask(job, allowed)
+                allowed = SLICE * 4**attempt
+                answer = worker.ask(job, seconds - used, partial(self._gives_way, allowed, started))
                 usable = answer is not None
             except (ConnectionError, BrokenPipeError, ValueError):
                 failures += 1
@@ -136,8 +162,12 @@ class Pool:
             used += monotonic() - started
             if answer is not None:
                 return TIMEOUT if answer.get("error") == "memory" else answer
-            fresh = False
+            attempt += 1
         return TIMEOUT
+
+    def _gives_way(self, allowed: float, started: float, processor: float) -> bool:
+        """Whether a job that has used ``processor`` seconds since ``started`` must leave its worker to a fresh one."""
+        return self._fresh_waiting > 0 and (processor >= allowed or monotonic() - started >= STARVED * allowed)
 
     def _acquire(self, fresh: bool) -> _Worker:
         """An idle worker, a new one while there is room; fresh jobs go first."""
