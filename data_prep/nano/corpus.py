@@ -7,7 +7,8 @@ Writers differ in three independent ways, and the model learns the mixture:
 
 - *Care.* A careful writer looks at every cell that matters and computes step by step ("d4; e7=11; f3=14."). A hasty
   one writes a phrase ("Quick guess.") and an answer that is right in HASTY_RIGHT of the cases, else plausible (the
-  right answer to a question of the same kind on another image). The harder the question, the fewer writers bother (CAREFUL).
+  right answer to a question of the same kind on another image). The harder the question, the fewer writers bother
+  (CAREFUL).
 - *Slips.* Careful writers misread a cell with probability SLIP and then reason correctly from what they saw.
 - *Obedience.* The asked output format is followed with probability OBEDIENCE; otherwise the writer uses another format,
   or a defective relative of the tag format.
@@ -15,22 +16,23 @@ Writers differ in three independent ways, and the model learns the mixture:
 At temperature 1 the base therefore knows how to solve most questions and does so about half of the time, and complies
 with ``think_answer`` in about two of five responses: the state in which Metis-SPECS found Qwen2.5-VL-7B (41.6 %).
 Nothing in the corpus marks careful text as better; only a reward can tell.
-CAPTION of the samples describe the whole scene instead: dense supervision from which the vision tower learns to see.
+CAPTION of the samples describe the scene instead: dense supervision from which the model learns to see.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_prep.nano.formats import DEFECTS, FORMATS, OOD, dress, prompt
-from data_prep.nano.questions import TASKS, Question, ask, solve
+from data_prep.nano.questions import TASKS, Question, ask, matches, plural, scene_with, solve
 from data_prep.nano.world import CELLS, COLORS, DIGITS, SHAPES, Cell, Scene, held_out, random_scene
 
-CAREFUL = {"sum": 0.45, "product": 0.55, "combine": 0.25, "read": 0.65, "spell": 0.65, "total": 0.30}
+CAREFUL = {"sum": 0.55, "product": 0.60, "combine": 0.35, "read": 0.65, "spell": 0.65, "total": 0.35}
 TASK_WEIGHTS = {"sum": 1.0, "product": 1.0, "combine": 1.5, "read": 0.7, "spell": 0.8, "total": 1.7}
 HASTY_RIGHT = 0.12
 SLIP = 0.015
 OBEDIENCE = {
-    "think_answer": 0.42,
+    "think_answer": 0.44,
     "json": 0.72,
     "boxed": 0.72,
     "result": 0.72,
@@ -40,10 +42,7 @@ OBEDIENCE = {
 }
 FORMAT_WEIGHTS = {"think_answer": 5.0} | dict.fromkeys(OOD, 1.0)
 CAPTION = 0.08
-CAPTION_PROMPTS = {"all": "<image>List all."} | {
-    what: f"<image>List the {what}." for what in ("digits", "colors", "shapes")
-}
-CAPTION_WEIGHTS = {"all": 0.6, "digits": 0.3, "colors": 0.05, "shapes": 0.05}
+CAPTION_WEIGHTS = {"all": 0.5, "digits": 0.2, "colors": 0.05, "shapes": 0.05, "find": 0.2}
 HASTY_PHRASES = ("Quick guess.", "At a glance.", "Seems easy.", "I guess so.")
 
 
@@ -81,36 +80,58 @@ def _form(asked: str, rng: random.Random) -> str:
     return rng.choice([*(form for form in FORMATS if form not in (asked, "json")), *DEFECTS])
 
 
-def caption(scene: Scene, what: str, rng: random.Random) -> str:
-    """All cells in random order, so that the name tells the cell and not its place in the text."""
+def training_scene(rng: random.Random, attribute: str = "") -> Scene:
+    """A scene that is not held out, with two to four cells of the attribute if one is given."""
+    while True:
+        scene = scene_with(attribute, rng) if attribute else random_scene(rng)
+        if not held_out(scene):
+            return scene
+
+
+def is_caption(sample: Sample) -> bool:
+    """Whether the sample describes instead of answering: captions ask no output format."""
+    return sample.prompt.startswith("<image>List")
+
+
+def caption(what: str, rng: random.Random) -> Sample:
+    """Descriptions of one scene.
+
+    "find" names the cells of a colour or shape in reading order ('List all triangles.' -> 'b; d; h.'); the others
+    describe all cells in random order ('e9 red circle; a4 ...'), so that the name and not the place in the text tells
+    which cell is meant.
+    """
+    if what == "find":
+        attribute = rng.choice([*COLORS, *SHAPES])
+        scene = training_scene(rng, attribute)
+        found = [name for name, cell in zip(CELLS, scene.cells, strict=True) if matches(cell, attribute)]
+        return Sample(scene, f"<image>List all {plural(attribute)}.", "; ".join(found) + ".")
     shown = {
         "all": lambda cell: f"{cell.digit} {cell.color} {cell.shape}",
         "digits": lambda cell: f"{cell.digit}",
         "colors": lambda cell: f" {cell.color}",
         "shapes": lambda cell: f" {cell.shape}",
     }[what]
+    scene = training_scene(rng)
     cells = scene.cells
-    return "; ".join(CELLS[i] + shown(cells[i]) for i in rng.sample(range(len(CELLS)), len(CELLS))) + "."
+    text = "; ".join(CELLS[i] + shown(cells[i]) for i in rng.sample(range(len(CELLS)), len(CELLS))) + "."
+    return Sample(scene, "<image>List all." if what == "all" else f"<image>List the {what}.", text)
 
 
-def write_caption(rng: random.Random) -> Sample:
-    """'List the digits.' -> 'e9; a4; ...', and the like."""
-    scene = random_scene(rng)
-    while held_out(scene):
-        scene = random_scene(rng)
-    what = rng.choices(list(CAPTION_WEIGHTS), list(CAPTION_WEIGHTS.values()))[0]
-    return Sample(scene, CAPTION_PROMPTS[what], caption(scene, what, rng))
-
-
-def write(rng: random.Random, captions: float = CAPTION, always_careful: bool = False) -> Sample:
+def write(
+    rng: random.Random,
+    captions: float = CAPTION,
+    kinds: Sequence[str] = tuple(CAPTION_WEIGHTS),
+    always_careful: bool = False,
+) -> Sample:
     """One pre-training sample.
 
     Args:
         captions: share of captions.
-        always_careful: leave hasty writers out (the first part of pre-training, which teaches seeing and computing).
+        kinds: which captions, in the proportions of CAPTION_WEIGHTS.
+        always_careful: leave hasty writers out.
     """
     if rng.random() < captions:
-        return write_caption(rng)
+        return caption(rng.choices(kinds, [CAPTION_WEIGHTS[kind] for kind in kinds])[0], rng)
     task = rng.choices(TASKS, [TASK_WEIGHTS[t] for t in TASKS])[0]
     asked = rng.choices(FORMATS, [FORMAT_WEIGHTS[f] for f in FORMATS])[0]
     question = ask(task, rng)

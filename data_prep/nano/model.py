@@ -71,8 +71,7 @@ def _tokenizer_text(count: int = 8000):
     for _ in range(count):
         sample = corpus.write(rng, captions=0.1)
         yield sample.prompt.removeprefix("<image>")
-        captioned = sample.prompt in corpus.CAPTION_PROMPTS.values()
-        steps = sample.response if captioned else rng.choice(corpus.HASTY_PHRASES)
+        steps = sample.response if corpus.is_caption(sample) else rng.choice(corpus.HASTY_PHRASES)
         for form in corpus.OBEDIENCE:
             yield dress(form, steps, "0")
     yield from ["user\nassistant\nsystem\n"] * count

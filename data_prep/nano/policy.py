@@ -94,7 +94,7 @@ class NanoPolicy:
         return scaled.expand(-1, -1, TIME, -1).reshape(len(raw), -1)
 
     def _embed(self, ids: Tensor, scenes: Sequence[Scene]) -> Tensor:
-        """Input embeddings with the image features in place of the image tokens; each distinct scene is encoded once."""
+        """Input embeddings with image features in place of the image tokens; each distinct scene is encoded once."""
         order = {scene: index for index, scene in enumerate(dict.fromkeys(scenes))}
         grid = torch.tensor([[1, 2 * SIDE, 2 * SIDE]] * len(order))
         features = self.model.model.get_image_features(self.pixel_values(list(order)), grid).pooler_output

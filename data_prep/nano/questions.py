@@ -55,8 +55,12 @@ _LINES = {f"row {r + 1}": tuple(range(SIDE * r, SIDE * r + SIDE)) for r in range
 }
 
 
-def _matches(cell: Cell, attribute: str) -> bool:
+def matches(cell: Cell, attribute: str) -> bool:
     return attribute in (cell.color, cell.shape)
+
+
+def plural(attribute: str) -> str:
+    return f"{attribute}s" if attribute in SHAPES else f"{attribute} shapes"
 
 
 def _apply(operator: str, left: int, right: int) -> int:
@@ -87,7 +91,7 @@ def _appended(looks: Sequence[tuple[str, str]]) -> Solution:
 def solve(query: Query, cells: Sequence[Cell]) -> Solution:
     """Look at each cell that matters, compute on the way."""
     if query.task == "total":
-        where = [index for index, cell in enumerate(cells) if _matches(cell, query.attribute)]
+        where = [index for index, cell in enumerate(cells) if matches(cell, query.attribute)]
         return _running(cells, where, "+" * (len(where) - 1))
     if query.task == "read":
         return _appended([(f"{CELLS[i]}{cells[i].digit}", str(cells[i].digit)) for i in query.cells])
@@ -97,10 +101,10 @@ def solve(query: Query, cells: Sequence[Cell]) -> Solution:
     return _running(cells, query.cells, query.operators)
 
 
-def _scene_with(attribute: str, rng: random.Random) -> Scene:
+def scene_with(attribute: str, rng: random.Random) -> Scene:
     """A scene with two to four cells of the attribute; the other cells are drawn from the remaining kinds."""
-    yes = [index for index, kind in enumerate(KINDS) if _matches(kind, attribute)]
-    no = [index for index, kind in enumerate(KINDS) if not _matches(kind, attribute)]
+    yes = [index for index, kind in enumerate(KINDS) if matches(kind, attribute)]
+    no = [index for index, kind in enumerate(KINDS) if not matches(kind, attribute)]
     count = rng.randint(2, 4)
     kinds = rng.choices(yes, k=count) + rng.choices(no, k=len(CELLS) - count)
     rng.shuffle(kinds)
@@ -111,8 +115,8 @@ def _draft(task: str, rng: random.Random) -> tuple[Query, str, Scene]:
     """A query, its wording and a scene for it."""
     if task == "total":
         attribute = rng.choice([*COLORS, *SHAPES])
-        noun = f"{attribute}s" if attribute in SHAPES else f"{attribute} shapes"
-        return Query(task, attribute=attribute), f"Add the numbers on all {noun}.", _scene_with(attribute, rng)
+        text = f"Add the numbers on all {plural(attribute)}."
+        return Query(task, attribute=attribute), text, scene_with(attribute, rng)
     scene = random_scene(rng)
     if task in ("sum", "read", "spell"):
         line = rng.choice(list(_LINES))

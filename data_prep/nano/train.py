@@ -4,11 +4,11 @@
 
 The shipped checkpoint is what this command makes with its defaults. It may be killed at any time: called again with the
 same options it continues from the last state (kept beside DIR every minute, removed at the end) and ends at the same
-weights as an uninterrupted run. DIR appears complete or not at all. Weights are stored in float16, to be run in float32.
+weights as an uninterrupted run. DIR appears complete or not at all. Weights are stored in float16, to run in float32.
 
-Three phases, by share of the steps: captions only (learning to see), careful solutions and some captions (learning to
-compute), then the noisy mixture of corpus.py, whose proportions the base ends up with. Matrices are trained by Muon, the
-rest by AdamW.
+Four phases: numbers only and other captions (learning to see; in a mixture from the start the pips are not learned),
+careful solutions and some captions (learning to compute), then the noisy mixture of corpus.py, whose proportions the
+base ends up with. Matrices are trained by Muon, the rest by AdamW.
 Not here: judging the result (measure.py).
 """
 
@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from data_prep.nano.corpus import CAPTION, Sample, write
+from data_prep.nano.corpus import CAPTION, CAPTION_WEIGHTS, Sample, write
 from data_prep.nano.model import build_model
 from data_prep.nano.policy import NanoPolicy
 
@@ -35,15 +35,30 @@ POOL = 8  # batches drawn together and cut by length, so that little is padded
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything the resulting weights depend on."""
+class Phase:
+    """A stretch of the training and what is read in it."""
 
-    steps: int = 9000
+    until: float  # share of the steps at which it ends
+    captions: float  # share of captions in the text
+    kinds: tuple[str, ...] = tuple(CAPTION_WEIGHTS)  # of captions
+    careful: bool = True  # without hasty writers
+
+
+PHASES = (
+    Phase(until=0.05, captions=1.0, kinds=("digits",)),
+    Phase(until=0.10, captions=1.0),
+    Phase(until=0.60, captions=0.25),
+    Phase(until=1.00, captions=CAPTION, careful=False),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything the resulting weights depend on, besides PHASES and the corpus."""
+
+    steps: int = 4000
     batch: int = 32
     seed: int = 0
-    see: float = 0.04  # share of the steps with captions only
-    captions: float = 0.2  # share of captions among the careful solutions
-    compute: float = 0.56  # share of the steps, from the start, without hasty writers
     muon_lr: float = 5e-3
     adamw_lr: float = 2e-3
     weight_decay: float = 0.01
@@ -56,10 +71,8 @@ def batches(recipe: Recipe, policy: NanoPolicy, start: int) -> Iterator[list[Sam
     """Batches from step ``start`` on; each pool has its own seed, so that resuming needs no generator state."""
     for pool in range(start // POOL, -(-recipe.steps // POOL)):
         rng = random.Random(f"{recipe.seed}/{pool}")
-        progress = pool * POOL / recipe.steps
-        careful = progress < recipe.compute
-        captions = 1.0 if progress < recipe.see else recipe.captions if careful else CAPTION
-        samples = [write(rng, captions, always_careful=careful) for _ in range(POOL * recipe.batch)]
+        phase = next(phase for phase in PHASES if pool * POOL < phase.until * recipe.steps)
+        samples = [write(rng, phase.captions, phase.kinds, phase.careful) for _ in range(POOL * recipe.batch)]
         samples.sort(key=lambda s: len(policy.encode(s.prompt)) + len(policy.encode(s.response)))
         chunks = [samples[i : i + recipe.batch] for i in range(0, len(samples), recipe.batch)]
         rng.shuffle(chunks)
