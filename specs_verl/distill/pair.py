@@ -112,6 +112,9 @@ class PairMaker:
     ) -> Pair | None:
         """The pair of a row, or None when it has none; every reason is counted in `funnel`."""
         self.funnel["rows"] += 1
+        if any(sample["status"] == "unparsable_gold" for sample in (*chosen, *rejected)):
+            self.funnel["rows whose ground truth cannot be read"] += 1
+            return None
         # Each row draws from its own generator: whether one row has a pair does not change what another row draws.
         rng = random.Random(f"{self.pairing.seed}:{index}")
         candidates = self._chosen(row, chosen, rng)

@@ -101,3 +101,27 @@ def test_samples_of_other_prompts_are_refused(runs, tmp_path):
     other = building.write_prompts(tmp_path / "other.parquet", 3)
     with pytest.raises(UserError, match="other prompts"):
         route(Routing((other,), runs[1], str(tmp_path / "out")))
+
+
+def test_verls_own_data_set_reads_the_trajectories(tmp_path):
+    """What verl's SFT trainer would learn from: the response and nothing else."""
+    from omegaconf import OmegaConf
+    from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+
+    from data_prep import nano
+    from data_prep.nano.model import build_processor
+
+    prompts = str(nano.write_data(tmp_path, n_train=6, n_test=6, seed=0)["train"])
+    truths = [row["reward_model"]["ground_truth"] for row in building.read(prompts)]
+    samples = [[building.whole(truth, truth), building.whole("no", "no")] for truth in truths]
+    route(Routing((prompts,), building.write_run(tmp_path / "rl", prompts, samples), str(tmp_path / "out"), workers=1))
+    config = OmegaConf.create({"max_length": 256, "pad_mode": "no_padding", "truncation": "error"})
+    processor = build_processor()
+    path = str(tmp_path / "out" / "sft.parquet")
+    loaded = MultiTurnSFTDataset(path, processor.tokenizer, config, processor)
+    assert len(loaded) == 6
+    for index, truth in enumerate(truths):
+        item = loaded[index]
+        learned = processor.tokenizer.decode(item["input_ids"][item["loss_mask"].bool()])
+        assert learned.startswith(building.whole(truth, truth)) and "user" not in learned
+        assert item["multi_modal_inputs"]["pixel_values"].shape[0] > 0

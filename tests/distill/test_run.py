@@ -201,3 +201,17 @@ def test_matched_lengths_take_the_nearest_chosen_sample(tmp_path):
         distill(Distillation((prompts,), zero, base, out, Pairing(match_length=True, seed=seed), workers=1))
         (pair,) = building.read(tmp_path / f"out{seed}" / "pairs.parquet")
         assert pair["chosen_sample"] == 1
+
+
+def test_a_ground_truth_that_cannot_be_read_is_counted(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [building.row(0, 10), building.row(1, "no number at all")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
+    prompts = str(tmp_path / "p.parquet")
+    samples = [[building.whole(10, 10)], [building.whole(11, 11)]]
+    runs = [building.write_run(tmp_path / name, prompts, samples) for name in ("zero", "base")]
+    report = distill(Distillation((prompts,), *runs, str(tmp_path / "out"), workers=1))
+    assert report["pairs"] == 1
+    assert report["funnel"]["rows whose ground truth cannot be read"] == 1
