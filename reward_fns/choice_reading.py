@@ -22,6 +22,9 @@ from reward_fns.symbolic.reading import segments
 from reward_fns.verifiers.text import normalised
 
 MAX_PROSE = 6_000
+WINDOW = 500
+"""Characters at the end that are looked at first."""
+
 NEAR = 12
 """Sentences at the end in which a settling statement beats an answer at the very beginning."""
 
@@ -178,10 +181,13 @@ _OTHERS = re.compile(
 )
 
 
+_OTHERS_SIGNS = ("ther ", "emaining", "ncorrect ", "rong ")
+
+
 def read_prose(text: str, options: Options, several: bool, committed: bool = False) -> frozenset[str] | None:
     """The letters that running text settles on. ``committed``: the text is short and announced as the answer."""
     text = squeezed(text[-MAX_PROSE:])
-    others = _OTHERS.search(text)
+    others = _OTHERS.search(text) if any(word in text for word in _OTHERS_SIGNS) else None
     if others is not None and others.start() > 0:  # "Why the other options are wrong: ..." explains, it does not choose
         found = _read(text[: others.start()], options, several, committed)
         if found is not None:
@@ -200,6 +206,12 @@ def read_thought(text: str, options: Options, several: bool) -> frozenset[str] |
 
 
 def _read(text: str, options: Options, several: bool, committed: bool) -> frozenset[str] | None:
+    if len(text) > 3 * WINDOW:  # mostly the end settles it
+        sentences = [s.strip() for s in _SENTENCES.split(undressed(text[-WINDOW:]))[1:] if s and s.strip()]
+        for sentence in reversed(sentences[-3:]):
+            found = _alone(sentence, options) or _settled(sentence, options, several)
+            if found is not None:
+                return found
     bare = undressed(text)
     sentences = [s.strip() for s in _SENTENCES.split(bare) if s and s.strip()]
     if not sentences:

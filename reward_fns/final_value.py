@@ -24,6 +24,9 @@ from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.values import Reading, symbols, value
 
 MAX_SENTENCES = 40
+WINDOW = 600
+"""Characters at the end that are split into sentences first."""
+
 MAX_SENTENCE = 800
 """Characters of a sentence that are searched for numbers: its end, or its beginning behind "the answer is"."""
 
@@ -89,14 +92,13 @@ _CALCULATOR = re.compile(r"<<[^<>\n]{0,80}>>")
 
 def sentences_from_end(text: str) -> Iterator[str]:
     """Sentences of running text, last first. The end of a long text is split first; mostly nothing else is needed."""
-    text = _CALCULATOR.sub("", text) if "<<" in text else text
-    text = _MARKER.sub(r"\1", text)
     given = 0
-    for size in (800, len(text)):
-        if size == 800 and len(text) <= 1_000:
+    for size in (WINDOW, len(text)):
+        if size == WINDOW and len(text) <= WINDOW + 200:
             continue
         part = text[-size:]
-        parts = [s for s in _SENTENCES.split(_joined_displays(part)) if s and not s.isspace()]
+        part = _CALCULATOR.sub("", part) if "<<" in part else part
+        parts = [s for s in _SENTENCES.split(_joined_displays(_MARKER.sub(r"\1", part))) if s and not s.isspace()]
         if size < len(text):
             parts = parts[1:]  # the first one is cut
         yield from parts[::-1][given:MAX_SENTENCES]

@@ -20,6 +20,8 @@ FormatRule = str | Mapping[str, object]
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
+_TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+"""In the order in which they must come."""
 
 
 def think_answer(text: str) -> bool:
@@ -34,21 +36,30 @@ def think_answer_boxed(text: str) -> bool:
 
 
 def _answer_block(text: str) -> str | None:
-    """The inside of the answer block of a well-formed response, else None. One pass of string searches per tag."""
+    """The inside of the answer block of a well-formed response, else None.
+
+    Looks at the "<" signs one by one, which is much quicker than four searches for tags: a single character is found by memchr.
+    """
     body = text.strip()
     if not (body.startswith(THINK_OPEN) and body.endswith(ANSWER_CLOSE)):
         return None
-    for tag in (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE):
-        first = body.find(tag)
-        if first < 0 or body.find(tag, first + 1) >= 0:
-            return None
-    think_end, answer_start = body.find(THINK_CLOSE), body.find(ANSWER_OPEN)
+    places: list[int] = []
+    at = body.find("<")
+    while at >= 0:
+        if body.startswith(_TAGS, at):
+            if len(places) == 4 or not body.startswith(_TAGS[len(places)], at):  # one too many, or out of order
+                return None
+            places.append(at)
+        at = body.find("<", at + 1)
+    if len(places) != 4:
+        return None
+    _, think_end, answer_start, answer_end = places
     thought = body[len(THINK_OPEN) : think_end]
     between = body[think_end + len(THINK_CLOSE) : answer_start]
-    answer = body[answer_start + len(ANSWER_OPEN) : -len(ANSWER_CLOSE)]
-    if answer_start < think_end or between.strip() or not thought.strip() or not answer.strip():
+    answer = body[answer_start + len(ANSWER_OPEN) : answer_end]
+    if answer_end + len(ANSWER_CLOSE) != len(body) or (between and not between.isspace()):
         return None
-    return answer
+    return answer if answer.strip() and thought.strip() else None
 
 
 def boxed(text: str) -> bool:
@@ -56,7 +67,7 @@ def boxed(text: str) -> bool:
     return any(content.strip() for content in boxes(text))
 
 
-def tag_counts(text: str, tags: tuple[str, ...] = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)) -> float:
+def tag_counts(text: str, tags: tuple[str, ...] = _TAGS) -> float:
     """The share of tags that occur exactly once: a graded rule for models that do not know the form yet."""
     return sum(text.count(tag) == 1 for tag in tags) / len(tags)
 

@@ -102,6 +102,8 @@ def same_number(
     Args:
         digits: digits that a decimal needs to stand for an exact gold such as 1/3; from three on, a decimal gold must be rounded, not cut off.
     """
+    if found.value == gold.value and found.percent == gold.percent and not (found.unit and (gold.unit or unit)):
+        return True
     if found.percent == gold.percent:
         scales = (Fraction(1),)
     elif found.percent:  # 25 % for 0.25, or for a bare 25
