@@ -92,11 +92,21 @@ def split_think(response: str) -> tuple[str, str, bool]:
     return "", response[start + 7 :], False
 
 
+MAX_CLOSING = 300
+"""Characters at the very end in which a block with another tag than <answer> is an answer: <result> 18 </result>."""
+
+_CLOSING_BLOCK = re.compile(r"<(?P<tag>(?!think|answer)[A-Za-z_]{2,20})>(?P<value>[^<>]{1,200})</(?P=tag)>\Z")
+
+
 def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
     block = answer_block(region)
     if block is not None:
         yield from _committed(block)
         yield Piece(block[:MAX_PIECE], "answer")
+    else:
+        closing = _CLOSING_BLOCK.search(region[-MAX_CLOSING:].rstrip())
+        if closing is not None:
+            yield Piece(closing["value"], "answer")
     yield from _committed(region)
     yield Piece(squeezed(_TAGS.sub(" ", region[-MAX_TAIL:])).strip(), "thought" if committed_only else "rest")
 

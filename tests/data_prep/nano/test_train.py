@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from data_prep.nano import train as builder
 from data_prep.nano.train import Recipe, batches, lr_factor, train
 
-SMALL = Recipe(steps=10, batch=4, see=0.2, compute=0.5, warmup=2)
+SMALL = Recipe(steps=10, batch=4, warmup=2)
 
 
 def test_lr_factor_by_hand():
