@@ -24,6 +24,7 @@ from pathlib import Path
 
 from specs_verl.errors import UserError
 from specs_verl.sampling.endpoint import Endpoint, is_endpoint
+from specs_verl.sampling.exit_codes import HOPELESS
 from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerprint, data_fingerprint
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.rows import RowTable
@@ -202,7 +203,7 @@ class _Supervisor:
         in_vain = done == self._shards_at_last_death and not any(learned)
         self._deaths_in_vain = self._deaths_in_vain + 1 if in_vain else 1
         self._shards_at_last_death = done
-        most = MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR
+        most = 0 if code == HOPELESS else MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR
         if self._deaths_in_vain > most or self._broken_rows > MOST_BROKEN_ROWS:
             log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
             raise SamplingError(

@@ -19,8 +19,10 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from specs_verl.errors import UserError
 from specs_verl.sampling.endpoint import is_endpoint
 from specs_verl.sampling.engine import Engine, Finished, Sample
+from specs_verl.sampling.exit_codes import HOPELESS, ORPHANED
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.prompts import Prompt, PromptError
 from specs_verl.sampling.rows import RowTable, row_id
@@ -303,7 +305,10 @@ def main(arguments: list[str]) -> int:
     try:
         run_plan(plan, rank)
     except OrphanedError:
-        return 3
+        return ORPHANED
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        return HOPELESS
     sys.stdout.flush()
     sys.stderr.flush()
     # vLLM's and triton's tear-down at interpreter exit costs seconds and prints leak reports; everything is on disk.
