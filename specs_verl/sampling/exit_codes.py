@@ -1,5 +1,4 @@
-"""What a worker's exit code tells its supervisor; other codes mean an error or a signal, after which it is
-restarted."""
+"""What a worker's exit code tells its supervisor; any other code is an error or a signal, and leads to a restart."""
 
 ORPHANED = 3
 """The supervisor had gone."""
