@@ -4,7 +4,8 @@
 
     verify("... The answer is (B) 12 cm.", "B", "choice")    -> Verdict(status="right", score=1.0, extracted="B", ...)
 
-A leaf package: usable in verl (``reward.custom_reward_function.path=pkg://reward_fns``), in other trainers and through ``specs reward``.
+A leaf package: usable in verl (``reward.custom_reward_function.path=pkg://reward_fns``), in other trainers and through
+``specs reward``.
 Importing it is cheap; symbolic mathematics is imported in worker processes only, verifiers when first used.
 """
 
@@ -15,4 +16,15 @@ from reward_fns.registry import names, register
 from reward_fns.scoring import compute_score, compute_score_async
 from reward_fns.verdict import GoldError, Verdict
 
-__all__ = ["Combination", "GoldError", "Verdict", "compute_score", "compute_score_async", "names", "register", "score_batch", "verify", "verify_batch"]
+__all__ = [
+    "Combination",
+    "GoldError",
+    "Verdict",
+    "compute_score",
+    "compute_score_async",
+    "names",
+    "register",
+    "score_batch",
+    "verify",
+    "verify_batch",
+]

@@ -3,7 +3,8 @@
     verdicts = verify_batch([("\\\\boxed{12}", "12"), ("B", "B", "choice", {"options": ["x", "y"]})])
     scores = score_batch([{"solution_str": "...", "ground_truth": "12", "extra_info": {...}}, ...], format_rule="boxed")
 
-Everything that needs no worker is decided first, in this process; then all hard comparisons run on all workers at once. Equal questions
+Everything that needs no worker is decided first, in this process; then all hard comparisons run on all workers at
+once. Equal questions
 are asked once. A hostile answer is stopped after its deadline and delays the others by slices of it only (pool.py).
 """
 
@@ -22,7 +23,8 @@ Item = Sequence[object]
 Result = TypeVar("Result")
 
 MAX_ROUNDS = 32
-"""An item asks at most a few questions in a row: can the gold be read, is this candidate equal, and so on for several golds."""
+"""An item asks at most a few questions in a row: can the gold be read, is this candidate equal, and so on for several
+golds."""
 
 
 def verify_batch(items: Sequence[Item], verifier: str = "math", **params: object) -> list[Verdict]:
@@ -33,7 +35,8 @@ def verify_batch(items: Sequence[Item], verifier: str = "math", **params: object
         verifier, params: for the items that name none.
 
     Returns:
-        list[Verdict]: in the order of ``items``. ``seconds`` is the time spent in this process; waiting for workers is shared.
+        list[Verdict]: in the order of ``items``. ``seconds`` is the time spent in this process; waiting for workers is
+        shared.
     """
     calls = []
     for index, item in enumerate(items):
@@ -43,10 +46,18 @@ def verify_batch(items: Sequence[Item], verifier: str = "math", **params: object
 
 
 def score_batch(rows: Sequence[Mapping[str, object]], **settings: object) -> list[Score]:
-    """``compute_score`` of many rows: mappings with solution_str, ground_truth and, if there are any, data_source and extra_info."""
+    """``compute_score`` of many rows: mappings with solution_str, ground_truth and, if there are any, data_source and
+    extra_info."""
     return settle_all(
         [
-            partial(compute_score, row.get("data_source"), row["solution_str"], row["ground_truth"], row.get("extra_info"), **settings)
+            partial(
+                compute_score,
+                row.get("data_source"),
+                row["solution_str"],
+                row["ground_truth"],
+                row.get("extra_info"),
+                **settings,
+            )
             for row in rows
         ]
     )

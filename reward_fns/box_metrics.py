@@ -3,7 +3,8 @@
     matching = match(gold, given, match_labels=True)
     METRICS["f1"](matching, 0.5)
 
-Pairs are assigned so that their summed overlap is largest (Hungarian algorithm): a greedy matcher depends on the order of the boxes.
+Pairs are assigned so that their summed overlap is largest (Hungarian algorithm): a greedy matcher depends on the order
+of the boxes.
 Overlaps of n gold and m given boxes cost n x m; both are bounded by box_reading.MAX_BOXES.
 """
 
@@ -62,7 +63,8 @@ def iou(one: Corners, two: Corners) -> float:
 
 
 def giou(one: Corners, two: Corners) -> float:
-    """Generalised IoU (Rezatofighi et al. 2019) in [-1, 1]: IoU minus the share of the common hull that neither box covers."""
+    """Generalised IoU (Rezatofighi et al. 2019) in [-1, 1]: IoU minus the share of the common hull that neither box
+    covers."""
     hull = (max(one[2], two[2]) - min(one[0], two[0])) * (max(one[3], two[3]) - min(one[1], two[1]))
     overlap = iou(one, two)
     if hull <= 0.0:
@@ -121,11 +123,13 @@ def assign(scores: list[list[float]]) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
 
 
-# ------------------------------------------------------------------------------------------------------------------- metrics
+# -------------------------------------------------------------------------------------------------------------------
+# metrics
 
 
 def mean_iou(matching: Matching, threshold: float) -> float:
-    """Sum of overlaps over the longer of both lists: missing and superfluous boxes count as overlap 0. Nothing against nothing is 1."""
+    """Sum of overlaps over the longer of both lists: missing and superfluous boxes count as overlap 0. Nothing against
+    nothing is 1."""
     if matching.larger == 0:
         return 1.0
     return sum(pair.overlap for pair in matching.pairs) / matching.larger
@@ -163,7 +167,8 @@ def f1(matching: Matching, threshold: float) -> float:
 
 
 def average_precision(matching: Matching, threshold: float) -> float:
-    """Area under precision over recall with the given boxes in their order (the model lists what it is surest of first).
+    """Area under precision over recall with the given boxes in their order (the model lists what it is surest of
+    first).
 
     Precision at each hit is replaced by the best precision at that or a later one, as in the VOC definition since 2010.
     """
@@ -185,7 +190,8 @@ def average_precision(matching: Matching, threshold: float) -> float:
 
 
 def count(matching: Matching, threshold: float) -> float:
-    """1 for the right number of boxes, falling in a straight line to 0 when as many are missing or too many as there should be."""
+    """1 for the right number of boxes, falling in a straight line to 0 when as many are missing or too many as there
+    should be."""
     difference = abs(len(matching.gold) - len(matching.given))
     return max(0.0, 1.0 - difference / max(1, len(matching.gold)))
 

@@ -4,8 +4,10 @@ r"""Boxes and points out of text, in the spellings of today's models.
     read_boxes("<|box_start|>(10,20),(30,40)<|box_end|>")                           -> [Box((10, 20, 30, 40), "")]
     read_points("<point>(12, 30)</point>")                                          -> [(12.0, 30.0)]
 
-JSON lists and objects (keys bbox_2d, bbox, box, ...), also cut off in the middle or with single quotes; Qwen's box tokens; plain lists.
-Text is parsed, never evaluated; lengths and numbers of boxes are bounded; numbers that are not finite make a box unreadable.
+JSON lists and objects (keys bbox_2d, bbox, box, ...), also cut off in the middle or with single quotes; Qwen's box
+tokens; plain lists.
+Text is parsed, never evaluated; lengths and numbers of boxes are bounded; numbers that are not finite make a box
+unreadable.
 """
 
 from __future__ import annotations
@@ -19,7 +21,18 @@ from reward_fns.box_metrics import Box
 
 MAX_CHARS = 20_000
 MAX_BOXES = 300
-_BOX_KEYS = ("bbox_2d", "bbox2d", "bbox", "box_2d", "box", "bounding_box", "boundingbox", "coordinates", "rect", "position")
+_BOX_KEYS = (
+    "bbox_2d",
+    "bbox2d",
+    "bbox",
+    "box_2d",
+    "box",
+    "bounding_box",
+    "boundingbox",
+    "coordinates",
+    "rect",
+    "position",
+)
 _LABEL_KEYS = ("label", "name", "category", "class", "object", "text", "text_content", "caption")
 _POINT_KEYS = ("point_2d", "point2d", "point", "coordinate", "coordinates", "center", "click", "position")
 
@@ -30,9 +43,15 @@ _BARE_FOUR = re.compile(rf"^\s*{_N},{_N},{_N},{_N}\s*$")
 _TWO = re.compile(rf"[\[(<]{_N},{_N}[\])>]")
 _ATTRIBUTES = re.compile(rf"\bx\s*[:=]\s*[\"']?{_N}[\"']?[\s,]+y\s*[:=]\s*[\"']?{_N}")
 _FENCE = re.compile(r"```(?:json|python)?\s*(.*?)(?:```|$)", re.DOTALL)
-_LABELLED = re.compile(rf"[\"'](?:bbox_2d|bbox|box)[\"']\s*:\s*[\[(]{_N},{_N},{_N},{_N}[\])]\s*(?:,\s*[\"'](?:label|name|category)[\"']\s*:\s*[\"']([^\"'\n]{{0,200}})[\"'])?")
-_LABEL_FIRST = re.compile(rf"[\"'](?:label|name|category)[\"']\s*:\s*[\"']([^\"'\n]{{0,200}})[\"']\s*,\s*[\"'](?:bbox_2d|bbox|box)[\"']\s*:\s*[\[(]{_N},{_N},{_N},{_N}[\])]")
-_REF = re.compile(rf"(?:<\|object_ref_start\|>([^<]{{0,200}})<\|object_ref_end\|>)?\s*<\|box_start\|>\s*\({_N},{_N}\)\s*,?\s*\({_N},{_N}\)\s*<\|box_end\|>")
+_LABELLED = re.compile(
+    rf"[\"'](?:bbox_2d|bbox|box)[\"']\s*:\s*[\[(]{_N},{_N},{_N},{_N}[\])]\s*(?:,\s*[\"'](?:label|name|category)[\"']\s*:\s*[\"']([^\"'\n]{{0,200}})[\"'])?"
+)
+_LABEL_FIRST = re.compile(
+    rf"[\"'](?:label|name|category)[\"']\s*:\s*[\"']([^\"'\n]{{0,200}})[\"']\s*,\s*[\"'](?:bbox_2d|bbox|box)[\"']\s*:\s*[\[(]{_N},{_N},{_N},{_N}[\])]"
+)
+_REF = re.compile(
+    rf"(?:<\|object_ref_start\|>([^<]{{0,200}})<\|object_ref_end\|>)?\s*<\|box_start\|>\s*\({_N},{_N}\)\s*,?\s*\({_N},{_N}\)\s*<\|box_end\|>"
+)
 
 
 def read_boxes(text: str, box_format: str = "xyxy") -> list[Box] | None:
@@ -68,6 +87,10 @@ def read_points(text: str) -> list[tuple[float, float]]:
     return [point for point in points if all(map(math.isfinite, point))][:MAX_BOXES]
 
 
+#
+#
+#
+#
 # ---------------------------------------------------------------------------------------------------------------------- JSON
 
 Four = tuple[float, float, float, float]
@@ -119,7 +142,16 @@ def _boxes_in(value: object, depth: int) -> Iterator[tuple[Four, str]]:
             return
         for key, item in value.items():
             for four, label in _boxes_in(item, depth + 1):
-                yield four, label or (str(key) if key.lower() not in ("boxes", "bboxes", "objects", "detections", "answer", "result", "results") else "")
+                yield (
+                    four,
+                    label
+                    or (
+                        str(key)
+                        if key.lower()
+                        not in ("boxes", "bboxes", "objects", "detections", "answer", "result", "results")
+                        else ""
+                    ),
+                )
         return
     four = _four(value)
     if four is not None:
@@ -182,11 +214,13 @@ def _numbers(value: object, count: int) -> tuple[float, ...] | None:
     return numbers if all(map(math.isfinite, numbers)) else None
 
 
-# ------------------------------------------------------------------------------------------------------------------ patterns
+# ------------------------------------------------------------------------------------------------------------------
+# patterns
 
 
 def _from_patterns(text: str, corners: bool = True) -> list[tuple[Four, str]] | None:
-    """Boxes where JSON fails: cut-off JSON, box tokens, plain lists, and two corners in brackets of their own unless these are points."""
+    """Boxes where JSON fails: cut-off JSON, box tokens, plain lists, and two corners in brackets of their own unless
+    these are points."""
     text = _spaced(text)
     found = [(_floats(match.groups()[1:5]), (match.group(1) or "").strip()) for match in _REF.finditer(text)]
     if found:

@@ -4,8 +4,10 @@ r"""Letters of options in a piece of text and in running prose.
     read_prose("Option A is too small. So it must be C.", options, several=False)         -> {"C"}
     read_prose("A cat is shown.", options, several=False)                                -> None
 
-A capital letter in prose is an option only in a dress that says so: brackets, bold, "option", or the end of a concluding phrase. The
-article "A", the pronoun "I" and the points of a triangle are none. Negated letters ("not B", "B is wrong") are never chosen.
+A capital letter in prose is an option only in a dress that says so: brackets, bold, "option", or the end of a
+concluding phrase. The
+article "A", the pronoun "I" and the points of a triangle are none. Negated letters ("not B", "B is wrong") are never
+chosen.
 Not here: options by their text (options.py); the order in which places are tried (verifiers/choice.py).
 """
 
@@ -28,7 +30,8 @@ WINDOW = 500
 NEAR = 12
 """Sentences at the end in which a settling statement beats an answer at the very beginning."""
 
-# ------------------------------------------------------------------------------------------------------------------- dressing
+# -------------------------------------------------------------------------------------------------------------------
+# dressing
 
 _LATEX_TEXT = re.compile(
     r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|bf|rm|mbox|boldsymbol|mathsf|textsf|bold|operatorname|boxed|fbox|mathbb|underline|textrm)\s*\{([^{}]*)\}"
@@ -51,7 +54,8 @@ def undressed(text: str) -> str:
     return squeezed(text.replace("**", "").replace("__", "").replace("##", ""))
 
 
-# --------------------------------------------------------------------------------------------------------------------- pieces
+# ---------------------------------------------------------------------------------------------------------------------
+# pieces
 
 _WORD = r"(?:options?|choices?|answers?|letters?|选项|图)"
 _WHOLE = re.compile(
@@ -130,14 +134,18 @@ def _listed(bare: str, options: Options, several: bool) -> frozenset[str] | None
     return None
 
 
+#
+#
+#
+#
 # ---------------------------------------------------------------------------------------------------------------------- prose
 
-_SENTENCES = re.compile(r"\n+|(?<=[^\s][.!?])(?<!^[A-Z]\.)(?<!\n[A-Z]\.)(?<![-*•] [A-Z]\.)\s+(?=[A-Z(\[*\"“])|(?<=[。！？])")
+_SENTENCES = re.compile(
+    r"\n+|(?<=[^\s][.!?])(?<!^[A-Z]\.)(?<!\n[A-Z]\.)(?<![-*•] [A-Z]\.)\s+(?=[A-Z(\[*\"“])|(?<=[。！？])"
+)
 _L = r"(?:\((?P<in{0}>[A-Za-z])\)|(?P<bare{0}>[A-Z])(?![A-Za-z'’\-_^=+*/(]|\s*[=+*/^]))"
 # A bare "A" before a word is the article, unless the word cannot follow an article.
-_GUARD = (
-    r"(?!(?<=\s[AI])\s+(?!because\b|since\b|as\b|and\b|but\b|due\b|given\b|which\b|for\b|with\b|is\b|would\b|seems\b|matches\b|has\b|here\b|in\b|on\b|from\b|\()[A-Za-z])"
-)
+_GUARD = r"(?!(?<=\s[AI])\s+(?!because\b|since\b|as\b|and\b|but\b|due\b|given\b|which\b|for\b|with\b|is\b|would\b|seems\b|matches\b|has\b|here\b|in\b|on\b|from\b|\()[A-Za-z])"
 _NOUN = r"(?:(?:the\s+|an?\s+)?(?:correct\s+|right\s+|best\s+|final\s+|most\s+\w+\s+)?(?:answer|option|choice|letter|statement|figure|image|picture|selection|graph|diagram)(?:\s+(?:choice|option|letter))?\s*(?:is\s+|:\s*)?)?"
 _CHOOSES = re.compile(
     r"(?P<verb>(?:\b(?:is|are|be|choose|chose|select|selected|pick|picked|chosen|go(?:ing)?\s+with|went\s+with|opt\s+for|settle\s+on|guess|say|think|believe|vote\s+for"
@@ -147,11 +155,15 @@ _CHOOSES = re.compile(
     re.IGNORECASE,
 )
 _IS_RIGHT = re.compile(
-    r"(?:" + _L.format("2") + r")(?:(?!\b[A-Z]\b)[^.\n]){0,60}?\b(?:is|are|seems?|appears?|would\s+be|must\s+be|looks|fits|matches|best)\s+(?:to\s+be\s+)?(?:indeed\s+|therefore\s+|thus\s+|clearly\s+|the\s+|a\s+|most\s+|only\s+|more\s+|one\s+|best\s+|our\s+)*"
+    r"(?:"
+    + _L.format("2")
+    + r")(?:(?!\b[A-Z]\b)[^.\n]){0,60}?\b(?:is|are|seems?|appears?|would\s+be|must\s+be|looks|fits|matches|best)\s+(?:to\s+be\s+)?(?:indeed\s+|therefore\s+|thus\s+|clearly\s+|the\s+|a\s+|most\s+|only\s+|more\s+|one\s+|best\s+|our\s+)*"
     r"(?:correct|right|accurate|appropriate|best|answer|true|valid|suitable|likely|fitting|logical|reasonable|option|choice|plausible|describes|matches|represents|fits|description)\b",
 )
 _BEST = re.compile(
-    r"(?:" + _L.format("2") + r")\s+(?:(?:best|correctly|most\s+\w+)\s+\w+|(?:match|fit|describ|represent|satisf|answer|explain|show|agree)\w*\b(?:(?!\b[A-Z]\b)[^.\n]){0,60}\b(?:best|most\s+\w+)\b)"
+    r"(?:"
+    + _L.format("2")
+    + r")\s+(?:(?:best|correctly|most\s+\w+)\s+\w+|(?:match|fit|describ|represent|satisf|answer|explain|show|agree)\w*\b(?:(?!\b[A-Z]\b)[^.\n]){0,60}\b(?:best|most\s+\w+)\b)"
 )
 _NOT = re.compile(
     r"(?i)(?:\bnot\b|n't\b|\bneither\b|\bnor\b|\bnever\b|\brather than\b|\binstead of\b|\bunlike\b|\bother than\b|\bexcept\b|\beliminat\w+|\brul\w+ out|\bexclud\w+|\bdiscard\w*"
@@ -250,7 +262,27 @@ def _settled(sentence: str, options: Options, several: bool) -> frozenset[str] |
     return best[1] if best else None
 
 
-_WEAK_VERBS = frozenset({"is", "are", "be", "so", "but", "=", ":", "：", "say", "thus", "hence", "therefore", "it's", "with", "only", "是", "为"})
+_WEAK_VERBS = frozenset(
+    {
+        "is",
+        "are",
+        "be",
+        "so",
+        "but",
+        "=",
+        ":",
+        "：",
+        "say",
+        "thus",
+        "hence",
+        "therefore",
+        "it's",
+        "with",
+        "only",
+        "是",
+        "为",
+    }
+)
 
 
 def _chosen(sentence: str) -> Iterator[tuple[int, str]]:
@@ -293,7 +325,9 @@ def _called_right(sentence: str) -> Iterator[tuple[int, str]]:
             continue
         if not dressed:
             worded = re.search(r"(?i)(?:option|choice|answer|letter)\s*$", before)
-            article = letter in "AI" and re.match(r"[AI]\s+(?!is\b|seems|appears|would|must|looks|fits|matches|best)[a-z]", sentence[start:])
+            article = letter in "AI" and re.match(
+                r"[AI]\s+(?!is\b|seems|appears|would|must|looks|fits|matches|best)[a-z]", sentence[start:]
+            )
             if _OTHER_THINGS.search(before) or (article and not worded):
                 continue
         yield start, letter
@@ -304,7 +338,8 @@ _JOINED = re.compile(r"&|\band\b|和")
 
 
 def _with_neighbours(sentence: str, start: int, letter: str, options: Options, several: bool) -> frozenset[str]:
-    """Letters that are listed together with the chosen one: "(A) and (C)"; commas alone join only when several answers are asked for."""
+    """Letters that are listed together with the chosen one: "(A) and (C)"; commas alone join only when several answers
+    are asked for."""
     for listed in _LIST_ANY.finditer(sentence):
         if listed.start() <= start < listed.end():
             found = _LETTERS.findall(listed.group())
@@ -318,7 +353,8 @@ def _with_neighbours(sentence: str, start: int, letter: str, options: Options, s
 
 
 def _head(bare: str, options: Options, several: bool) -> frozenset[str] | None:
-    """An answer given first and explained later: "B. because ...", "B" on a line of its own, "(B) 12 cm", "Yes, the ..."."""
+    """An answer given first and explained later: "B. because ...", "B" on a line of its own, "(B) 12 cm", "Yes, the
+    ..."."""
     lines = [line.strip() for line in islice((line for line in bare[:1_500].splitlines() if line.strip()), 4)]
     if not lines:
         return None
@@ -326,8 +362,12 @@ def _head(bare: str, options: Options, several: bool) -> frozenset[str] | None:
     found = _alone(first, options) or _listed(first, options, several)
     if found is not None:
         return found
-    # An enumeration of all options at the start ("A. ... \n B. ... \n C. ...", "A) x (B) y (C) z") restates the question.
-    restated = sum(bool(re.match(r"[-*• ]*\(?[A-Z][).:]\s", line)) for line in lines) > 1 or len(re.findall(r"\(?\b[A-Z]\)\s", first)) > 1
+    # An enumeration of all options at the start ("A. ... \n B. ... \n C. ...", "A) x (B) y (C) z") restates the
+    # question.
+    restated = (
+        sum(bool(re.match(r"[-*• ]*\(?[A-Z][).:]\s", line)) for line in lines) > 1
+        or len(re.findall(r"\(?\b[A-Z]\)\s", first)) > 1
+    )
     if not restated:
         found = _leading(first, options)
         if found is not None:
@@ -349,7 +389,8 @@ def _text_first(first: str, options: Options) -> frozenset[str] | None:
 
 
 def _weakly(text: str, sentences: list[str], options: Options) -> frozenset[str] | None:
-    """Without a settling sentence: the only letter of the last one, the option that the conclusion names, the only letter at all."""
+    """Without a settling sentence: the only letter of the last one, the option that the conclusion names, the only
+    letter at all."""
     letters = _mentions(sentences[-1], options)
     if len(letters) == 1:
         return letters
@@ -402,7 +443,9 @@ def _mentions(sentence: str, options: Options) -> frozenset[str]:
             letter = match.group(1)
             if letter not in options.letters:
                 continue
-            if _NOT.search(sentence[max(0, match.start() - 40) : match.start(1)]) or _WRONG_AFTER.match(sentence, match.end()):
+            if _NOT.search(sentence[max(0, match.start() - 40) : match.start(1)]) or _WRONG_AFTER.match(
+                sentence, match.end()
+            ):
                 continue
             found.add(letter)
     return frozenset(found)

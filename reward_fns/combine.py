@@ -25,7 +25,8 @@ class Combination:
     """Weight of the format part."""
 
     gate: str = "none"
-    """none; format_if_right (format counts only when the answer is right); accuracy_if_formatted; both (all or nothing)."""
+    """none; format_if_right (format counts only when the answer is right); accuracy_if_formatted; both (all or
+    nothing)."""
 
     max_length: int | None = None
     """Longest response in tokens (or characters, see ``overlong_penalty``); None switches the overlong penalty off."""

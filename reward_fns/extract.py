@@ -1,10 +1,13 @@
 r"""Where in a response does the answer stand? From the most to the least committed place, each as plain text.
 
-    for piece in stated_pieces(response):      # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest of the text
+    for piece in stated_pieces(response):      # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest of the
+    text
         ...                             # the verifier reads its kind of value from the first piece that holds one
 
-Verifiers take the *first* piece that they can read and judge that one: accepting any piece would reward hedging. Reasoning inside a
-think block counts less than what follows it; an uncommitted value inside a think block never counts. Everything works by string search
+Verifiers take the *first* piece that they can read and judge that one: accepting any piece would reward hedging.
+Reasoning inside a
+think block counts less than what follows it; an uncommitted value inside a think block never counts. Everything works
+by string search
 or by patterns on slices of bounded length, so the cost is linear in the response with a small constant.
 Not here: reading values (numerals.py, symbolic/, verifiers/).
 """
@@ -16,7 +19,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 Place = Literal["answer", "boxed", "phrase", "rest", "thought"]
-"""thought: reasoning inside a think block, without a committed piece; only verifiers that can tell a decision from a mention use it."""
+"""thought: reasoning inside a think block, without a committed piece; only verifiers that can tell a decision from a
+mention use it."""
 
 MAX_PIECE = 2_000
 """Characters of a committed piece that verifiers read; longer answers are cut (their end is kept for the rest)."""
@@ -40,7 +44,8 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
 
     Args:
         response: the whole response.
-        answer_after_think: only what follows a closed think block counts (or the whole response when it has no think tags).
+        answer_after_think: only what follows a closed think block counts (or the whole response when it has no think
+            tags).
     """
     after, inside, closed = split_think(response)
     if after:
@@ -54,7 +59,9 @@ def stated_pieces(response: str, answer_after_think: bool = False) -> Iterator[P
     return (piece for piece in pieces(response, answer_after_think) if piece.place != "thought")
 
 
-_TOKEN = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id|assistant)\|>|</s>|<end_of_turn>|\[/?INST\]")
+_TOKEN = re.compile(
+    r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id|assistant)\|>|</s>|<end_of_turn>|\[/?INST\]"
+)
 _TOKEN_SIGNS = ("<|", "</s>", "<end_of", "INST]")
 _NEXT_QUESTION = re.compile(
     r"\n[ \t]{0,8}(?:\*\*)?(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))(?:\s{0,4}\d+)?\s{0,4}[:.](?:\*\*)?"
@@ -62,7 +69,8 @@ _NEXT_QUESTION = re.compile(
 
 
 def own_turn(text: str) -> str:
-    """What the model wrote before it went on with a question of its own, as base models do; the whole text when it had not answered by then."""
+    """What the model wrote before it went on with a question of its own, as base models do; the whole text when it had
+    not answered by then."""
     if ("<" in text or "[" in text) and any(sign in text for sign in _TOKEN_SIGNS):
         token = next((match for match in _TOKEN.finditer(text) if text[: match.start()].strip()), None)
         if token is not None:
@@ -112,7 +120,8 @@ def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
 
 
 def _committed(text: str) -> Iterator[Piece]:
-    """The last box and the last announcement, the later one first: models correct themselves, and sum up after intermediate boxes."""
+    """The last box and the last announcement, the later one first: models correct themselves, and sum up after
+    intermediate boxes."""
     box = _last_box(text)
     if box is None:
         found = phrase(text)
@@ -131,7 +140,8 @@ def _committed(text: str) -> Iterator[Piece]:
 
 
 def _last_tag(text: str, tag: str, end: int | None = None) -> int:
-    """``text.rfind(tag)``, by its "<": a single character is found many times quicker. Many "<" fall back to the plain search."""
+    """``text.rfind(tag)``, by its "<": a single character is found many times quicker. Many "<" fall back to the plain
+    search."""
     at = len(text) if end is None else end
     for _ in range(16):
         at = text.rfind("<", 0, at)
@@ -143,7 +153,8 @@ def _last_tag(text: str, tag: str, end: int | None = None) -> int:
 def squeezed(text: str) -> str:
     """White space of a line as single blanks, at most one empty line, no sign more than six times in a row.
 
-    Patterns with several optional blanks take time that grows with the square or cube of the longest run; after this, runs are short.
+    Patterns with several optional blanks take time that grows with the square or cube of the longest run; after this,
+    runs are short.
     """
     lines = [" ".join(line.split()) for line in text.split("\n")]
     kept = [line for place, line in enumerate(lines) if line or (place and lines[place - 1])]
@@ -153,6 +164,10 @@ def squeezed(text: str) -> str:
 _TAGS = re.compile(r"</?(?:think|answer)>")
 _RUN = re.compile(r"([^\w\s])\1{6,}")
 
+#
+#
+#
+#
 # ---------------------------------------------------------------------------------------------------------------------- tags
 
 
@@ -178,7 +193,8 @@ def answer_block(text: str) -> str | None:
     return None
 
 
-# --------------------------------------------------------------------------------------------------------------------- boxes
+# ---------------------------------------------------------------------------------------------------------------------
+# boxes
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BOX = re.compile(r"(?:[\\\x08]?b?oxed|\\fbox)\s*(\{)?")
@@ -187,7 +203,8 @@ _BOX = re.compile(r"(?:[\\\x08]?b?oxed|\\fbox)\s*(\{)?")
 def last_box(text: str) -> str | None:
     r"""The content of the last non-empty \boxed{}, the outermost one of nested boxes, inner box commands removed.
 
-    Boxes that are joined by nothing but ", ", "and" or "or" state one answer in parts and are joined: "\boxed{2} and \boxed{3}" -> "2, 3".
+    Boxes that are joined by nothing but ", ", "and" or "or" state one answer in parts and are joined: "\boxed{2} and
+    \boxed{3}" -> "2, 3".
     """
     found = _last_box(text)
     return None if found is None else found[1]
@@ -231,7 +248,9 @@ def _last_box_quickly(text: str) -> tuple[int, str] | None:
     content = text[start + 7 : close]
     if close < 0 or not content or "{" in content or content.isspace() or "oxed" in text[max(0, start - 64) : start]:
         return None
-    if "oxed" in text[close:] or "%" in text[close : close + 8] or "p" in text[close : close + 8]:  # "\\boxed{28}$ percent"
+    if (
+        "oxed" in text[close:] or "%" in text[close : close + 8] or "p" in text[close : close + 8]
+    ):  # "\\boxed{28}$ percent"
         return None
     return close + 1, content
 
@@ -272,7 +291,7 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
             done = stop + 1
         else:  # \boxed 5, \boxed5: up to white space, dollar or line end
             bare = re.compile(r"[^\s$]{1,40}").match(text, match.end())
-            if bare is None or match.end() == match.start() or not text[start : start + 1] == "\\":
+            if bare is None or match.end() == match.start() or text[start : start + 1] != "\\":
                 continue
             content, done = bare.group(), bare.end()
         spans.append((start, done, _unwrap(content)))
@@ -280,7 +299,8 @@ def _spans(text: str) -> list[tuple[int, int, str]]:
 
 
 def _closing(text: str, start: int) -> int:
-    """Index of the brace that closes the group opened just before ``start``; the end of the line or text when none does."""
+    """Index of the brace that closes the group opened just before ``start``; the end of the line or text when none
+    does."""
     depth = 1
     for match in _BRACE.finditer(text, start):
         brace = match.group()
@@ -305,9 +325,11 @@ def _unwrap(content: str) -> str:
     return content
 
 
-# ------------------------------------------------------------------------------------------------------------------- phrases
+# -------------------------------------------------------------------------------------------------------------------
+# phrases
 
-# After one of these words the pattern below is tried, from the end of the text backwards: no pattern ever scans a whole response.
+# After one of these words the pattern below is tried, from the end of the text backwards: no pattern ever scans a
+# whole response.
 _KEYWORDS = ("answer", "option", "choice", "solution", "result", "####", "答案", "选")
 
 _ANNOUNCES = re.compile(
@@ -333,13 +355,15 @@ _EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s){0,40}")
 
 
 def phrase(text: str) -> str | None:
-    """What the last "the answer is ..." (or "Answer:", "#### ...", ...) of the text announces, up to the end of its sentence."""
+    """What the last "the answer is ..." (or "Answer:", "#### ...", ...) of the text announces, up to the end of its
+    sentence."""
     found = _phrase_in(text[-PHRASE_WINDOW:]) if len(text) > 2 * PHRASE_WINDOW else None
     return found if found is not None else _phrase_in(text[-MAX_TAIL:])
 
 
 PHRASE_WINDOW = 300
-"""Characters at the end that are searched first: the last announcement wins, so one found there needs no further search."""
+"""Characters at the end that are searched first: the last announcement wins, so one found there needs no further
+search."""
 
 
 def _phrase_in(tail: str) -> str | None:

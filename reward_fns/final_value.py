@@ -3,9 +3,12 @@ r"""The final number of a response: from the committed places first, else the nu
     final_number("3 + 4 = 7, so there are 7 apples in 2019.")     -> Number(value=7, ...)
     final_number(r"The area is $\frac{1+\sqrt{5}}{2}$ cm.")       -> Number(value=1.618..., ...)
 
-In running text the last sentence that states a quantity decides, explanations behind it aside ("This is because ..."). Within a sentence
-every number gets points for what stands before it: "=" and bold speak for a number, "is" and "there are" too; "of", "after", "the" against
-it. Ranges, clock times, item markers, step numbers and ordinals are no quantities; years only when nothing else is there.
+In running text the last sentence that states a quantity decides, explanations behind it aside ("This is because ...").
+Within a sentence
+every number gets points for what stands before it: "=" and bold speak for a number, "is" and "there are" too; "of",
+"after", "the" against
+it. Ranges, clock times, item markers, step numbers and ordinals are no quantities; years only when nothing else is
+there.
 Not here: comparing (verifiers/number.py).
 """
 
@@ -83,7 +86,8 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
     return fallback
 
 
-# ----------------------------------------------------------------------------------------------------------------- sentences
+# -----------------------------------------------------------------------------------------------------------------
+# sentences
 
 _SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])")
 _MARKER = re.compile(r"(^|\n)(?:\d{1,2}[.)]|[-*•])[ \t]+(?=\S)")
@@ -112,17 +116,24 @@ def _joined_displays(text: str) -> str:
     """Displayed mathematics on one line of its own, so that it is one sentence."""
     if "\\[" not in text and "$$" not in text:
         return text
-    return _DISPLAY.sub(lambda m: "\n$ " + (m.group(1) or m.group(2)).replace("\n", " ").replace("$", "") + " $\n", text)
+    return _DISPLAY.sub(
+        lambda m: "\n$ " + (m.group(1) or m.group(2)).replace("\n", " ").replace("$", "") + " $\n", text
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------- choosing
+# -------------------------------------------------------------------------------------------------------------------
+# choosing
 
-_YEAR_BEFORE = re.compile(r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$")
+_YEAR_BEFORE = re.compile(
+    r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$"
+)
 _LABEL_BEFORE = re.compile(
     r"(?i)(?:\b(?:step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example|no\.|row|column"
     r"|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player|question|item|rule|law|level)\s*#?\(?|[#∠\[]|[\^_]\s*\{?-?)$"
 )
-_NOT_QUANTITY_AFTER = re.compile(r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)")
+_NOT_QUANTITY_AFTER = re.compile(
+    r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)"
+)
 _STRONG_BEFORE = re.compile(r"(?:=|≈|≃|→|⇒|\\approx|\\Rightarrow)\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _COPULA_BEFORE = re.compile(
     r"(?i)\b(?:is|are|was|were|be|equals?|total(?:s|ed|ing)?|makes?|gives?|gets?|costs?|have|has|had|there'?s|leaves?|left|needs?|takes?|took|paid|pays?|earns?|earned"
@@ -132,14 +143,20 @@ _COPULA_BEFORE = re.compile(
 _CONCLUDES_BEFORE = re.compile(
     r"(?i)(?:\b(?:so|thus|hence|therefore|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
 )
-_CONDITION_BEFORE = re.compile(r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=]{0,24}=\s*(?:\\?\$)?\s*$")
+_CONDITION_BEFORE = re.compile(
+    r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=]{0,24}=\s*(?:\\?\$)?\s*$"
+)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
     r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
 )
-_RANGE_BEFORE = re.compile(r"(?i)\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$")
+_RANGE_BEFORE = re.compile(
+    r"(?i)\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$"
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
-_ZERO = re.compile(r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b")
+_ZERO = re.compile(
+    r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b"
+)
 _REFUSES = re.compile(
     r"(?i)\b(?:cannot|can't|can not|unable to|not possible to|impossible to|not able to|don't have enough|do not have enough|insufficient|not enough information"
     r"|not (?:provided|given|clear|enough|specified|visible))\b"
@@ -218,11 +235,18 @@ def _quantities(text: str) -> list[Number]:
     return not_years or found
 
 
-_NO_ONE = re.compile(r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]")
+_NO_ONE = re.compile(
+    r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]"
+)
 
 
 def _is_year(number: Number, text: str) -> bool:
-    if number.decimals is not None or number.unit.startswith("year") or number.currency or not 1500 <= number.value <= 2100:
+    if (
+        number.decimals is not None
+        or number.unit.startswith("year")
+        or number.currency
+        or not 1500 <= number.value <= 2100
+    ):
         return False
     digits = text[number.start : number.end]
     return digits.isdigit() and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
@@ -237,7 +261,8 @@ _ASIDE = re.compile(r"\d\s+\(")  # "0.67 (2/3)" is no product
 
 @lru_cache(maxsize=4096)
 def expression_number(text: str) -> Number | None:
-    r"""The value of a constant expression or of the last member of an equation: "2\sqrt{3}", "x = 3 + 4 = 7", "\frac{10}{4} \text{ cm}"."""
+    r"""The value of a constant expression or of the last member of an equation: "2\sqrt{3}", "x = 3 + 4 = 7",
+    "\frac{10}{4} \text{ cm}"."""
     if len(text) > 300 or _ASIDE.search(text) or _RANGE.fullmatch(text) or _SAYS_MORE.search(_COMMANDS.sub(" ", text)):
         return None
     tree = read(text).tree

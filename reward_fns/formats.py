@@ -4,8 +4,10 @@
     check(response, "think_answer_boxed")                            -> 1.0
     check(response, {"rule": "pattern", "pattern": r"A: \\d+"})      -> 0.0
 
-A rule is a name, or a dict with ``rule`` and its parameters. Every rule is linear in the length of the response: tags are found with
-string searches, and a user's own pattern runs in google-re2, which has no backtracking. Patterns come from configuration, never from a
+A rule is a name, or a dict with ``rule`` and its parameters. Every rule is linear in the length of the response: tags
+are found with
+string searches, and a user's own pattern runs in google-re2, which has no backtracking. Patterns come from
+configuration, never from a
 response. Not here: what format is worth (combine.py).
 """
 
@@ -25,7 +27,8 @@ _TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 
 
 def think_answer(text: str) -> bool:
-    """Exactly one think block directly followed by one answer block, both with content, and only white space around them."""
+    """Exactly one think block directly followed by one answer block, both with content, and only white space around
+    them."""
     return _answer_block(text) is not None
 
 
@@ -38,7 +41,8 @@ def think_answer_boxed(text: str) -> bool:
 def _answer_block(text: str) -> str | None:
     """The inside of the answer block of a well-formed response, else None.
 
-    Looks at the "<" signs one by one, which is much quicker than four searches for tags: a single character is found by memchr.
+    Looks at the "<" signs one by one, which is much quicker than four searches for tags: a single character is found
+    by memchr.
     """
     body = text.strip()
     if not (body.startswith(THINK_OPEN) and body.endswith(ANSWER_CLOSE)):

@@ -3,18 +3,24 @@
     verify(r"so \\boxed{12}", "12")                          -> Verdict("right", 1.0, "12", ...)
     verify("The answer is (B) 12 cm.", "B", "choice")        -> Verdict("right", 1.0, "B", ...)
 
-Here a verifier's outcome becomes a ``Verdict``: a wrong ground truth is a status, not an exception, so that one bad row does not stop a
-training run. A fault of the *call* (unknown verifier, unknown parameter) does raise. Not here: many answers at once (batch.py), rewards
+Here a verifier's outcome becomes a ``Verdict``: a wrong ground truth is a status, not an exception, so that one bad
+row does not stop a
+training run. A fault of the *call* (unknown verifier, unknown parameter) does raise. Not here: many answers at once
+(batch.py), rewards
 (scoring.py).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from time import perf_counter
 
-from reward_fns.registry import Verifier, lookup
+from reward_fns.registry import BUILT_IN, Verifier, lookup
 from reward_fns.verdict import GoldError, Verdict
+
+logger = logging.getLogger(__name__)
 
 GroundTruth = str | int | float | Sequence[object] | dict | None
 
@@ -55,7 +61,25 @@ def apply(verifier: Verifier, response: str, ground_truth: GroundTruth, params: 
         outcome = verifier.function(response, ground_truth, **params)
     except GoldError:
         return Verdict("unparsable_gold", 0.0, None, perf_counter() - started)
+    except (ArithmeticError, LookupError, RecursionError, UnicodeError) as error:
+        if verifier.function.__module__ not in BUILT_IN.values():
+            raise
+        # A built-in verifier that stumbles over an answer has a bug, but one odd answer must not end a training run of
+        # days.
+        _report(verifier.name, f"{type(error).__name__}: {error}")
+        return Verdict("wrong", 0.0, None, perf_counter() - started)
     return _as_verdict(outcome, verifier.name, perf_counter() - started)
+
+
+@lru_cache(maxsize=64)
+def _report(verifier: str, error: str) -> None:
+    """Once per kind of failure."""
+    logger.error(
+        "Verifier %r failed on an answer, which counts as wrong: %s. Please report this.",
+        verifier,
+        error,
+        exc_info=True,
+    )
 
 
 def _as_verdict(outcome: object, name: str, seconds: float) -> Verdict:

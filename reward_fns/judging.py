@@ -1,11 +1,14 @@
-"""A client that asks a language model whether two short answers mean the same; blocking and asynchronous, retried, cached on disk.
+"""A client that asks a language model whether two short answers mean the same; blocking and asynchronous, retried,
+cached on disk.
 
     judge = Judge(base_url="http://localhost:8000/v1", model="Qwen2.5-7B-Instruct", cache_dir="cache")
     judge.ask("What is shown?", ["a port"], "an old harbour", deadline=20.0)      -> True
     await judge.ask_async(...)
 
-Plain HTTP from the standard library: any server with the /chat/completions route will do. The answer is data between marks that it cannot
-contain, cut to a bounded length; the model must reply with one word. Not here: when a judge is asked (verifiers/judge.py).
+Plain HTTP from the standard library: any server with the /chat/completions route will do. The answer is data between
+marks that it cannot
+contain, cut to a bounded length; the model must reply with one word. Not here: when a judge is asked
+(verifiers/judge.py).
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ class Judge:
     retries: int = 2
 
     @classmethod
-    def of(cls, base_url: str | None, model: str | None, api_key_variable: str, cache_dir: str | None, retries: int) -> Judge | None:
+    def of(
+        cls, base_url: str | None, model: str | None, api_key_variable: str, cache_dir: str | None, retries: int
+    ) -> Judge | None:
         """From parameters or the environment; None when no endpoint is named."""
         url = base_url or os.environ.get("REWARD_FNS_JUDGE_URL")
         name = model or os.environ.get("REWARD_FNS_JUDGE_MODEL")
@@ -75,7 +80,11 @@ class Judge:
                 verdict = read_reply(self._post(body, left))
             except (urllib.error.URLError, OSError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                if isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500 and error.code not in (408, 429):
+                if (
+                    isinstance(error, urllib.error.HTTPError)
+                    and 400 <= error.code < 500
+                    and error.code not in (408, 429)
+                ):
                     break  # the request itself is refused: asking again changes nothing
                 sleep(min(max(end - monotonic(), 0.0), 0.25 * 2**attempt * (1 + random.random())))
                 continue
@@ -87,16 +96,21 @@ class Judge:
         """``ask`` without blocking the event loop."""
         return await asyncio.to_thread(self.ask, question, golds, answer, deadline)
 
-    # ------------------------------------------------------------------------------------------------------------- request
+    # -------------------------------------------------------------------------------------------------------------
+    # request
 
     def _body(self, question: str, golds: Sequence[str], answer: str) -> bytes:
         mark = hashlib.sha256("\n".join((question, *golds, answer)).encode()).hexdigest()[:12]
         content = (
-            f"Question:\n<{mark}>\n{question[:4_000]}\n</{mark}>\n\nReference answers:\n<{mark}>\n" + "\n".join(golds)[:4_000] + f"\n</{mark}>\n\n"
+            f"Question:\n<{mark}>\n{question[:4_000]}\n</{mark}>\n\nReference answers:\n<{mark}>\n"
+            + "\n".join(golds)[:4_000]
+            + f"\n</{mark}>\n\n"
             f"Student's answer:\n<{mark}>\n{answer}\n</{mark}>\n\nSame meaning? One word, yes or no."
         )
         messages = [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": content}]
-        return json.dumps({"model": self.model, "messages": messages, "temperature": 0.0, "max_tokens": 8}, sort_keys=True).encode()
+        return json.dumps(
+            {"model": self.model, "messages": messages, "temperature": 0.0, "max_tokens": 8}, sort_keys=True
+        ).encode()
 
     def _post(self, body: bytes, timeout: float) -> str:
         headers = {"Content-Type": "application/json"}
@@ -110,7 +124,8 @@ class Judge:
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"unexpected reply: {str(loaded)[:120]}") from error
 
-    # --------------------------------------------------------------------------------------------------------------- cache
+    # ---------------------------------------------------------------------------------------------------------------
+    # cache
 
     def _path(self, body: bytes) -> Path:
         key = hashlib.sha256(f"{VERSION} {self.base_url} ".encode() + body).hexdigest()

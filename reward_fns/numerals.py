@@ -5,7 +5,8 @@ r"""Numbers as people and models write them, read exactly.
     parse("75\\%")              -> Number(value=Fraction(75), percent=True, ...)
     find_all("3 of 12 boys")    -> two numbers with their places
 
-Signs, thousands separators, decimals, scientific notation, fractions, mixed numbers, percent, currency, magnitude words, number words
+Signs, thousands separators, decimals, scientific notation, fractions, mixed numbers, percent, currency, magnitude
+words, number words
 and trailing units. Values are exact fractions, digits and exponents are bounded, nothing is evaluated.
 Not here: which number of a text is the answer (verifiers/number.py), expressions such as 2\sqrt{3} (symbolic/).
 """
@@ -35,12 +36,17 @@ class Number(NamedTuple):
     start: int = 0
     end: int = 0
     kind: str = "plain"
-    """plain, fraction, word, ordinal, range, clock or list (an item marker such as "2."): only the first three can be answers in running text."""
+    """plain, fraction, word, ordinal, range, clock or list (an item marker such as "2."): only the first three can be
+    answers in running text."""
     currency: bool = False
 
 
-_CURRENCY = r"(?:US|CA|AU|A|C|HK|NZ)?\\?\$|[€£¥₹₩₽]|\\(?:pounds|euro|text\{\s*\$\s*\})|(?:USD|EUR|GBP|Rs\.?|RMB|INR)(?=[\s\d])"
-_INTEGER = r"\d{1,3}(?:(?:,|\{,\}|\\,|\\!|,\\!|\u202f|\u00a0|\u2009|’|')\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+"
+_CURRENCY = (
+    r"(?:US|CA|AU|A|C|HK|NZ)?\\?\$|[€£¥₹₩₽]|\\(?:pounds|euro|text\{\s*\$\s*\})|(?:USD|EUR|GBP|Rs\.?|RMB|INR)(?=[\s\d])"
+)
+_INTEGER = (
+    r"\d{1,3}(?:(?:,|\{,\}|\\,|\\!|,\\!|\u202f|\u00a0|\u2009|’|')\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+"
+)
 _DECIMAL = rf"(?:{_INTEGER})(?:\.(?:\d+|(?!\.)(?=\s|$|\}}|\$)))?|\.\d+"
 _SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺"
 _POWER = rf"(?:\s*(?:\\times|\\cdot|×|·|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{{\s*([+\-−]?\s*\d{{1,4}})\s*\}}|\(?([+\-−]?\d{{1,4}})\)?)|\s*(?:\\times|\\cdot|×|·|x)\s*10([{_SUPERSCRIPT}]{{1,4}})|[eE]([+\-−]?\d{{1,4}})(?![\w]))"
@@ -125,7 +131,8 @@ def parse(text: str) -> Number | None:
 
 
 def tidy(text: str) -> str:
-    r"""Dressing around a short answer taken off: dollars that delimit mathematics, bold, quotes, final stops, \text{...} around it all."""
+    r"""Dressing around a short answer taken off: dollars that delimit mathematics, bold, quotes, final stops,
+    \text{...} around it all."""
     text = text.strip()
     for _ in range(6):
         before = text
@@ -144,7 +151,19 @@ def tidy(text: str) -> str:
         for wrapper in (r"\text{", r"\mathrm{", r"\textbf{", r"\mathbf{", r"\bf{", r"\displaystyle{", "{"):
             if text.startswith(wrapper) and text.endswith("}") and text.count("{") == text.count("}") == 1:
                 text = text[len(wrapper) : -1]
-        for wrapper in (r"\displaystyle", r"\approx", "≈", "~", r"\sim", "about ", "approximately ", "roughly ", "around ", "exactly ", "="):
+        for wrapper in (
+            r"\displaystyle",
+            r"\approx",
+            "≈",
+            "~",
+            r"\sim",
+            "about ",
+            "approximately ",
+            "roughly ",
+            "around ",
+            "exactly ",
+            "=",
+        ):
             if text.startswith(wrapper):
                 text = text[len(wrapper) :].lstrip()
         if text == before:
@@ -192,7 +211,11 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:
         return whole + Fraction(top, bottom), None, "fraction"
     if match["mixed"]:
         bottom = int(match["mden"])
-        return (int(match["mixed"]) + Fraction(int(match["mnum"]), bottom), None, "fraction") if bottom else (None, None, "")
+        return (
+            (int(match["mixed"]) + Fraction(int(match["mnum"]), bottom), None, "fraction")
+            if bottom
+            else (None, None, "")
+        )
     if match["num"]:
         bottom = int(match["den"])
         return (Fraction(int(match["num"]), bottom), None, "fraction") if bottom else (None, None, "")
@@ -230,26 +253,55 @@ def _power_groups(match: re.Match[str]) -> tuple[str | None, ...]:
 
 
 def _context(text: str, start: int, end: int) -> str:
-    """Whether the place of a plain number says that it is no quantity: part of a range, a clock time, an item marker."""
+    """Whether the place of a plain number says that it is no quantity: part of a range, a clock time, an item
+    marker."""
     before, after = text[max(0, start - 12) : start], text[end : end + 8]
     if re.match(r":\d\d\b", after) or re.search(r"\b\d{1,2}:$", before):
         return "clock"
     if re.match(r"\s?[-–—~]\s?\$?\d", after) or re.search(r"\d\s?[–—~]\s?\$?$|\d-\$?$", before):
         return "range"
-    if re.match(r"[.)]\s+\S", after) and (not before.strip(" *#") or before.rstrip(" *#").endswith("\n")) and end - start <= 2:
+    if (
+        re.match(r"[.)]\s+\S", after)
+        and (not before.strip(" *#") or before.rstrip(" *#").endswith("\n"))
+        and end - start <= 2
+    ):
         return "list"
     return "plain"
 
 
-# --------------------------------------------------------------------------------------------------------------------- words
+# ---------------------------------------------------------------------------------------------------------------------
+# words
 
 _ONES = {
     w: i
     for i, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 }
-_TENS = {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TENS = {
+    w: 10 * i for i, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
           "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10}  # fmt: skip
 _ANY_WORD = "|".join([*_ONES, *_TENS, "hundred", "thousand", "million", "billion"])

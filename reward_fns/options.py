@@ -58,7 +58,9 @@ class Options:
             alike = [
                 letter
                 for letter, number in self.numbers.items()
-                if number is not None and number.value == value.value and (number.percent == value.percent or not value.percent)
+                if number is not None
+                and number.value == value.value
+                and (number.percent == value.percent or not value.percent)
             ]
             return alike[0] if len(alike) == 1 else None
         if len(text) <= 200 and any(sign in text for sign in "\\^/√π_{"):
@@ -81,7 +83,9 @@ class Options:
         wanted = normalised(text)
         if len(wanted) < 5 or len(wanted) > 120 or self.numeric:
             return None
-        ranked = sorted(((similarity(wanted, normal), letter) for letter, normal in self.normal.items() if normal), reverse=True)
+        ranked = sorted(
+            ((similarity(wanted, normal), letter) for letter, normal in self.normal.items() if normal), reverse=True
+        )
         if not ranked or ranked[0][0] < SIMILAR or (len(ranked) > 1 and ranked[1][0] > ranked[0][0] - 0.05):
             return None
         return ranked[0][1]
@@ -92,7 +96,8 @@ class Options:
         return bool(text) and text == self.normal.get(two)
 
     def named_in(self, text: str) -> list[str]:
-        """Letters of the options whose text stands in ``text`` as whole words, in order of their last place; options inside longer ones that
+        """Letters of the options whose text stands in ``text`` as whole words, in order of their last place; options
+        inside longer ones that
         also match are left out. Singular and plural count as the same when nothing matches literally."""
         if not self.texts:
             return []
@@ -110,4 +115,6 @@ def _inside(padded: str, names: Mapping[str, str]) -> list[str]:
 
 def _stemmed(text: str) -> str:
     """Words without the endings that tell plural from singular."""
-    return " ".join(word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in text.split())
+    return " ".join(
+        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in text.split()
+    )

@@ -2,12 +2,16 @@
 
     outcome = compare(gold=r"\\\\int_0^1 x dx", given="1/2", seconds=5.0)        # "equal", "different", ..., or TIMEOUT
 
-``compare`` may be called from any thread, from asyncio (through a thread), in Ray actors, and in forked or spawned processes: every process
-gets its own pool when it first needs one, and the pool's processes end with it. A job that has used up its slice while fresh ones wait gives
-way: its worker is killed, and the job waits behind the fresh ones for the rest of its time. So a hostile answer costs its deadline once, and
+``compare`` may be called from any thread, from asyncio (through a thread), in Ray actors, and in forked or spawned
+processes: every process
+gets its own pool when it first needs one, and the pool's processes end with it. A job that has used up its slice while
+fresh ones wait gives
+way: its worker is killed, and the job waits behind the fresh ones for the rest of its time. So a hostile answer costs
+its deadline once, and
 honest answers wait for slices, not for deadlines. A worker that dies, from its memory cap for instance, is replaced.
 
-Settings, from the environment: REWARD_FNS_WORKERS (processes, default: usable cores, at most 16), REWARD_FNS_WORKER_MB (memory above
+Settings, from the environment: REWARD_FNS_WORKERS (processes, default: usable cores, at most 16), REWARD_FNS_WORKER_MB
+(memory above
 the libraries, default 1024). Not here: what a job does (worker.py).
 """
 
@@ -51,7 +55,8 @@ _BOOT = (
     "import json, sys; sys.path += [path for path in json.loads(sys.argv[2]) if path not in sys.path]; "
     "from reward_fns.worker import main; main(int(sys.argv[1]))"
 )
-"""Starts the template in isolated mode, our own paths last: a file math.py beside the user's script must not shadow a library's import."""
+"""Starts the template in isolated mode, our own paths last: a file math.py beside the user's script must not shadow a
+library's import."""
 
 
 class Job(NamedTuple):
@@ -66,7 +71,8 @@ class Job(NamedTuple):
 
 
 class PoolError(RuntimeError):
-    """The worker processes cannot be started or a job cannot be run: an installation fault, not the fault of an answer."""
+    """The worker processes cannot be started or a job cannot be run: an installation fault, not the fault of an
+    answer."""
 
 
 class _Worker:
@@ -77,7 +83,8 @@ class _Worker:
         self.process_id = process_id
 
     def ask(self, job: dict, seconds: float, gives_way: Callable[[float], bool]) -> dict | None:
-        """The answer, None when it does not come in time or the job has to give way. ConnectionError when the worker is dead.
+        """The answer, None when it does not come in time or the job has to give way. ConnectionError when the worker
+        is dead.
 
         Args:
             seconds: wall time that the job has left.
@@ -113,7 +120,8 @@ class _Worker:
 
 
 def processor_seconds(process_id: int) -> float:
-    """Processor time of a process. A slice is measured in it, so that a busy machine does not take honest answers for endless ones."""
+    """Processor time of a process. A slice is measured in it, so that a busy machine does not take honest answers for
+    endless ones."""
     try:
         with open(f"/proc/{process_id}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -138,7 +146,8 @@ class Pool:
         self._template: subprocess.Popen | None = None
         self._starting = threading.Lock()
 
-    # ---------------------------------------------------------------------------------------------------------------- jobs
+    # ----------------------------------------------------------------------------------------------------------------
+    # jobs
 
     def run(self, job: dict, seconds: float) -> dict | str:
         """The answer of a worker to ``job`` or TIMEOUT."""
@@ -202,7 +211,8 @@ class Pool:
                 self._alive -= 1
             self._changed.notify_all()
 
-    # ----------------------------------------------------------------------------------------------------------- processes
+    # -----------------------------------------------------------------------------------------------------------
+    # processes
 
     def start(self) -> None:
         """Start the template process, when it does not run."""
@@ -288,7 +298,8 @@ class Pool:
             self._template.returncode = 0  # not our child: keep subprocess from waiting for it
 
 
-# ------------------------------------------------------------------------------------------------------ the pool of this process
+# ------------------------------------------------------------------------------------------------------ the pool of
+# this process
 
 _guard = threading.Lock()
 _pool: Pool | None = None
@@ -343,7 +354,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def compare(gold: str, given: str | None, seconds: float) -> str:
-    """What math-verify says: equal, different, gold or given (that side cannot be read), readable (``given`` is None), TIMEOUT."""
+    """What math-verify says: equal, different, gold or given (that side cannot be read), readable (``given`` is None),
+    TIMEOUT."""
     answer = ask(Job("math", (("gold", gold), ("given", given)), seconds))
     return answer if isinstance(answer, str) else answer.get("ok", "given")
 
@@ -363,13 +375,16 @@ def ask(job: Job) -> dict | str:
 
 
 class Pending(BaseException):
-    """Control flow of a batch: this item needs a worker's answer that is not there yet. Not an Exception, so that no verifier catches it."""
+    """Control flow of a batch: this item needs a worker's answer that is not there yet. Not an Exception, so that no
+    verifier catches it."""
 
 
 class Book:
-    """Jobs that a batch needs, and their answers. While a book is open in a context, ``ask`` never waits: it notes the job and raises Pending.
+    """Jobs that a batch needs, and their answers. While a book is open in a context, ``ask`` never waits: it notes the
+    job and raises Pending.
 
-    So the verifiers need not know that there are batches: an item is graded, breaks off where it needs a worker, and is graded again when
+    So the verifiers need not know that there are batches: an item is graded, breaks off where it needs a worker, and
+    is graded again when
     all answers of the batch are there.
     """
 
@@ -397,7 +412,9 @@ class Book:
         jobs, self.wanted = list(self.wanted), {}
         pool = shared()
         with ThreadPoolExecutor(min(pool.size, len(jobs)) or 1, thread_name_prefix="reward_fns") as threads:
-            for job, answer in zip(jobs, threads.map(lambda job: pool.run(job.as_dict(), job.seconds), jobs), strict=True):
+            for job, answer in zip(
+                jobs, threads.map(lambda job: pool.run(job.as_dict(), job.seconds), jobs), strict=True
+            ):
                 self.answers[job] = answer
 
 

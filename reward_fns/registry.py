@@ -3,7 +3,8 @@
     @register("colour")
     def colour(response: str, ground_truth: str, *, tolerance: float = 0.0) -> Verdict | bool | float: ...
 
-A verifier gets the whole response and the ground truth and may return a ``Verdict``, a bool or a score in [0, 1]. Parameters
+A verifier gets the whole response and the ground truth and may return a ``Verdict``, a bool or a score in [0, 1].
+Parameters
 come from the row (``reward_model.params``) or from the caller; unknown ones are refused with the list of known ones.
 The built-in verifiers are imported on first use, so that ``import reward_fns`` stays cheap in every Ray worker.
 """
@@ -92,7 +93,9 @@ def register(name: str, *, replace: bool = False) -> Callable[[VerifierFunction]
         same = known is not None and _where(known.function) == _where(function)
         if taken and not replace and not same:
             where = known.function.__module__ if known else BUILT_IN[name]
-            raise ValueError(f"Verifier {name!r} exists already (in {where}). Choose another name, or pass replace=True.")
+            raise ValueError(
+                f"Verifier {name!r} exists already (in {where}). Choose another name, or pass replace=True."
+            )
         parameters = list(inspect.signature(function).parameters.values())
         accepts = frozenset(p.name for p in parameters[2:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)

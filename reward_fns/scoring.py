@@ -2,9 +2,12 @@
 
     reward.custom_reward_function.path=pkg://reward_fns  reward.custom_reward_function.name=compute_score
 
-The row says how it is graded: ``extra_info`` (verl's stock manager forwards nothing else) or ``reward_model`` name ``verifier`` and
-``params``, the latter as dict or JSON string. Orsta's names (``verifier_parm``, ``accuracy_ratio``, ``format_ratio``) are understood.
-``reward_kwargs`` of the configuration are defaults for rows that say nothing, except for the combination, which they decide.
+The row says how it is graded: ``extra_info`` (verl's stock manager forwards nothing else) or ``reward_model`` name
+``verifier`` and
+``params``, the latter as dict or JSON string. Orsta's names (``verifier_parm``, ``accuracy_ratio``, ``format_ratio``)
+are understood.
+``reward_kwargs`` of the configuration are defaults for rows that say nothing, except for the combination, which they
+decide.
 
 The result holds plain floats and strings under the same keys for every sample, as verl's metrics need:
 score, acc, format, right, no_answer, unparsable_gold, timeout, seconds (floats), pred, status (strings).
@@ -25,7 +28,9 @@ from reward_fns.registry import ALIASES, lookup
 from reward_fns.verdict import Verdict
 
 # Keys that verl's managers or other callers pass along and that do not concern grading.
-_IGNORED = frozenset({"reward_router_address", "reward_model_tokenizer", "sandbox_fusion_url", "concurrent_semaphore", "memory_limit_mb"})
+_IGNORED = frozenset(
+    {"reward_router_address", "reward_model_tokenizer", "sandbox_fusion_url", "concurrent_semaphore", "memory_limit_mb"}
+)
 
 Score = dict[str, float | str]
 
@@ -68,7 +73,9 @@ def compute_score(
     """
     unknown = sorted(set(others) - _IGNORED)
     if unknown:
-        raise TypeError(f"compute_score has no parameter {', '.join(map(repr, unknown))}; verifier parameters go into params={{...}}.")
+        raise TypeError(
+            f"compute_score has no parameter {', '.join(map(repr, unknown))}; verifier parameters go into params={{...}}."
+        )
     grading = row_grading(extra_info, verifier, params)
     chosen = lookup(grading.verifier)
     parameters = grading.params
@@ -87,7 +94,8 @@ async def compute_score_async(
     extra_info: Mapping[str, object] | None = None,
     **kwargs: object,
 ) -> Score:
-    """``compute_score`` for an event loop: the work runs in a thread, so a slow answer delays nobody else on the loop."""
+    """``compute_score`` for an event loop: the work runs in a thread, so a slow answer delays nobody else on the
+    loop."""
     return await asyncio.to_thread(compute_score, data_source, solution_str, ground_truth, extra_info, **kwargs)
 
 
@@ -118,9 +126,12 @@ def assemble(
 
 
 def row_grading(
-    extra_info: Mapping[str, object] | None, verifier: str | None = None, params: Mapping[str, object] | str | None = None
+    extra_info: Mapping[str, object] | None,
+    verifier: str | None = None,
+    params: Mapping[str, object] | str | None = None,
 ) -> Grading:
-    """Verifier, parameters and weights of a row; what the row does not say comes from the arguments, then from the defaults."""
+    """Verifier, parameters and weights of a row; what the row does not say comes from the arguments, then from the
+    defaults."""
     info = extra_info if isinstance(extra_info, Mapping) else {}
     model = info.get("reward_model")
     sources = [source for source in (info, model) if isinstance(source, Mapping)]
@@ -148,7 +159,8 @@ def _first(sources: list[Mapping[str, object]], key: str) -> object | None:
 
 
 def _parameters(value: Mapping[str, object] | str | None) -> dict[str, object]:
-    """Parameters as a dict, from a dict or a JSON string; keys without a value (parquet unifies structs) are dropped."""
+    """Parameters as a dict, from a dict or a JSON string; keys without a value (parquet unifies structs) are
+    dropped."""
     if not value:
         return {}
     if isinstance(value, str):
@@ -161,7 +173,9 @@ def _parsed_parameters(text: str) -> dict[str, object]:
     try:
         parsed = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"params of a row are not JSON: {text[:120]!r} ({error}). Write them with json.dumps.") from error
+        raise ValueError(
+            f"params of a row are not JSON: {text[:120]!r} ({error}). Write them with json.dumps."
+        ) from error
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):

@@ -5,7 +5,8 @@ r"""Units behind a number: which words are units, and whether two of them can be
     is_label("apples left")  -> True              # harmless words behind a number
     is_label("x + 1")        -> False             # that is mathematics
 
-Factors are exact. Only units that answers to school and chart questions use; an unknown word is a label and never converts.
+Factors are exact. Only units that answers to school and chart questions use; an unknown word is a label and never
+converts.
 """
 
 from __future__ import annotations
@@ -43,11 +44,15 @@ _TABLE: dict[str, tuple[str, str]] = {
         "1/1000 ms millisecond milliseconds|1/1000000 µs μs us microsecond microseconds|1/1000000000 ns nanosecond nanoseconds",
         "",
     ),
+    "calendar": ("1 month months|12 year years yr yrs", ""),
     "volume": ("1 L l liter liters litre litres|1/1000 mL ml milliliter milliliters millilitre millilitres", ""),
     "angle": ("1 ° degree degrees deg \\circ °|180/pi rad radian radians", ""),
     "money": ("1 dollar dollars usd USD bucks|1/100 cent cents ¢", ""),
     "force": ("1 N newton newtons Newton Newtons|1000 kN", ""),
-    "energy": ("1 J joule joules|1000 kJ kilojoule kilojoules|4.184 cal calorie calories|4184 kcal|1000000 MJ|3600000 kWh", ""),
+    "energy": (
+        "1 J joule joules|1000 kJ kilojoule kilojoules|4.184 cal calorie calories|4184 kcal|1000000 MJ|3600000 kWh",
+        "",
+    ),
     "power": ("1 W watt watts|1000 kW kilowatt kilowatts|1000000 MW|1/1000 mW", ""),
     "voltage": ("1 V volt volts|1/1000 mV|1000 kV", ""),
     "current": ("1 A amp amps ampere amperes|1/1000 mA|1/1000000 µA μA uA", ""),
@@ -82,8 +87,12 @@ for _dimension, (_lines, _) in _TABLE.items():
             else:
                 UNITS[_name] = Unit("radian", Fraction(1), _names[0])
 
-_LATEX = re.compile(r"\\(?:text|mathrm|textrm|textit|mbox|rm|operatorname|mathit|textbf|mathbf|bf)\b\s*|[{}$~]|\\[,;:! ]|\\quad")
-_POWERED = re.compile(r"(?i)^(?:(?P<words>square|sq\.?|cubic|cu\.?)\s*)?(?P<unit>[A-Za-zµμΩ°\\]+)\s*(?:\^?\s*(?P<power>[23])|(?P<super>[²³])|\s+(?P<after>squared|cubed))?$")
+_LATEX = re.compile(
+    r"\\(?:text|mathrm|textrm|textit|mbox|rm|operatorname|mathit|textbf|mathbf|bf)\b\s*|[{}$~]|\\[,;:! ]|\\quad"
+)
+_POWERED = re.compile(
+    r"(?i)^(?:(?P<words>square|sq\.?|cubic|cu\.?)\s*)?(?P<unit>[A-Za-zµμΩ°\\]+)\s*(?:\^?\s*(?P<power>[23])|(?P<super>[²³])|\s+(?P<after>squared|cubed))?$"
+)
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +127,8 @@ def read(text: str) -> Unit | None:
 
 
 def conversion(given: str, wanted: str) -> Fraction | None:
-    """What a value in ``given`` is multiplied by to be in ``wanted``; 1 when a unit is unknown or missing; None when they clash.
+    """What a value in ``given`` is multiplied by to be in ``wanted``; 1 when a unit is unknown or missing; None when
+    they clash.
 
     A forgotten power ("12 cm" for an area of 12 cm^2) is no clash: the number is what is asked.
     """
@@ -133,7 +143,9 @@ def conversion(given: str, wanted: str) -> Fraction | None:
 
 
 _LABEL = re.compile(r"(?:[A-Za-zµμΩ°²³′″'%€£¥.,()/\s-]|\^\s*\d|\^\s*-\d)*")
-_MATHEMATICS = re.compile(r"(?<![A-Za-zµμΩ°])(?!(?:[mskgtlLhNJWVAKCFΩa]|[IiAa])(?![A-Za-z]))[A-Za-z](?![A-Za-z'’µμΩ°.])|[=<>+*×÷√\\|]")
+_MATHEMATICS = re.compile(
+    r"(?<![A-Za-zµμΩ°])(?!(?:[msghLNJWVAKCFΩ]|[IA])(?![A-Za-z]))[A-Za-z](?![A-Za-z'’µμΩ°.])|[=<>+*×÷√\\|]"
+)
 _NAMES = re.compile(r"\\(?:circ|degree|Omega|mu|%|deg|pounds|euro)\b|\\%")
 
 

@@ -3,9 +3,12 @@
     reward.reward_manager.source=importlib reward.reward_manager.name=specs \\
     reward.reward_manager.module.path=pkg://reward_fns.verl_manager
 
-- Special tokens that carry an answer (Qwen's box, quad, reference and point tokens) are kept for the parser; the stock manager drops them.
-- The whole ``reward_model`` of the row reaches the reward function, so ``verifier`` and ``params`` need not be repeated in ``extra_info``.
-- The response's length in tokens and the progress of the training are passed on, for overlong shaping and moving thresholds.
+- Special tokens that carry an answer (Qwen's box, quad, reference and point tokens) are kept for the parser; the stock
+  manager drops them.
+- The whole ``reward_model`` of the row reaches the reward function, so ``verifier`` and ``params`` need not be
+  repeated in ``extra_info``.
+- The response's length in tokens and the progress of the training are passed on, for overlong shaping and moving
+  thresholds.
 - The numbers of every score dict, timings and timeouts included, are averaged by ``summary`` for the training log.
 
 This module alone imports verl; nothing else of reward_fns does.
@@ -36,9 +39,13 @@ class SpecsRewardManager(RewardManagerBase):
     def __init__(self, config, tokenizer, compute_score=None, reward_router_address=None, reward_model_tokenizer=None):
         super().__init__(config, tokenizer, compute_score)
         custom = config.reward.get("custom_reward_function") or {}
-        self.function: Callable[..., object] = compute_score if custom.get("path") and compute_score else own_compute_score
+        self.function: Callable[..., object] = (
+            compute_score if custom.get("path") and compute_score else own_compute_score
+        )
         self.is_async = inspect.iscoroutinefunction(self.function)
-        self.dropped = [token for token in tokenizer.all_special_tokens if not any(kept in token for kept in KEPT_TOKENS)]
+        self.dropped = [
+            token for token in tokenizer.all_special_tokens if not any(kept in token for kept in KEPT_TOKENS)
+        ]
         self.total_steps = _total_steps(config)
         self.settings = {} if custom.get("path") else dict(config.reward.get("reward_kwargs") or {})
         accepted = _parameters(self.function)
@@ -51,7 +58,8 @@ class SpecsRewardManager(RewardManagerBase):
         )
 
     async def run_single(self, data: DataProto) -> dict:
-        """The reward of one rollout (of several sequences the last one counts) and everything that is logged with it."""
+        """The reward of one rollout (of several sequences the last one counts) and everything that is logged with
+        it."""
         item = data[-1:][0]
         responses = item.batch["responses"]
         length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
@@ -94,13 +102,18 @@ specs = SpecsRewardManager
 
 
 def summary(score_dicts: Iterable[Mapping[str, object]]) -> dict[str, float]:
-    """Means of all numbers of many score dicts, the sum of timeouts, the largest time, under names for the training log."""
+    """Means of all numbers of many score dicts, the sum of timeouts, the largest time, under names for the training
+    log."""
     columns: dict[str, list[float]] = {}
     for scores in score_dicts:
         for key, value in scores.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 columns.setdefault(key, []).append(float(value))
-    metrics = {f"reward/{key}/mean": sum(values) / len(values) for key, values in columns.items() if key not in ("timeout", "seconds")}
+    metrics = {
+        f"reward/{key}/mean": sum(values) / len(values)
+        for key, values in columns.items()
+        if key not in ("timeout", "seconds")
+    }
     if "timeout" in columns:
         metrics["reward/timeout/count"] = sum(columns["timeout"])
     for key in ("seconds", "reward_seconds"):
@@ -111,7 +124,8 @@ def summary(score_dicts: Iterable[Mapping[str, object]]) -> dict[str, float]:
 
 
 def _total_steps(config) -> int | None:
-    """Training steps from the trainer's settings; the optimizer's copy is filled in by the trainer when it counts epochs."""
+    """Training steps from the trainer's settings; the optimizer's copy is filled in by the trainer when it counts
+    epochs."""
     for places in (("trainer",), ("actor_rollout_ref", "actor", "optim")):
         section = config
         for place in places:

@@ -2,14 +2,18 @@
 
     main(control_fd)        # in a process that reward_fns/pool.py starts, and nobody else
 
-One *template* process imports sympy and math-verify once and then forks a worker for every socket it is handed; a replacement for a killed
-worker is there in milliseconds, and the memory of the libraries is shared. Commands to the template, one byte each with operands:
+One *template* process imports sympy and math-verify once and then forks a worker for every socket it is handed; a
+replacement for a killed
+worker is there in milliseconds, and the memory of the libraries is shared. Commands to the template, one byte each
+with operands:
     b"F" + one socket   fork a worker that serves this socket; answers with its process id (8 bytes)
     b"K" + id (8 bytes) kill that worker
-The template ends with its parent, and every worker ends with the template, even when both are killed without warning. A worker that is
+The template ends with its parent, and every worker ends with the template, even when both are killed without warning.
+A worker that is
 stuck in C code ends by a kernel timer. Jobs are JSON, framed by a 4-byte length; see ``serve``.
 
-Nothing that a model wrote is evaluated: the LaTeX grammar of latex2sympy is used alone, and sympy's string evaluator is disabled.
+Nothing that a model wrote is evaluated: the LaTeX grammar of latex2sympy is used alone, and sympy's string evaluator
+is disabled.
 """
 
 from __future__ import annotations
@@ -36,7 +40,8 @@ GRACE = 0.5
 """Seconds after the deadline at which a worker that nobody killed ends itself."""
 
 
-# ------------------------------------------------------------------------------------------------------------------ template
+# ------------------------------------------------------------------------------------------------------------------
+# template
 
 
 def template(control: socket.socket) -> None:
@@ -86,7 +91,8 @@ def _reap(children: set[int]) -> None:
             children.discard(child)
 
 
-# -------------------------------------------------------------------------------------------------------------------- worker
+# --------------------------------------------------------------------------------------------------------------------
+# worker
 
 
 def _become_worker(connection: socket.socket) -> None:
@@ -116,7 +122,8 @@ def _address_space() -> int:
 def serve(connection: socket.socket) -> None:
     """Answer jobs until the other end closes.
 
-    A job is {"kind": "math", "gold": str, "given": str, "seconds": float} or {"kind": "call", "source": ..., "arguments": ...}; the answer is
+    A job is {"kind": "math", "gold": str, "given": str, "seconds": float} or {"kind": "call", "source": ...,
+    "arguments": ...}; the answer is
     {"ok": outcome} or {"error": text}.
     """
     parent = os.getppid()
@@ -154,6 +161,10 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return bytes(parts)
 
 
+#
+#
+#
+#
 # ---------------------------------------------------------------------------------------------------------------------- jobs
 
 
@@ -222,7 +233,8 @@ _NUMBER = re.compile(r"\s*(Integer|Float)\s*\(\s*'?(\d{0,2000}\.?\d{0,2000}(?:[e
 
 
 def _number_only(code: str, *environment: object, **keywords: object) -> object:
-    """Stands in for sympy's string evaluator, which sympy also uses to read "12": numbers are read, anything else is refused."""
+    """Stands in for sympy's string evaluator, which sympy also uses to read "12": numbers are read, anything else is
+    refused."""
     from sympy import Float, Integer
 
     match = _NUMBER.fullmatch(str(code))

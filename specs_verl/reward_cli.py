@@ -4,8 +4,10 @@
     specs reward --file rollouts.jsonl --verifier number --param precision=2 --out graded.jsonl
     specs reward --file rollouts.jsonl --settings strict.yaml --compare lenient.yaml
 
-A file holds one rollout per row (JSON lines or parquet): the response under response, output or solution_str, the gold under ground_truth,
-gts or reward_model.ground_truth; verifier and params as in training rows. verl's rollout dumps and sampled shards (with --data) fit.
+A file holds one rollout per row (JSON lines or parquet): the response under response, output or solution_str, the gold
+under ground_truth,
+gts or reward_model.ground_truth; verifier and params as in training rows. verl's rollout dumps and sampled shards
+(with --data) fit.
 Settings are the arguments of compute_score as YAML or JSON: verifier, params, format_rule, combination.
 """
 
@@ -41,13 +43,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--response", help="one response to grade")
     source.add_argument("--file", type=Path, help="rollouts to grade: .jsonl, .json or .parquet")
     parser.add_argument("--ground-truth", help="gold answer of --response")
-    parser.add_argument("--data", type=Path, help="parquet with the rows that the column `row` of --file counts, for sampled shards")
+    parser.add_argument(
+        "--data", type=Path, help="parquet with the rows that the column `row` of --file counts, for sampled shards"
+    )
     parser.add_argument("--verifier", help=f"for rows that name none, default math; one of {', '.join(names())}")
-    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="parameter of the verifier, the value as JSON or text")
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameter of the verifier, the value as JSON or text",
+    )
     parser.add_argument("--format-rule", help="format rule, default think_answer")
     parser.add_argument("--settings", type=Path, help="YAML or JSON with reward settings (arguments of compute_score)")
-    parser.add_argument("--compare", type=Path, help="a second settings file: grade --file with both and list the differences")
-    parser.add_argument("--limit", type=int, default=20, help="differences and slow answers to print, default %(default)s")
+    parser.add_argument(
+        "--compare", type=Path, help="a second settings file: grade --file with both and list the differences"
+    )
+    parser.add_argument(
+        "--limit", type=int, default=20, help="differences and slow answers to print, default %(default)s"
+    )
     parser.add_argument("--out", type=Path, help="write every row with its score: .jsonl or .parquet")
 
 
@@ -64,9 +78,17 @@ def run(args: argparse.Namespace) -> int:
         scores = score_batch(rows, **settings)
         if args.compare is not None:
             others = score_batch(rows, **_loaded_settings(args.compare))
-            _print_comparison(console, rows, scores, others, (str(args.settings or "first"), str(args.compare)), args.limit)
+            _print_comparison(
+                console, rows, scores, others, (str(args.settings or "first"), str(args.compare)), args.limit
+            )
             if args.out is not None:
-                _write(args.out, [{**_flat(row), **score, **{f"other_{k}": v for k, v in other.items()}} for row, score, other in zip(rows, scores, others, strict=True)])
+                _write(
+                    args.out,
+                    [
+                        {**_flat(row), **score, **{f"other_{k}": v for k, v in other.items()}}
+                        for row, score, other in zip(rows, scores, others, strict=True)
+                    ],
+                )
             return 0
         _print_summary(console, rows, scores, args.limit)
         if args.out is not None:
@@ -76,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(error.args[0] if error.args else str(error)) from error
 
 
-# ------------------------------------------------------------------------------------------------------------------ settings
+# ------------------------------------------------------------------------------------------------------------------
+# settings
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
@@ -114,19 +137,26 @@ def _parameter(text: str) -> tuple[str, object]:
         return name, value
 
 
-# -------------------------------------------------------------------------------------------------------------------- files
+# --------------------------------------------------------------------------------------------------------------------
+# files
 
 
 def read_rollouts(path: Path, data: Path | None = None) -> list[dict[str, object]]:
     """Rows with solution_str, ground_truth, data_source and extra_info, whatever the file calls them."""
     raw = _read(path)
-    golds = pq.read_table(data, columns=_present(data, ("data_source", "reward_model", "extra_info"))).to_pylist() if data is not None else None
+    golds = (
+        pq.read_table(data, columns=_present(data, ("data_source", "reward_model", "extra_info"))).to_pylist()
+        if data is not None
+        else None
+    )
     rows = []
     for index, row in enumerate(raw):
         if golds is not None:
             place = row.get("row")
             if not isinstance(place, int) or not 0 <= place < len(golds):
-                raise UserError(f"{path}, row {index}: its column `row` must count the {len(golds)} rows of {data}, got {place!r}.")
+                raise UserError(
+                    f"{path}, row {index}: its column `row` must count the {len(golds)} rows of {data}, got {place!r}."
+                )
             row = {**golds[place], **row}
         rows.append(_rollout(row, path, index))
     if not rows:
@@ -143,11 +173,18 @@ def _rollout(row: Row, path: Path, index: int) -> dict[str, object]:
         gold = next((row[name] for name in GOLD_COLUMNS if row.get(name) is not None), None)
     if response is None or gold is None:
         what, wanted = ("response", RESPONSE_COLUMNS) if response is None else ("ground truth", GOLD_COLUMNS)
-        raise UserError(f"{path}, row {index}: no {what}; looked for {', '.join(wanted)} among {', '.join(map(str, row))}.")
+        raise UserError(
+            f"{path}, row {index}: no {what}; looked for {', '.join(wanted)} among {', '.join(map(str, row))}."
+        )
     own = {key: row[key] for key in ("verifier", "params") if row.get(key) is not None}
     extra = row.get("extra_info")
     extra = {**(extra if isinstance(extra, Mapping) else {}), **own, "reward_model": dict(model)}
-    return {"solution_str": str(response), "ground_truth": gold, "data_source": row.get("data_source"), "extra_info": extra}
+    return {
+        "solution_str": str(response),
+        "ground_truth": gold,
+        "data_source": row.get("data_source"),
+        "extra_info": extra,
+    }
 
 
 def _read(path: Path) -> list[Row]:
@@ -174,7 +211,12 @@ def _present(path: Path, columns: Sequence[str]) -> list[str]:
 
 def _flat(row: Row) -> dict[str, object]:
     """What of a row goes into the written file."""
-    return {"response": row["solution_str"], "ground_truth": row["ground_truth"] if isinstance(row["ground_truth"], str) else json.dumps(row["ground_truth"])}
+    return {
+        "response": row["solution_str"],
+        "ground_truth": row["ground_truth"]
+        if isinstance(row["ground_truth"], str)
+        else json.dumps(row["ground_truth"]),
+    }
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> None:
@@ -187,7 +229,8 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
     temporary.replace(path)
 
 
-# ----------------------------------------------------------------------------------------------------------------- printing
+# -----------------------------------------------------------------------------------------------------------------
+# printing
 
 
 def _print_one(console: Console, score: Score) -> None:
@@ -207,12 +250,14 @@ def _print_one(console: Console, score: Score) -> None:
 def _print_summary(console: Console, rows: list[Row], scores: list[Score], limit: int) -> None:
     count = len(scores)
     statuses = Counter(score["status"] for score in scores)
-    console.print(
-        f"{count} rollouts: accuracy {_mean(scores, 'acc'):.4f}, format {_mean(scores, 'format'):.4f}, score {_mean(scores, 'score'):.4f}"
-    )
+    names = {"acc": "accuracy", "format": "format", "score": "score"}
+    means = ", ".join(f"{name} {_mean(scores, key):.4f}" for key, name in names.items())
+    console.print(f"{count} rollouts: {means}")
     console.print("  " + ", ".join(f"{status} {number}" for status, number in statuses.most_common()))
     slow = sorted(range(count), key=lambda i: -scores[i]["seconds"])[: min(limit, 3)]
-    console.print("  slowest: " + ", ".join(f"row {i} {scores[i]['seconds'] * 1e3:.1f} ms ({scores[i]['status']})" for i in slow))
+    console.print(
+        "  slowest: " + ", ".join(f"row {i} {scores[i]['seconds'] * 1e3:.1f} ms ({scores[i]['status']})" for i in slow)
+    )
     faulty = [i for i in range(count) if scores[i]["status"] in ("unparsable_gold", "timeout")]
     for i in faulty[:limit]:
         console.print(f"  row {i}: {scores[i]['status']}, gold {str(rows[i]['ground_truth'])[:60]!r}", markup=False)
@@ -225,12 +270,17 @@ def _print_comparison(
     console.print(f"{'':12}{titles[0]:>24}{titles[1]:>24}", markup=False)
     for key in ("acc", "format", "score"):
         console.print(f"{key:12}{_mean(first, key):>24.4f}{_mean(second, key):>24.4f}")
-    different = [i for i, (a, b) in enumerate(zip(first, second, strict=True)) if (a["score"], a["status"]) != (b["score"], b["status"])]
+    different = [
+        i
+        for i, (a, b) in enumerate(zip(first, second, strict=True))
+        if (a["score"], a["status"]) != (b["score"], b["status"])
+    ]
     console.print(f"{len(different)} of {len(rows)} rollouts get another reward.")
     for i in different[:limit]:
         a, b = first[i], second[i]
         console.print(
-            f"  row {i}: gold {str(rows[i]['ground_truth'])[:40]!r}: {a['score']:.3g} ({a['status']}, {str(a['pred'])[:40]!r}) | "
+            f"  row {i}: gold {str(rows[i]['ground_truth'])[:40]!r}: "
+            f"{a['score']:.3g} ({a['status']}, {str(a['pred'])[:40]!r}) | "
             f"{b['score']:.3g} ({b['status']}, {str(b['pred'])[:40]!r})",
             markup=False,
             soft_wrap=True,

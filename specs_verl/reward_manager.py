@@ -3,7 +3,8 @@
     install()        # from the plugin: costs nothing until verl imports its reward managers or its trainer
 
 - ``reward.reward_manager.name=specs`` works in every process (reward_fns.verl_manager holds the manager).
-- verl logs what a reward function returns only in validation. Here the same numbers of the training rollouts (accuracy, format, timeouts,
+- verl logs what a reward function returns only in validation. Here the same numbers of the training rollouts
+  (accuracy, format, timeouts,
   seconds) are averaged into ``reward/...`` of every step, for any reward manager.
 """
 
@@ -24,7 +25,8 @@ def _register_manager(module) -> None:
 
 
 def log_training_rewards(module) -> None:
-    """Wrap the trainer's ``_compute_metrics``: after verl's own metrics, add the averages of the batch's score dicts."""
+    """Wrap the trainer's ``_compute_metrics``: after verl's own metrics, add the averages of the batch's score
+    dicts."""
     trainer = module.PPOTrainer
     compute_metrics = trainer._compute_metrics
 

@@ -4,12 +4,15 @@
     same(parse("(1, 2)"), parse("(2, 1)"))                     -> False
     same(parse("\\\\int_0^1 x dx"), ...)                         -> never gets here: parse raises TooHard
 
-The order of the arguments matters: gold first. The form follows the gold: a value for "x = 5", an interval for an inequality, a list for
-solutions joined by "or", but x = 5 is not y = 5. None means undecided: the next tier decides. Not here: units and words (reading.py).
+The order of the arguments matters: gold first. The form follows the gold: a value for "x = 5", an interval for an
+inequality, a list for
+solutions joined by "or", but x = 5 is not y = 5. None means undecided: the next tier decides. Not here: units and
+words (reading.py).
 """
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 from reward_fns.symbolic.tokens import TooHard
@@ -19,6 +22,9 @@ from reward_fns.symbolic.values import POINTS, Reading, Value, contains, is_comp
 EQUAL = 1e-10
 DIFFERENT = 1e-7
 MAX_ITEMS = 40
+HUGE = 10**300
+"""Larger fractions have no floating-point value; whatever has one differs from them."""
+
 ORDER = (0, 3, 1, 4, 2, 5, 6, 7)
 """Points in the order in which they are tried: positive ones and such of either sign in turn (0 to 2 are positive)."""
 ENOUGH = 4
@@ -31,7 +37,7 @@ def same(gold: Node, given: Node) -> bool | None:
         return True
     try:
         return _same(gold, given)
-    except TooHard:
+    except (TooHard, ArithmeticError, ValueError, RecursionError):  # too large, not defined, too deep: not decided here
         return None
 
 
@@ -63,12 +69,13 @@ def _same(gold: Node, given: Node) -> bool | None:
 
 
 def _settle(node: Node) -> Node:
-    """One shape for things that are written in several ways: unordered collections become ("many", items), solved lists lose "x ="."""
+    """One shape for things that are written in several ways: unordered collections become ("many", items), solved
+    lists lose "x ="."""
     kind = node[0]
     if kind == "list":
         return _settle_list(node[1])
     if kind == "set":
-        return ("many", tuple(_flat(node[1])))
+        return ("many", tuple(_flat(node[1])), "set")
     if kind == "pm":
         return ("many", (("add", (node[1], node[2])), ("add", (node[1], ("neg", node[2])))))
     if kind == "group" and len(node[3]) == 1:
@@ -83,10 +90,14 @@ def _settle(node: Node) -> Node:
 
 
 def _settle_list(items: tuple[Node, ...]) -> Node:
-    """Solutions "x = 1 or x = 2" and "x = 1, 2" become values; values of different names ("x = 1, y = 2") stay named."""
+    """Solutions "x = 1 or x = 2" and "x = 1, 2" become values; values of different names ("x = 1, y = 2") stay
+    named."""
     names = [_name(item) for item in items]
     if names[0] is not None and all(name in (None, names[0]) for name in names):
-        return ("many", tuple(_flat(tuple(item[2][-1] if name else item for item, name in zip(items, names, strict=True)))))
+        return (
+            "many",
+            tuple(_flat(tuple(item[2][-1] if name else item for item, name in zip(items, names, strict=True)))),
+        )
     if all(name is not None for name in names):
         return ("named", tuple((name, item[2][-1]) for name, item in zip(names, items, strict=True)))
     if all(item[0] == "rel" for item in items):
@@ -120,7 +131,8 @@ def _name(node: Node) -> str | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------------------------- relations
+# -------------------------------------------------------------------------------------------------------------
+# relations
 
 
 def _same_relation(gold: Node, given: Node) -> bool | None:
@@ -135,7 +147,11 @@ def _same_relation(gold: Node, given: Node) -> bool | None:
         return _same_region(gold, given)
     gold_name, given_name = _name(gold), _name(given)
     if gold_name is not None and given_name is not None:
-        if gold_name == given_name or "(" in gold_name or len({gold_name[0], given_name[0]} & {"f", "g", "h", "y"}) == 2:
+        if (
+            gold_name == given_name
+            or "(" in gold_name
+            or len({gold_name[0], given_name[0]} & {"f", "g", "h", "y"}) == 2
+        ):
             verdicts = [_same(a, b) for a in _outcomes(gold) for b in _outcomes(given)]
             return True if True in verdicts else verdicts[0]
         if _swapped(gold, given):
@@ -157,7 +173,8 @@ def _swapped(gold: Node, given: Node) -> bool:
 
 
 def _value_of_relation(gold: Node, given: Node) -> bool | None:
-    """A value is asked for, the response states an equation: the last member counts, or the one before an approximation."""
+    """A value is asked for, the response states an equation: the last member counts, or the one before an
+    approximation."""
     operators, members = given[1], given[2]
     if any(operator not in ("=", "~", "to") for operator in operators):
         return _same_region(gold, given)
@@ -174,7 +191,8 @@ def _value_of_relation(gold: Node, given: Node) -> bool | None:
 
 
 def _same_by_difference(gold: Node, given: Node) -> bool | None:
-    """Equations and simple inequalities: left - right agree up to a constant factor (a positive one for the same direction)."""
+    """Equations and simple inequalities: left - right agree up to a constant factor (a positive one for the same
+    direction)."""
     if len(gold[2]) != 2 or len(given[2]) != 2:
         return None
     operator, other = gold[1][0], given[1][0]
@@ -200,10 +218,15 @@ def _same_by_difference(gold: Node, given: Node) -> bool | None:
             return True
         positive = ratios[0].real > 0
         return positive == (operator == other)
-    return None if spread < 1e-4 or operator not in ("=",) or symbols(gold) == symbols(given) and len(symbols(gold)) == 1 else False
+    return (
+        None
+        if spread < 1e-4 or operator not in ("=",) or (symbols(gold) == symbols(given) and len(symbols(gold)) == 1)
+        else False
+    )
 
 
-# --------------------------------------------------------------------------------------------------------------- regions
+# ---------------------------------------------------------------------------------------------------------------
+# regions
 
 Interval = tuple[Node, Node, bool, bool]  # from, to, open on the left, open on the right
 _OO: Node = ("const", "oo")
@@ -236,7 +259,7 @@ def _same_end(one: Node, two: Node) -> bool | None:
 
 def _touching(region: list[Interval]) -> bool:
     """Whether neighbouring parts may join, so that the number of parts says nothing."""
-    return any(_same_end(a[1], b[0]) is not False for a, b in zip(region, region[1:], strict=False))
+    return any(_same_end(a[1], b[0]) is not False for a, b in itertools.pairwise(region))
 
 
 def _region(node: Node) -> list[Interval] | None:
@@ -273,7 +296,7 @@ def _parts(node: Node) -> list[Interval] | None:
         if left == [(_MINUS_OO, _OO, True, True)]:
             points = sorted(node[2][1], key=_height)
             ends = [_MINUS_OO, *points, _OO]
-            return [(a, b, True, True) for a, b in zip(ends, ends[1:], strict=False)]
+            return [(a, b, True, True) for a, b in itertools.pairwise(ends)]
     return None
 
 
@@ -314,7 +337,8 @@ def _height(node: Node) -> float:
     return complex(value(node, Reading())).real
 
 
-# ----------------------------------------------------------------------------------------------------------- collections
+# -----------------------------------------------------------------------------------------------------------
+# collections
 
 
 def _same_many(gold: Node, given: Node) -> bool | None:
@@ -327,6 +351,8 @@ def _same_many(gold: Node, given: Node) -> bool | None:
             return _in_order(tuple(one.values()), tuple(two[name] for name in one))
     one, two = _items(gold), _items(given)
     if one is not None and two is not None:
+        if any("set" in side[2:] for side in (gold, given)) and any("[" in side[1:3] for side in (gold, given)):
+            return False  # {2, 5} is no closed interval
         return _in_order(one, two)
     if gold[0] in ("named", "all") or given[0] in ("named", "all"):
         return None
@@ -389,9 +415,9 @@ def _same_group(gold: Node, given: Node) -> bool | None:
     one, two = _items(gold), _items(given)
     if one is None or two is None:
         return None if given[0] in ("all",) or gold[0] in ("all",) else False
-    if gold[0] == given[0] == "group" and gold[1:3] != given[1:3] and len(one) == 2:
-        if {gold[1], gold[2], given[1], given[2]} <= {"(", ")", "[", "]"}:
-            return False
+    brackets_differ = gold[0] == given[0] == "group" and gold[1:3] != given[1:3] and len(one) == 2
+    if brackets_differ and {gold[1], gold[2], given[1], given[2]} <= {"(", ")", "[", "]"}:
+        return False
     return _in_order(one, two)
 
 
@@ -428,7 +454,8 @@ def _words(node: Node) -> str:
     return " ".join(str(node[1]).lower().split())
 
 
-# ---------------------------------------------------------------------------------------------------------------- values
+# ----------------------------------------------------------------------------------------------------------------
+# values
 
 
 def same_value(gold: Node, given: Node) -> bool | None:
@@ -448,6 +475,8 @@ def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
     names = symbols(gold) | symbols(given)
     if not names:
         return same_number(value(gold, reading), value(given, reading), gold, given)
+    if bool(symbols(gold)) != bool(symbols(given)) and _varies(given if symbols(given) else gold, reading):
+        return False
     complex_allowed = is_complex(gold) or is_complex(given)
     agreeing = 0
     skipped = []
@@ -474,6 +503,17 @@ def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
     return True if all(verdicts) else None if None in verdicts else False
 
 
+def _varies(node: Node, reading: Reading) -> bool:
+    """Whether an expression takes clearly different values, so that no constant can equal it."""
+    found = []
+    for point in ORDER[:3]:
+        try:
+            found.append(complex(value(node, reading._replace(point=point))))
+        except (TooHard, ArithmeticError):
+            continue
+    return len(found) >= 2 and any(_close(found[0], other) is False for other in found[1:])
+
+
 def _imaginary(number: complex) -> bool:
     return abs(number.imag) > 1e-9 * max(1.0, abs(number.real))
 
@@ -488,6 +528,9 @@ def _close(one: complex, two: complex) -> bool | None:
 
 def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) -> bool | None:
     """Constants: exact when both are fractions; a decimal stands for what rounds to it."""
+    huge = [isinstance(side, Fraction) and abs(side) > HUGE for side in (gold, given)]
+    if any(huge):
+        return gold == given if all(isinstance(side, Fraction) for side in (gold, given)) else None if all(huge) else False
     if isinstance(gold, Fraction) and isinstance(given, Fraction):
         if gold == given:
             return True
@@ -497,7 +540,11 @@ def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) ->
             return True
     gold_places, given_places = places(gold_node), places(given_node)
     if gold_places is None and given_places is None:
-        return False if isinstance(gold, Fraction) and isinstance(given, Fraction) else _close(complex(gold), complex(given))
+        return (
+            False
+            if isinstance(gold, Fraction) and isinstance(given, Fraction)
+            else _close(complex(gold), complex(given))
+        )
     one, two = complex(gold), complex(given)
     if _imaginary(one) or _imaginary(two):
         return False
@@ -505,9 +552,11 @@ def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) ->
 
 
 def rounds_to(gold: float, given: float, gold_places: int | None, given_places: int | None) -> bool:
-    """Whether a decimal agrees with a more exact value: the gold with two or more decimals, the response with four or more digits.
+    """Whether a decimal agrees with a more exact value: the gold with two or more decimals, the response with four or
+    more digits.
 
-    A gold such as 3.14 is a rounded value, so pi and 3.1416 agree with it. A gold such as 1/3 is exact; a response must show that it
+    A gold such as 3.14 is a rounded value, so pi and 3.1416 agree with it. A gold such as 1/3 is exact; a response
+    must show that it
     means it: 0.3333 agrees, 0.33 does not.
     """
     gap = abs(gold - given)

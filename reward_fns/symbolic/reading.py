@@ -3,7 +3,8 @@ r"""An answer as written to something that can be compared: tree, number, unit, 
     read(r"$x = \frac{1}{2}\text{ cm}$")  -> Answer(number=None, tree=("rel", ...), words="x=1/2cm", letter=None)
     candidates("is $x=5$, because $y=3$") -> "x=5" first
 
-One answer is read once: golds and short answers are cached. Not here: where in a response the answer stands (extract.py).
+One answer is read once: golds and short answers are cached. Not here: where in a response the answer stands
+(extract.py).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Answer(NamedTuple):
 
 
 _SPACES = re.compile(r"\s+|\\[,;:! ]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\(?=[()\[\]])|[$~]")
-_WRAPPED = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname|boxed|fbox|mathit|textit)\s*\{([^{}]*)\}")
+_WRAPPED = re.compile(
+    r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname|boxed|fbox|mathit|textit)\s*\{([^{}]*)\}"
+)
 
 
 def key(text: str) -> str:
@@ -43,12 +46,20 @@ def key(text: str) -> str:
     return text.replace("{", "").replace("}", "") if text.count("{") == 0 else text
 
 
+_LETTER_BEHIND = re.compile(r"\d[A-Za-z]$")
+_NUMBERED = re.compile(r"(?:\(\d\)\s*){2,}")
+
+
 @lru_cache(maxsize=8192)
 def read(text: str) -> Answer:
     """``text`` in all forms; never raises on what it says."""
     source = tidied(text)
     number = numerals.parse(source) if "!" not in source else None  # 5! is no 5
+    if number is not None and _LETTER_BEHIND.search(source):
+        number = None  # 2k and 5m are products; "5 m" has a unit
     tree: Node | None = None
+    if _NUMBERED.fullmatch(source):  # (1)(3)(4) names statements; it is no product
+        return Answer(source, None, ("text", re.sub(r"\s", "", source)), key(source))
     if number is None or number.unit or number.percent:
         try:
             tree = parse(source)
@@ -86,7 +97,9 @@ def tidied(text: str) -> str:
     return text
 
 
-_SEGMENT = re.compile(r"\$\$(.{1,600}?)\$\$|(?<!\\)\$([^$\n]{1,300}?)(?<!\\)\$(?!\d)|\\\((.{1,600}?)\\\)|\\\[(.{1,600}?)\\\]", re.DOTALL)
+_SEGMENT = re.compile(
+    r"\$\$(.{1,600}?)\$\$|(?<!\\)\$([^$\n]{1,300}?)(?<!\\)\$(?!\d)|\\\((.{1,600}?)\\\)|\\\[(.{1,600}?)\\\]", re.DOTALL
+)
 _JOINT = re.compile(r"\s*(?:,|and|or|,\s*and|,\s*or|;)\s*", re.IGNORECASE)
 _CUT = re.compile(
     r"(?i),?\s+(?:because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)"
@@ -126,7 +139,8 @@ def segments(text: str) -> list[str]:
 
 
 def candidates(text: str) -> Iterator[str]:
-    """Readings of a short announced answer, the most literal first: whole, its first mathematics, up to the explanation."""
+    """Readings of a short announced answer, the most literal first: whole, its first mathematics, up to the
+    explanation."""
     yield text
     text = squeezed(text)
     inside = segments(text)

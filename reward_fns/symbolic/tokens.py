@@ -2,7 +2,8 @@ r"""Text of an answer to tokens: one spelling for LaTeX, Unicode and plain notat
 
     tokenize(r"2\dfrac{1}{2}\,\text{cm}")  -> [("num", "2"), ("cmd", "frac"), ("{", "{"), ..., ("text", "cm")]
 
-Layout commands vanish, Unicode signs become commands, thousands separators leave numbers, words are told from products of letters.
+Layout commands vanish, Unicode signs become commands, thousands separators leave numbers, words are told from products
+of letters.
 Not here: grammar (tree.py).
 """
 
@@ -43,22 +44,78 @@ _LAYOUT = re.compile(
     r"|hspace\{[^{}]*\}|vspace\{[^{}]*\}|phantom\{[^{}]*\}|hfill|noindent|mathstrut|strut|hline|cr|centering|par|newline)(?![A-Za-z])\.?"
     r"|(?<!\\)\\[,;:!> /\n]|~"
 )
-_STYLE = re.compile(r"\\(?:mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr|boldsymbol|bm|bf|rm|it|vec|overrightarrow|hat|bar|underline|mathop|operatorname\*?|emph|pmb|boxed|fbox|mbox\s*\{\s*\}|displaylines|color\{[^{}]*\}|textcolor\{[^{}]*\})(?![A-Za-z])")
+_STYLE = re.compile(
+    r"\\(?:mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr|boldsymbol|bm|bf|rm|it|vec|overrightarrow|hat|bar|underline|mathop|operatorname\*?|emph|pmb|boxed|fbox|mbox\s*\{\s*\}|displaylines|color\{[^{}]*\}|textcolor\{[^{}]*\})(?![A-Za-z])"
+)
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _BINOMIALS = re.compile(r"\\[dt]binom(?![A-Za-z])")
 _THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:(?:,|\s?\{\s?,\s?\}\s?|,\s?\\!\s?|\\,\s?)\d{3})+)(?![\d])")
 _GROUP_SPACES = re.compile(r"(?<![\d.])(\d{1,3})((?:\s\d{3})+)(?!\d)")
-_TEXT = re.compile(r"\\(?:text|textrm|textbf|textit|mbox|textnormal|textsf|texttt|hbox|textup|textsc|textmd)\s*\{([^{}]*)\}")
+_TEXT = re.compile(
+    r"\\(?:text|textrm|textbf|textit|mbox|textnormal|textsf|texttt|hbox|textup|textsc|textmd)\s*\{([^{}]*)\}"
+)
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{\s*([a-zA-Z]+)\*?\s*\}(?:\s*\{[lcr|\s]*\})?")
 _TOKEN = re.compile(
     r"(?P<num>\d+\.\d+|\d+\.(?!\d)|\.\d+|\d+)|\\(?P<cmd>[A-Za-z]+|\\|[{}|%$&#_])|(?P<word>[A-Za-z]+)|(?P<text>\x01[^\x02]*\x02)|(?P<env>\x03[^\x04]*\x04)|(?P<sym>\S)"
 )
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth asin acos atan ln log lg exp sqrt cbrt abs max min gcd lcm det"
-    " floor ceil sgn".split()
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arccot",
+        "arcsec",
+        "arccsc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "asin",
+        "acos",
+        "atan",
+        "ln",
+        "log",
+        "lg",
+        "exp",
+        "sqrt",
+        "cbrt",
+        "abs",
+        "max",
+        "min",
+        "gcd",
+        "lcm",
+        "det",
+        "floor",
+        "ceil",
+        "sgn",
+    ]
 )
-_KNOWN_WORDS = FUNCTIONS | {"pi", "infty", "infinity", "inf", "oo", "and", "or", "theta", "alpha", "beta", "gamma", "lambda", "mu", "sigma", "phi", "omega", "in"}
+_KNOWN_WORDS = FUNCTIONS | {
+    "pi",
+    "infty",
+    "infinity",
+    "inf",
+    "oo",
+    "and",
+    "or",
+    "theta",
+    "alpha",
+    "beta",
+    "gamma",
+    "lambda",
+    "mu",
+    "sigma",
+    "phi",
+    "omega",
+    "in",
+}
 
 
 def tokenize(text: str, thousands: bool = True) -> list[Token]:
@@ -129,10 +186,107 @@ def _word(word: str) -> list[Token]:
 
 
 _SHORT_WORDS = frozenset(
-    "a an the is are was of to by at on no yes not all any one two six ten cm mm km dm kg mg lb lbs oz ft in yd mi hr hrs min sec ml mph kph kmh deg rad"
-    " day men boy hz pa mol dm cal kj mw kw kv ms ns am pm mon tue wed thu fri sat sun new old red odd nor has had its it be we so if as than via per"
-    " who gcd lcm cos sin tan log usd eur sq m2 cm2 n/a nan dne rs"
-    .split()
+    [
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "was",
+        "of",
+        "to",
+        "by",
+        "at",
+        "on",
+        "no",
+        "yes",
+        "not",
+        "all",
+        "any",
+        "one",
+        "two",
+        "six",
+        "ten",
+        "cm",
+        "mm",
+        "km",
+        "dm",
+        "kg",
+        "mg",
+        "lb",
+        "lbs",
+        "oz",
+        "ft",
+        "in",
+        "yd",
+        "mi",
+        "hr",
+        "hrs",
+        "min",
+        "sec",
+        "ml",
+        "mph",
+        "kph",
+        "kmh",
+        "deg",
+        "rad",
+        "day",
+        "men",
+        "boy",
+        "hz",
+        "pa",
+        "mol",
+        "dm",
+        "cal",
+        "kj",
+        "mw",
+        "kw",
+        "kv",
+        "ms",
+        "ns",
+        "am",
+        "pm",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+        "new",
+        "old",
+        "red",
+        "odd",
+        "nor",
+        "has",
+        "had",
+        "its",
+        "it",
+        "be",
+        "we",
+        "so",
+        "if",
+        "as",
+        "than",
+        "via",
+        "per",
+        "who",
+        "gcd",
+        "lcm",
+        "cos",
+        "sin",
+        "tan",
+        "log",
+        "usd",
+        "eur",
+        "sq",
+        "m2",
+        "cm2",
+        "n/a",
+        "nan",
+        "dne",
+        "rs",
+    ]
 )
 
 

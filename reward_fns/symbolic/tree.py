@@ -4,10 +4,13 @@ r"""Tokens of an answer to an expression tree, by precedence climbing.
     parse("x = 1 or x = 2")             -> ("list", (("rel", ...), ("rel", ...)))
 
 A node is a tuple whose first entry names its kind:
-    ("num", Fraction) ("dec", Fraction, digits after the point) ("sym", name) ("const", "pi" | "e" | "i" | "oo") ("text", words)
-    ("add", nodes) ("mul", nodes) ("div", a, b) ("neg", a) ("pow", a, b) ("fn", name, nodes) ("log", base, a) ("root", n, a) ("fact", a)
+    ("num", Fraction) ("dec", Fraction, digits after the point) ("sym", name) ("const", "pi" | "e" | "i" | "oo")
+    ("text", words)
+    ("add", nodes) ("mul", nodes) ("div", a, b) ("neg", a) ("pow", a, b) ("fn", name, nodes) ("log", base, a) ("root",
+    n, a) ("fact", a)
     ("pm", a, b) ("percent", a) ("deg", a) ("unit", a, words) ("base", digits, base) ("ratio", nodes)
-    ("group", open, close, nodes) ("set", nodes) ("list", nodes) ("matrix", rows) ("rel", operators, nodes) ("union", nodes) ("meet", nodes)
+    ("group", open, close, nodes) ("set", nodes) ("list", nodes) ("matrix", rows) ("rel", operators, nodes) ("union",
+    nodes) ("meet", nodes)
     ("minus", a, b)
 Depth is bounded. Notation that is not known raises TooHard: the next tier decides.
 """
@@ -31,11 +34,79 @@ _RELATIONS = {
 }  # fmt: skip
 _TIMES = {"times", "cdot", "ast", "star", "bullet"}
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau upsilon phi varphi chi psi"
-    " omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell hbar".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "vartheta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "varrho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "varphi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+        "hbar",
+    ]
 )
-_OPEN = {"(": ")", "[": "]", "{": "}", "lbrace": "rbrace", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "lvert": "rvert", "lbrack": "rbrack", "lparen": "rparen"}
-_IGNORED_COMMANDS = frozenset({"$", "#", "&", "therefore", "because", "implies", "Rightarrow", "Longrightarrow", "ldots", "dots", "cdots", "checkmark", "square", "qed", "blacksquare", "prime"})
+_OPEN = {
+    "(": ")",
+    "[": "]",
+    "{": "}",
+    "lbrace": "rbrace",
+    "langle": "rangle",
+    "lfloor": "rfloor",
+    "lceil": "rceil",
+    "lvert": "rvert",
+    "lbrack": "rbrack",
+    "lparen": "rparen",
+}
+_IGNORED_COMMANDS = frozenset(
+    {
+        "$",
+        "#",
+        "&",
+        "therefore",
+        "because",
+        "implies",
+        "Rightarrow",
+        "Longrightarrow",
+        "ldots",
+        "dots",
+        "cdots",
+        "checkmark",
+        "square",
+        "qed",
+        "blacksquare",
+        "prime",
+    }
+)
 _JOINERS = re.compile(r"^(?:and|or|,|;|and/or)$", re.IGNORECASE)
 
 
@@ -57,7 +128,8 @@ class _Parser:
         self.depth = 0
         self.bars = 0
 
-    # ------------------------------------------------------------------------------------------------------- token access
+    # ------------------------------------------------------------------------------------------------------- token
+    # access
 
     def peek(self, ahead: int = 0) -> Token | None:
         place = self.at + ahead
@@ -81,11 +153,12 @@ class _Parser:
             raise TooHard(f"{closing} missing")
         self.at += 1
 
-    # ------------------------------------------------------------------------------------------------------------ sequence
+    # ------------------------------------------------------------------------------------------------------------
+    # sequence
 
     def sequence(self, closers: tuple[str, ...]) -> Node:
         """Items joined by commas, semicolons, "and", "or"; one item comes back as itself."""
-        items, joined_by_word = self.items(closers)
+        items, _joined_by_word = self.items(closers)
         if len(items) == 1:
             return items[0]
         if not items:
@@ -122,7 +195,8 @@ class _Parser:
             return bool(_JOINERS.match(token[1].strip(" ,;")))
         return token[0] == "cmd" and token[1] in ("and", "or", "vee", "lor", "wedge", "land")
 
-    # ------------------------------------------------------------------------------------------------------------ relations
+    # ------------------------------------------------------------------------------------------------------------
+    # relations
 
     def relation(self, closers: tuple[str, ...]) -> Node:
         if self._relation_sign() is not None:  # "= 5", "\approx 5": what stands left was not copied
@@ -134,7 +208,7 @@ class _Parser:
             if operator in ("<", ">") and self.is_sign("="):
                 self.at += 1
                 operator += "="
-            if operator == "=" and self.is_sign(">") :
+            if operator == "=" and self.is_sign(">"):
                 raise TooHard("=>")
             if self.peek() is None:
                 break
@@ -170,7 +244,8 @@ class _Parser:
             else:
                 return left
 
-    # ----------------------------------------------------------------------------------------------------------- arithmetic
+    # -----------------------------------------------------------------------------------------------------------
+    # arithmetic
 
     def sum(self) -> Node:
         self.depth += 1
@@ -217,7 +292,18 @@ class _Parser:
             elif self.is_sign("/") or self.is_cmd("div"):
                 self.at += 1
                 left = ("div", left, self.factor())
-            elif self.is_sign(":") and left[0] in ("num", "dec", "sym", "ratio", "fn", "root", "mul", "div", "pow", "group"):
+            elif self.is_sign(":") and left[0] in (
+                "num",
+                "dec",
+                "sym",
+                "ratio",
+                "fn",
+                "root",
+                "mul",
+                "div",
+                "pow",
+                "group",
+            ):
                 self.at += 1
                 right = self.product()
                 parts = left[1] if left[0] == "ratio" else (left,)
@@ -251,7 +337,27 @@ class _Parser:
             return not self._joiner()
         if kind == "cmd":
             return (
-                value in FUNCTIONS or value in _GREEK or value in ("frac", "sqrt", "pi", "infty", "binom", "lbrace", "{", "%", "circ", "degree", "lvert", "lfloor", "lceil", "vert", "imath", "mathbb")
+                value in FUNCTIONS
+                or value in _GREEK
+                or value
+                in (
+                    "frac",
+                    "sqrt",
+                    "pi",
+                    "infty",
+                    "binom",
+                    "lbrace",
+                    "{",
+                    "%",
+                    "circ",
+                    "degree",
+                    "lvert",
+                    "lfloor",
+                    "lceil",
+                    "vert",
+                    "imath",
+                    "mathbb",
+                )
             )
         if kind == "[":
             return False
@@ -275,18 +381,21 @@ class _Parser:
         if right[0] == "text":
             return _with_text(left, right[1])
         if left[0] == "text":
-            return right if left[1].strip(" :") else right
+            return right
         if left[0] == "sym" and right[0] == "group" and right[1] == "(" and len(right[3]) > 1:
             return right  # a named point: A(1, 2)
         return _times(left, right)
 
-    # --------------------------------------------------------------------------------------------------------------- powers
+    # ---------------------------------------------------------------------------------------------------------------
+    # powers
 
     def power(self) -> Node:
         base = self.postfix(self.atom())
         if self.is_sign("^"):
             self.at += 1
-            if self.is_cmd("circ", "degree") or (self.value() == "{" and self.value(1) in ("circ", "degree") and self.value(2) == "}"):
+            if self.is_cmd("circ", "degree") or (
+                self.value() == "{" and self.value(1) in ("circ", "degree") and self.value(2) == "}"
+            ):
                 self.at += 1 if self.value() != "{" else 3
                 return self.postfix(("deg", base))
             if self.is_cmd("prime") or self.is_sign("'"):
@@ -376,7 +485,8 @@ class _Parser:
         self.at += 1
         return token[1]
 
-    # ---------------------------------------------------------------------------------------------------------------- atoms
+    # ----------------------------------------------------------------------------------------------------------------
+    # atoms
 
     def atom(self) -> Node:
         token = self.peek()
@@ -451,7 +561,7 @@ class _Parser:
         self.at += 1
         if len(items) == 1 and opening == "(" and closing == ")":
             inner = items[0]
-            return inner if inner[0] not in ("num", "dec") else inner
+            return inner
         if not items:
             raise TooHard("empty brackets")
         if opening == "]":
@@ -605,14 +715,25 @@ class _Parser:
         return ("fn", {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}.get(name, name), items)
 
     def function_operand(self) -> Node:
-        """The operand of a function without brackets: a product up to the next function or sign (sin 2x cos x is (sin 2x)(cos x))."""
+        """The operand of a function without brackets: a product up to the next function or sign (sin 2x cos x is (sin
+        2x)(cos x))."""
         node = self.power_or_sign()
         while True:
             token = self.peek()
-            if token is None or not self._starts_factor() or (token[0] == "cmd" and token[1] in FUNCTIONS) or token[0] in ("text", "("):
+            if (
+                token is None
+                or not self._starts_factor()
+                or (token[0] == "cmd" and token[1] in FUNCTIONS)
+                or token[0] in ("text", "(")
+            ):
                 break
             node = _times(node, self.power())
-        if self.is_sign("/") and node[0] in ("num", "const", "mul") and self.peek(1) is not None and self.peek(1)[0] == "num":
+        if (
+            self.is_sign("/")
+            and node[0] in ("num", "const", "mul")
+            and self.peek(1) is not None
+            and self.peek(1)[0] == "num"
+        ):
             self.at += 1
             node = ("div", node, self.power())
         return node

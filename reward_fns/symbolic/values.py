@@ -3,8 +3,10 @@
     value(("div", ("num", 1), ("num", 3)), Reading())       -> Fraction(1, 3)
     value(("mul", (two, x)), Reading(point=1))              -> (2.83+0j)
 
-Two expressions that agree at several generic points are equal for all practical purposes (a polynomial identity test); this replaces
-symbolic simplification in all but the hard cases. Sizes are bounded before anything is computed: no power tower ever grows.
+Two expressions that agree at several generic points are equal for all practical purposes (a polynomial identity test);
+this replaces
+symbolic simplification in all but the hard cases. Sizes are bounded before anything is computed: no power tower ever
+grows.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ def children(node: Node) -> list[Node]:
 
 
 def point_of(name: str, point: int) -> float:
-    """Where the symbol ``name`` is evaluated: generic, reproducible, positive at the first points, of either sign later."""
+    """Where the symbol ``name`` is evaluated: generic, reproducible, positive at the first points, of either sign
+    later."""
     share = zlib.crc32(f"{name}/{point}".encode()) / 2**32
     positive = 0.35 + 2.3 * share
     if point < 3:
@@ -239,7 +242,11 @@ def _function(name: str, arguments: tuple[Node, ...], reading: Reading, radians:
     if name in ("floor", "ceil") and len(values) == 1:
         number = values[0] if isinstance(values[0], Fraction) else values[0].real
         return Fraction(math.floor(number) if name == "floor" else math.ceil(number))
-    if name == "binom" and len(values) == 2 and all(isinstance(v, Fraction) and v.denominator == 1 and 0 <= v <= 400 for v in values):
+    if (
+        name == "binom"
+        and len(values) == 2
+        and all(isinstance(v, Fraction) and v.denominator == 1 and 0 <= v <= 400 for v in values)
+    ):
         return _bounded(Fraction(math.comb(int(values[0]), int(values[1]))))
     if name in ("max", "min") and values:
         reals = [v if isinstance(v, Fraction) else v.real for v in values]

@@ -1,11 +1,15 @@
-"""``boxes`` and ``point``: detection and grounding answers against gold boxes, paired optimally and with labels respected.
+"""``boxes`` and ``point``: detection and grounding answers against gold boxes, paired optimally and with labels
+respected.
 
     gold = '[{"bbox_2d": [10, 10, 50, 60], "label": "cat"}]'
-    verify('<answer>[{"bbox_2d": [11, 9, 50, 61], "label": "cat"}]</answer>', gold, "boxes")                      -> right, score 0.93
-    verify("[10, 10, 50, 60]", [[10, 10, 50, 60]], "boxes", metric="f1", threshold=0.5)                          -> right, score 1.0
+    verify('<answer>[{"bbox_2d": [11, 9, 50, 61], "label": "cat"}]</answer>', gold, "boxes")                      ->
+    right, score 0.93
+    verify("[10, 10, 50, 60]", [[10, 10, 50, 60]], "boxes", metric="f1", threshold=0.5)                          ->
+    right, score 1.0
     verify("(30, 30)", [[10, 10, 50, 60]], "point")                                                             -> right
 
-``score`` is the metric (or the weighted mean of several); the verdict is right when the score reaches ``right_at``. A threshold may follow
+``score`` is the metric (or the weighted mean of several); the verdict is right when the score reaches ``right_at``. A
+threshold may follow
 the training: ``threshold={"start": 0.5, "end": 0.85}`` with ``progress`` in [0, 1] from the reward manager.
 Not here: reading boxes out of text (box_reading.py), geometry and matching (box_metrics.py).
 """
@@ -48,8 +52,10 @@ def boxes(
         ground_truth: list of {"bbox_2d": [x1, y1, x2, y2], "label": ...}, of plain boxes, or either as JSON.
         metric: iou (mean over gold and superfluous boxes), giou, f1, precision, recall, ap, count.
         weights: several metrics with their weights, instead of ``metric``.
-        threshold: IoU from which a pair counts in f1, precision and recall; {"start": a, "end": b} moves from a to b with ``progress``.
-        right_at: score from which the verdict is right; default: the threshold for iou and giou, 1.0 for counting metrics.
+        threshold: IoU from which a pair counts in f1, precision and recall; {"start": a, "end": b} moves from a to b
+            with ``progress``.
+        right_at: score from which the verdict is right; default: the threshold for iou and giou, 1.0 for counting
+            metrics.
         normalized: the response's coordinates are shares of ``size``; a number (1000) says which full scale they have.
         size: width and height of the image in the pixels of the ground truth, needed when ``normalized``.
         box_format: of the response: xyxy, xywh or cxcywh.
@@ -61,7 +67,9 @@ def boxes(
     chosen = dict(weights) if weights else {metric: 1.0}
     unknown = sorted(set(chosen) - set(METRICS))
     if unknown or sum(chosen.values()) <= 0:
-        raise ValueError(f"metrics must be among {', '.join(METRICS)} with a positive sum of weights, got {dict(chosen)}")
+        raise ValueError(
+            f"metrics must be among {', '.join(METRICS)} with a positive sum of weights, got {dict(chosen)}"
+        )
     given = _answered(response, answer_after_think, box_format)
     if given is None:
         return NO_ANSWER
@@ -84,7 +92,8 @@ def point(
     size: Sequence[float] | None = None,
     answer_after_think: bool = False,
 ) -> Verdict:
-    """Every gold box must hold exactly one of the stated points; a box in the answer stands for its centre. Score: F1 over boxes and points."""
+    """Every gold box must hold exactly one of the stated points; a box in the answer stands for its centre. Score: F1
+    over boxes and points."""
     gold = read_gold(_hashable(ground_truth))
     for piece in stated_pieces(response, answer_after_think):
         points = read_points(piece.text)
@@ -102,7 +111,8 @@ def point(
 
 
 def threshold_at(threshold: Threshold, progress: float | None) -> float:
-    """A fixed threshold, or one that moves from ``start`` to ``end`` in a straight line with the progress of training."""
+    """A fixed threshold, or one that moves from ``start`` to ``end`` in a straight line with the progress of
+    training."""
     if not isinstance(threshold, Mapping):
         return float(threshold)
     start, end = float(threshold.get("start", 0.5)), float(threshold.get("end", 0.5))
@@ -112,7 +122,8 @@ def threshold_at(threshold: Threshold, progress: float | None) -> float:
 
 @lru_cache(maxsize=4096)
 def read_gold(ground_truth: str | tuple) -> tuple[Box, ...]:
-    """The gold boxes; a ground truth without any is the row's fault. An empty list states that there is nothing to find."""
+    """The gold boxes; a ground truth without any is the row's fault. An empty list states that there is nothing to
+    find."""
     found = read_boxes(ground_truth if isinstance(ground_truth, str) else _json(ground_truth))
     if found is None:
         raise GoldError(f"no boxes in the ground truth {str(ground_truth)[:80]!r}")
@@ -127,7 +138,16 @@ def _hashable(value: object) -> str | tuple:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return (("mapping", *((str(k), _hashable(v) if not isinstance(v, int | float | str) else v) for k, v in value.items() if v is not None)),)
+        return (
+            (
+                "mapping",
+                *(
+                    (str(k), _hashable(v) if not isinstance(v, int | float | str) else v)
+                    for k, v in value.items()
+                    if v is not None
+                ),
+            ),
+        )
     return tuple(item if isinstance(item, int | float | str) else _hashable(item) for item in value)
 
 
@@ -158,7 +178,8 @@ def _scaled(given: list[Box], normalized: bool | float, size: Sequence[float] | 
     if x_scale == y_scale == 1.0:
         return given
     return [
-        Box((b.corners[0] * x_scale, b.corners[1] * y_scale, b.corners[2] * x_scale, b.corners[3] * y_scale), b.label) for b in given
+        Box((b.corners[0] * x_scale, b.corners[1] * y_scale, b.corners[2] * x_scale, b.corners[3] * y_scale), b.label)
+        for b in given
     ]
 
 
@@ -174,7 +195,9 @@ def _scales(normalized: bool | float, size: Sequence[float] | None) -> tuple[flo
 
 
 def _shown(given: list[Box]) -> str:
-    return "; ".join(f"[{', '.join(f'{c:g}' for c in box.corners)}]{' ' + box.label if box.label else ''}" for box in given[:8])
+    return "; ".join(
+        f"[{', '.join(f'{c:g}' for c in box.corners)}]{' ' + box.label if box.label else ''}" for box in given[:8]
+    )
 
 
 __all__ = ["Matching", "boxes", "point"]

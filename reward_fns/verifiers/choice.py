@@ -5,7 +5,8 @@ r"""``choice``: which option a response commits to, in any dress.
     verify("<answer>12 cm</answer>", "B", "choice", options=["10 cm", "12 cm"])           -> right, the option's text
     verify("Both A and C are right.", "A, C", "choice")                                   -> right, several answers
 
-The committed piece decides (answer block, box, "the answer is ..."); in running text a concluding statement does, then an answer at the
+The committed piece decides (answer block, box, "the answer is ..."); in running text a concluding statement does, then
+an answer at the
 very start ("B. because ..."), then a letter at the very end. Refusals and hedges between options are no answers.
 Not here: the patterns that find letters in prose (choice_reading.py).
 """
@@ -35,7 +36,8 @@ def choice(
     """Compare the chosen option (or options) with the gold.
 
     Args:
-        ground_truth: the gold letter, "(B)", "B) 12 cm", several letters ("A, C", "AC", a list), or the text of the right option.
+        ground_truth: the gold letter, "(B)", "B) 12 cm", several letters ("A, C", "AC", a list), or the text of the
+            right option.
         options: texts of the options in order (up to 26), a mapping from letter to text, or either as JSON.
     """
     known = read_options(_key(options))
@@ -87,7 +89,9 @@ def read_options(value: str | tuple) -> Options:
         try:
             parsed = json.loads(value)
         except ValueError as error:
-            raise ValueError(f"options must be a list, a mapping or JSON of one, got {value[:80]!r} ({error})") from error
+            raise ValueError(
+                f"options must be a list, a mapping or JSON of one, got {value[:80]!r} ({error})"
+            ) from error
         if not isinstance(parsed, list | dict):
             raise ValueError(f"options must be a list or a mapping, got {value[:80]!r}")
         value = _key(parsed)
@@ -114,7 +118,9 @@ def read_gold(value: str | tuple, options: Options) -> frozenset[str]:
     letters: set[str] = set()
     for part in parts:
         bare = part.strip(" ().[]*")
-        exact = bare if bare in options.letters else options.letter_of(part)  # a letter is a letter, even if another option's text
+        exact = (
+            bare if bare in options.letters else options.letter_of(part)
+        )  # a letter is a letter, even if another option's text
         found = frozenset(exact) if exact else read_piece(part, options, several=True)
         if not found:
             raise GoldError(f"the ground truth {part[:80]!r} is no letter and none of the options")

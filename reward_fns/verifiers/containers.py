@@ -4,8 +4,10 @@
     verify("The colours are red, blue and green.", '["blue", "green", "red"]', "set")          -> right
     verify('```json\\n{"name": "Ann", "age": "31"}\\n```', {"name": "Ann", "age": 31}, "dict")   -> right
 
-Scores are graded: the share of right positions, F1 of the elements, the share of right keys. Elements compare as numbers when both are
-numbers, as normalised text otherwise, nested ones in the same way. JSON is parsed with the standard parser; nothing is evaluated.
+Scores are graded: the share of right positions, F1 of the elements, the share of right keys. Elements compare as
+numbers when both are
+numbers, as normalised text otherwise, nested ones in the same way. JSON is parsed with the standard parser; nothing is
+evaluated.
 """
 
 from __future__ import annotations
@@ -58,7 +60,11 @@ def unordered(response: str, ground_truth: str | Sequence[object], *, answer_aft
 
 @register("dict")
 def mapping(
-    response: str, ground_truth: str | Mapping[str, object], *, ignore_extra: bool = False, answer_after_think: bool = False
+    response: str,
+    ground_truth: str | Mapping[str, object],
+    *,
+    ignore_extra: bool = False,
+    answer_after_think: bool = False,
 ) -> Verdict:
     """Values under keys. Score: right keys over all keys of both sides; ``ignore_extra``: over the gold's keys."""
     gold = _loaded(ground_truth) if isinstance(ground_truth, str) else ground_truth
@@ -179,8 +185,14 @@ def _key(key: object) -> str:
 
 
 def _plain(value: object) -> str:
-    return {None: "none", True: "true", False: "false"}.get(value, normalised(str(value))) if not isinstance(value, int | float) or isinstance(value, bool) else str(value)
+    return (
+        {None: "none", True: "true", False: "false"}.get(value, normalised(str(value)))
+        if not isinstance(value, int | float) or isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _graded(score: float, given: object) -> Verdict:
-    return Verdict("right" if score >= 1.0 else "wrong", score, json.dumps(given, ensure_ascii=False, default=str)[:200])
+    return Verdict(
+        "right" if score >= 1.0 else "wrong", score, json.dumps(given, ensure_ascii=False, default=str)[:200]
+    )

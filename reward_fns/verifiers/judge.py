@@ -1,9 +1,13 @@
-"""``judge``: short free text graded by a language model behind an OpenAI-compatible endpoint, with rules before and behind it.
+"""``judge``: short free text graded by a language model behind an OpenAI-compatible endpoint, with rules before and
+behind it.
 
-    verify("<answer>an old harbour</answer>", "a port", "judge", question="What is shown?", base_url="http://localhost:8000/v1", model="m")
+    verify("<answer>an old harbour</answer>", "a port", "judge", question="What is shown?",
+    base_url="http://localhost:8000/v1", model="m")
 
-Equal texts are right and empty answers are no answers without asking anybody. Otherwise the endpoint is asked, again on failure, at most
-``deadline`` seconds in all; its verdicts are cached on disk. When it cannot be reached the rule decides (token F1), and a warning says so
+Equal texts are right and empty answers are no answers without asking anybody. Otherwise the endpoint is asked, again
+on failure, at most
+``deadline`` seconds in all; its verdicts are cached on disk. When it cannot be reached the rule decides (token F1),
+and a warning says so
 once. The asynchronous form is ``reward_fns.judging.Judge.ask_async``.
 """
 
@@ -44,7 +48,8 @@ def judge(
 
     Args:
         question: the question, without which many short answers cannot be judged.
-        base_url, model: the endpoint; REWARD_FNS_JUDGE_URL and REWARD_FNS_JUDGE_MODEL when None. Without an endpoint the rule decides.
+        base_url, model: the endpoint; REWARD_FNS_JUDGE_URL and REWARD_FNS_JUDGE_MODEL when None. Without an endpoint
+            the rule decides.
         api_key_variable: name of the environment variable that holds the key.
         cache_dir: where verdicts are kept; REWARD_FNS_JUDGE_CACHE when None, else nowhere.
         retries: further attempts after a failed request.
@@ -54,7 +59,9 @@ def judge(
     golds = [gold for gold in read_golds(ground_truth) if normalised(gold)]
     if not golds:
         raise GoldError("the ground truth holds no text")
-    answer = next((piece.text.strip() for piece in stated_pieces(response, answer_after_think) if normalised(piece.text)), None)
+    answer = next(
+        (piece.text.strip() for piece in stated_pieces(response, answer_after_think) if normalised(piece.text)), None
+    )
     if answer is None:
         return NO_ANSWER
     shown = answer[:200]
@@ -73,7 +80,9 @@ def judge(
 
 
 @lru_cache(maxsize=16)
-def _client(base_url: str | None, model: str | None, api_key_variable: str, cache_dir: str | None, retries: int) -> Judge | None:
+def _client(
+    base_url: str | None, model: str | None, api_key_variable: str, cache_dir: str | None, retries: int
+) -> Judge | None:
     return Judge.of(base_url, model, api_key_variable, cache_dir, retries)
 
 

@@ -4,8 +4,10 @@ r"""``math``: mathematical answers of any kind, the cheapest sufficient way firs
     verify("The solutions are x = 2 and x = 1", r"\{1, 2\}")                         -> right
     verify(r"\boxed{(-\infty, 3)}", "x < 3")                                        -> right
 
-Tiers: the same spelling; the same number; trees compared in this process (symbolic/); math-verify in a killable worker (pool.py) when the
-built-in reader gives up. The form of the answer follows the gold: a letter, words, a value, a list, an interval, an equation, a matrix.
+Tiers: the same spelling; the same number; trees compared in this process (symbolic/); math-verify in a killable worker
+(pool.py) when the
+built-in reader gives up. The form of the answer follows the gold: a letter, words, a value, a list, an interval, an
+equation, a matrix.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ _OPTION_GOLD = re.compile(r"\(([A-J])\)(?:\W.*)?|([A-J])|([A-J])[).:]\s.*", re.D
 
 @lru_cache(maxsize=8192)
 def read_gold(text: str) -> Gold:
-    """The gold answer; a whole solution as ground truth is read like a response. GoldError when nothing can be made of it."""
+    """The gold answer; a whole solution as ground truth is read like a response. GoldError when nothing can be made of
+    it."""
     stated = last_box(text) or (phrase(text) if "####" in text else None) or text
     inside = segments(stated)
     if len(inside) == 1 and not tidied(stated).startswith(("\\text", "$")) and len(stated) > len(inside[0]) + 8:
@@ -104,19 +107,17 @@ def read_gold(text: str) -> Gold:
     return Gold(answer, letter, words)
 
 
-_PLAIN_WORDS = re.compile(r"[^\\^_{}]*[A-Za-z]{2,}[^\\^_{}]*")
-
-
 def _checked(gold: Gold, deadline: float) -> Gold:
-    """A gold beyond the built-in reader: math-verify must be able to read it, or it is plain words, or the row is at fault.
+    """A gold beyond the built-in reader: math-verify compares it if it can read it, else its spelling alone decides
+    ("AB \\perp CD").
 
-    Decided before the response is looked at, so that all samples of a group share the outcome.
+    Settled before the response is looked at, so that all samples of a group are graded alike.
     """
     if pool.compare(gold.answer.source, None, deadline) == "readable":
         return gold._replace(words="")
-    if gold.words and _PLAIN_WORDS.fullmatch(gold.answer.source):
-        return gold
-    raise GoldError(f"the ground truth cannot be read: {gold.answer.source[:80]!r}")
+    if not gold.words and not gold.answer.key.strip("\\{}()[]^_.,;:"):
+        raise GoldError(f"the ground truth cannot be read: {gold.answer.source[:80]!r}")
+    return gold._replace(words=gold.words or gold.answer.key)
 
 
 def _worth_asking(source: str) -> bool:
@@ -126,7 +127,7 @@ def _worth_asking(source: str) -> bool:
         depth += (sign == "{") - (sign == "}")
         if depth < 0:
             return False
-    return depth == 0 and any(sign.isalnum() for sign in source) and not source.endswith("\\")
+    return depth == 0 and bool(source.strip("\\{}()[]^_.,;:$ ")) and not source.endswith("\\")
 
 
 def _against(response: str, gold: Gold, deadline: float, answer_after_think: bool) -> Verdict:
@@ -180,7 +181,7 @@ def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
             return decided(same_number(found, gold.answer.number, digits=DIGITS), shown_as(found))
         if piece.place == "phrase":
             return None
-    if gold.words and _mentions(piece.text, gold.words):
+    if gold.words and piece.place != "boxed" and _mentions(piece.text, gold.words):
         return decided(True, first.source[:200])
     if hard is not None and (piece.place == "boxed" or not _wordy(first)):
         return _ask(gold, hard, deadline)
@@ -200,11 +201,26 @@ def _wordy(answer: Answer) -> bool:
     return len(words) > 2
 
 
+_YES_NO = frozenset({"yes", "no", "true", "false"})
+
+
 def _mentions(text: str, words: str) -> bool:
-    """Whether a short sentence names the gold words and does not deny them."""
-    padded = f" {normalised(text)} "
-    at = padded.find(f" {words} ")
-    return at >= 0 and len(padded) < 200 and not any(word in padded[:at].split()[-3:] for word in ("not", "no", "neither", "never"))
+    """Whether a short sentence states the gold words as its answer: at its start or end, or behind "is"; yes and no only at its start."""
+    said = normalised(_COMMANDS.sub(" ", _TEXTS.sub(r" \1 ", text)))
+    if len(said) > 200 or words not in said:
+        return False
+    if words in _YES_NO:
+        first = re.split(r"[,.;:!\s]", text.strip(" *_$\\([{\"'"), maxsplit=1)[0]
+        return first.lower() == words and not re.match(r"(?i)no (?!because|since|it|the)\w", text.strip(" *_$"))
+    padded = f" {said} "
+    at = padded.rfind(f" {words} ")
+    before = padded[:at].split()
+    if at < 0 or any(word in ("not", "no", "neither", "never", "isn't") for word in before[-3:]):
+        return False
+    return at == 0 or padded.endswith(f" {words} ") or before[-1] in ("is", "are", "was", "be", "called", "on", "named", "namely")
+
+
+_TEXTS = re.compile(r"\\(?:text|mathrm|textbf|mbox|textrm|textit|operatorname)\s*\{([^{}]*)\}")
 
 
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")

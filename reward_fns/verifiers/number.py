@@ -4,9 +4,12 @@
     verify("The answer is 3.14159", "3.14", "number", precision=2)                          -> right
     verify("There are three dogs.", "3", "count")                                           -> right
 
-Tolerance, from strict to loose: none given -> exact, and a response with more digits must round to a decimal gold; ``precision`` -> both
-rounded to that many decimals; ``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees with its fraction (25 % = 0.25) and with the
-bare number (25 % = 25), since questions ask "what percent". Units are converted when both sides name one, and ignored otherwise.
+Tolerance, from strict to loose: none given -> exact, and a response with more digits must round to a decimal gold;
+``precision`` -> both
+rounded to that many decimals; ``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees with its fraction (25 % =
+0.25) and with the
+bare number (25 % = 25), since questions ask "what percent". Units are converted when both sides name one, and ignored
+otherwise.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ def number(
 
 
 @register("count")
-def count(response: str, ground_truth: str, *, abs_tol: float | None = None, answer_after_think: bool = False) -> Verdict:
+def count(
+    response: str, ground_truth: str, *, abs_tol: float | None = None, answer_after_think: bool = False
+) -> Verdict:
     """How many: a whole number, in digits or words; "none" and "no cats" count as 0."""
     gold = read_gold(ground_truth)
     if gold.value.denominator != 1 or gold.value < 0:
@@ -100,7 +105,8 @@ def same_number(
     """Whether ``found`` states the value of ``gold``, percent and units taken into account.
 
     Args:
-        digits: digits that a decimal needs to stand for an exact gold such as 1/3; from three on, a decimal gold must be rounded, not cut off.
+        digits: digits that a decimal needs to stand for an exact gold such as 1/3; from three on, a decimal gold must
+            be rounded, not cut off.
     """
     if found.value == gold.value and found.percent == gold.percent and not (found.unit and (gold.unit or unit)):
         return True
@@ -114,13 +120,17 @@ def same_number(
     factor = units.conversion(found.unit, gold_unit) if found.unit and gold_unit else Fraction(1)
     if factor is None:
         return False
-    return any(close(found._replace(value=found.value * scale * factor), gold, precision, abs_tol, rel_tol, digits) for scale in scales)
+    return any(
+        close(found._replace(value=found.value * scale * factor), gold, precision, abs_tol, rel_tol, digits)
+        for scale in scales
+    )
 
 
 def close(
     found: Number, gold: Number, precision: int | None, abs_tol: float | None, rel_tol: float | None, digits: int
 ) -> bool:
-    """Whether the value of ``found`` (as it was written) equals the gold value within the tolerance that was asked for."""
+    """Whether the value of ``found`` (as it was written) equals the gold value within the tolerance that was asked
+    for."""
     value, target = found.value, gold.value
     if value == target:
         return True

@@ -1,4 +1,5 @@
-"""``text``: free text and OCR answers, by normalised exact match, ANLS, edit distance or token F1; several golds are accepted.
+"""``text``: free text and OCR answers, by normalised exact match, ANLS, edit distance or token F1; several golds are
+accepted.
 
     verify("<answer>The Eiffel Tower.</answer>", "eiffel tower", "text")                  -> right
     verify("It reads 'STOP 24'", "STOP 25", "text", metric="anls")                        -> wrong, score 0.857
@@ -41,7 +42,8 @@ def text(
 
     Args:
         ground_truth: the accepted text; a list, or a JSON list of strings, when there are several.
-        metric: exact, contains (a gold stands in a short answer as whole words), anls, edit (1 - normalised distance) or f1 of tokens.
+        metric: exact, contains (a gold stands in a short answer as whole words), anls, edit (1 - normalised distance)
+            or f1 of tokens.
         threshold: score from which the verdict is right; default 0.5 for anls (as in DocVQA), 1.0 for the others.
         golds: further accepted texts.
     """
@@ -103,7 +105,8 @@ _LOOSE = re.compile(r"(?<!\d)[./:'\-](?!\d)|(?<=\d)[./:'\-](?!\d)|(?<!\d)[/:'](?
 
 @lru_cache(maxsize=8192)
 def normalised(text: str, case_sensitive: bool = False) -> str:
-    """Unicode folded, LaTeX text wrappers, articles, punctuation and repeated white space removed, lower case unless asked otherwise."""
+    """Unicode folded, LaTeX text wrappers, articles, punctuation and repeated white space removed, lower case unless
+    asked otherwise."""
     text = text[: 4 * MAX_CHARS]
     for _ in range(3):
         text = _WRAPPER.sub(r"\1", text)

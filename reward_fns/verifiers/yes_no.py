@@ -1,7 +1,7 @@
 """``yes_no``: the yes or no (true or false) that a response commits to.
 
-    verify("No, the bar on the left is taller.", "no", "yes_no")            -> right
-    verify("It is not true that ... so the answer is **yes**", "Yes", "yes_no") -> right
+verify("No, the bar on the left is taller.", "no", "yes_no")            -> right
+verify("It is not true that ... so the answer is **yes**", "Yes", "yes_no") -> right
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 _YES = frozenset({"yes", "true", "correct", "right", "y", "t", "1", "yeah", "yep", "是", "对", "正确"})
 _NO = frozenset({"no", "false", "incorrect", "wrong", "n", "f", "0", "nope", "否", "不", "不是", "错误", "错"})
-_WORD = re.compile(r"(?i)\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b))|(不是|是的|正确|错误|是|否)")
+_WORD = re.compile(
+    r"(?i)\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b))|(不是|是的|正确|错误|是|否)"
+)
 _NEGATED = re.compile(r"(?i)(?:\bnot|n't|\bnever)\s+(?:necessarily\s+|quite\s+|entirely\s+)?$")
 _SENTENCES = re.compile(r"\n+|(?<=[.!?])\s+")
 
@@ -57,7 +59,9 @@ def _first(text: str) -> bool | None:
 def _value(match: re.Match[str], text: str) -> bool:
     word = match.group().casefold()
     value = word in _YES or word in ("是的",)
-    return value != bool(word in ("true", "false") and _NEGATED.search(text[max(0, match.start() - 24) : match.start()]))
+    return value != bool(
+        word in ("true", "false") and _NEGATED.search(text[max(0, match.start() - 24) : match.start()])
+    )
 
 
 def _in_rest(text: str) -> bool | None:

@@ -1,4 +1,5 @@
-"""Ten thousand mutated answers: every one gets a well-formed verdict, within bounds, and none is right by accident of the mutation.
+"""Ten thousand mutated answers: every one gets a well-formed verdict, within bounds, and none is right by accident of
+the mutation.
 
 REWARD_FNS_FUZZ sets another number. The seeds are the hand-written suites; mutations cut, double, splice and sprinkle.
 """
@@ -19,9 +20,71 @@ from reward_fns.verdict import STATUSES
 COUNT = int(os.environ.get("REWARD_FNS_FUZZ", "10000"))
 SHARDS = 10
 DEADLINE = 0.5
-SPRINKLE = ["\\frac{", "}", "{", "\\boxed{", "$", "$$", "\\(", "\\)", "<think>", "</think>", "<answer>", "</answer>", "^", "^{", "_", "!", "9" * 40, "(", ")", "[", "]", "\n", "\n\n", " ",
-            "A", "B)", "not ", "the answer is ", "Answer:", "**", "\\sqrt", "\\int", "\\sum_{", "\\begin{pmatrix}", "\\\\", "&", "%", "\\%", "=", "<", "\\le", "±", "½", "π", "\x00", "é",
-            ",", ".", "-", "- ", "e", "i", "\\infty", "\\cup", "|", "#### ", "json", '"', "'", "null", "9^9^9^9", "99999999!"]  # fmt: skip
+SPRINKLE = [
+    "\\frac{",
+    "}",
+    "{",
+    "\\boxed{",
+    "$",
+    "$$",
+    "\\(",
+    "\\)",
+    "<think>",
+    "</think>",
+    "<answer>",
+    "</answer>",
+    "^",
+    "^{",
+    "_",
+    "!",
+    "9" * 40,
+    "(",
+    ")",
+    "[",
+    "]",
+    "\n",
+    "\n\n",
+    " ",
+    "A",
+    "B)",
+    "not ",
+    "the answer is ",
+    "Answer:",
+    "**",
+    "\\sqrt",
+    "\\int",
+    "\\sum_{",
+    "\\begin{pmatrix}",
+    "\\\\",
+    "&",
+    "%",
+    "\\%",
+    "=",
+    "<",
+    "\\le",
+    "±",
+    "½",
+    "π",
+    "\x00",
+    "é",
+    # fmt: skip
+    ",",
+    ".",
+    "-",
+    "- ",
+    "e",
+    "i",
+    "\\infty",
+    "\\cup",
+    "|",
+    "#### ",
+    "json",
+    '"',
+    "'",
+    "null",
+    "9^9^9^9",
+    "99999999!",
+]
 
 
 def seeds():
@@ -53,14 +116,18 @@ def mutated(text, rng, others):
         elif kind == 3:
             text = text[:at] + rng.choice(SPRINKLE) * rng.choice((1, 1, 1, 2, 5, 40)) + text[at:]
         elif kind == 4 and text:
-            text = text[: max(0, at - 1)] + chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x80, 0x3000)))) + text[at:]
+            text = (
+                text[: max(0, at - 1)]
+                + chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x80, 0x3000))))
+                + text[at:]
+            )
         else:
             text = text[at:] + text[:at]
     return text[:20_000]
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_mutated_answers(shard):
+def test_mutated_answers(shard, caplog):
     rng = random.Random(20_240 + shard)
     pool_of_seeds = seeds()
     calls, slow = [], []
@@ -86,6 +153,7 @@ def test_mutated_answers(shard):
     assert all(v.status in STATUSES and 0.0 <= v.score <= 1.0 for v in verdicts)
     assert all(v.score < 1.0 or v.status == "right" for v in verdicts)
     assert not slow
+    assert not [record.getMessage() for record in caplog.records if "failed on an answer" in record.getMessage()]
 
 
 def test_batch_and_single_verdicts_agree():

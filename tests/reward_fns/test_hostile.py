@@ -1,4 +1,5 @@
-"""Answers made to hang, crash, inject or cheat: each costs at most its deadline, nothing is evaluated, honest answers go on."""
+"""Answers made to hang, crash, inject or cheat: each costs at most its deadline, nothing is evaluated, honest answers
+go on."""
 
 import asyncio
 import json
@@ -15,19 +16,129 @@ DEADLINE = 0.6
 SLACK = 2.5
 """Seconds of wall time granted on top of a deadline: the machine that runs the tests is shared."""
 
-TOWERS = ["9^{9^9}", "9^{9^{9^{9}}}", "9**9**9**9", "10^{10^{10^{10}}}", "((((9^9)^9)^9)^9)^9", "2^{2^{2^{2^{2^2}}}}", "9999999999^{9999999999}", "0.5^{9^{9^9}}"]
-FACTORIALS = ["10000000!", "100000!!!", "(10^{10})!", "\\binom{10^{10}}{10^{9}}", "\\binom{1000000}{500000}", "\\prod_{k=1}^{10000000}k", "\\Gamma(10^{12})"]
-SUMS = ["\\sum_{n=1}^{10^{9}} \\sin(n^n)", "\\int_0^1 x^{x^{x^{x}}} dx", "\\int_0^{10^9} \\sin(e^{x^2}) dx", "\\sum_{i=1}^{99999999}\\frac{1}{i!}", "\\lim_{x\\to\\infty} x^{x^x}"]
-DETERMINANT = "\\begin{vmatrix}" + "\\\\".join("&".join(f"x_{{{i}{j}}}" for j in range(9)) for i in range(9)) + "\\end{vmatrix}"
-NESTED = ["\\frac{" * 3000, "\\frac{1}{" * 800 + "2" + "}" * 800, "(" * 5000 + "1" + ")" * 5000, "\\sqrt{" * 1000 + "2" + "}" * 1000, "{" * 10000, "[" * 20000,
-          "\\boxed{" * 2000, "<think>" * 3000, "<answer>" * 3000, "x^{" * 500 + "2" + "}" * 500, "-" * 20000 + "1", "|" * 5000, "\\left(" * 3000]  # fmt: skip
-LONG = ["9" * 1_000_000, "1," * 300_000, "1+" * 200_000 + "1", "x" * 1_000_000, " " * 1_000_000, "\n" * 500_000, "a b " * 250_000, "\\" * 500_000, "$" * 500_000,
-        "é" * 300_000, "0." + "3" * 500_000, "1/" * 200_000 + "2", "A, " * 200_000, "the answer is " * 60_000, "(A) " * 200_000]  # fmt: skip
-CODE = ["__import__('os').system('touch {canary}')", "exec(\"open('{canary}','w')\")", "eval('1+1')", "open('{canary}','w').write('x')", "os.system('touch {canary}')",
-        "().__class__.__bases__[0].__subclasses__()", "lambda: 1", "{{7*7}}", "${{jndi:ldap://x}}", "'; DROP TABLE rewards; --", "print(1)", "import os", "\\input{/etc/passwd}",
-        "\\write18{touch {canary}}", "f(__import__('os').system('touch {canary}'))", "Symbol('x').__class__", "[x for x in ().__class__.__base__.__subclasses__()]"]  # fmt: skip
-ODD = ["\x00", "\x00" * 1000, "\ud800", "\u202e12\u202c", "１２", "NaN", "inf", "-inf", "1e999999999", "1e-999999999", "0x1F", "1_000", "None", "True", "1/0", "0/0", "\\frac{1}{0}",
-       "\\boxed{", "\\boxed", "}", "\\", "$$", "\\(", "\u200b", "𝟏𝟐", "\ufeff12", "1\u0662", "٣", "\\frac", "\\frac{}{}", "^", "_", "%", "=", "==", ",,,,", "...."]  # fmt: skip
+TOWERS = [
+    "9^{9^9}",
+    "9^{9^{9^{9}}}",
+    "9**9**9**9",
+    "10^{10^{10^{10}}}",
+    "((((9^9)^9)^9)^9)^9",
+    "2^{2^{2^{2^{2^2}}}}",
+    "9999999999^{9999999999}",
+    "0.5^{9^{9^9}}",
+]
+FACTORIALS = [
+    "10000000!",
+    "100000!!!",
+    "(10^{10})!",
+    "\\binom{10^{10}}{10^{9}}",
+    "\\binom{1000000}{500000}",
+    "\\prod_{k=1}^{10000000}k",
+    "\\Gamma(10^{12})",
+]
+SUMS = [
+    "\\sum_{n=1}^{10^{9}} \\sin(n^n)",
+    "\\int_0^1 x^{x^{x^{x}}} dx",
+    "\\int_0^{10^9} \\sin(e^{x^2}) dx",
+    "\\sum_{i=1}^{99999999}\\frac{1}{i!}",
+    "\\lim_{x\\to\\infty} x^{x^x}",
+]
+DETERMINANT = (
+    "\\begin{vmatrix}" + "\\\\".join("&".join(f"x_{{{i}{j}}}" for j in range(9)) for i in range(9)) + "\\end{vmatrix}"
+)
+NESTED = [
+    "\\frac{" * 3000,
+    "\\frac{1}{" * 800 + "2" + "}" * 800,
+    "(" * 5000 + "1" + ")" * 5000,
+    "\\sqrt{" * 1000 + "2" + "}" * 1000,
+    "{" * 10000,
+    "[" * 20000,
+    # fmt: skip
+    "\\boxed{" * 2000,
+    "<think>" * 3000,
+    "<answer>" * 3000,
+    "x^{" * 500 + "2" + "}" * 500,
+    "-" * 20000 + "1",
+    "|" * 5000,
+    "\\left(" * 3000,
+]
+LONG = [
+    "9" * 1_000_000,
+    "1," * 300_000,
+    "1+" * 200_000 + "1",
+    "x" * 1_000_000,
+    " " * 1_000_000,
+    "\n" * 500_000,
+    "a b " * 250_000,
+    "\\" * 500_000,
+    "$" * 500_000,
+    # fmt: skip
+    "é" * 300_000,
+    "0." + "3" * 500_000,
+    "1/" * 200_000 + "2",
+    "A, " * 200_000,
+    "the answer is " * 60_000,
+    "(A) " * 200_000,
+]
+CODE = [
+    "__import__('os').system('touch {canary}')",
+    "exec(\"open('{canary}','w')\")",
+    "eval('1+1')",
+    "open('{canary}','w').write('x')",
+    "os.system('touch {canary}')",
+    "().__class__.__bases__[0].__subclasses__()",
+    "lambda: 1",
+    "{{7*7}}",
+    "${{jndi:ldap://x}}",
+    "'; DROP TABLE rewards; --",
+    "print(1)",
+    "import os",
+    "\\input{/etc/passwd}",
+    # fmt: skip
+    "\\write18{touch {canary}}",
+    "f(__import__('os').system('touch {canary}'))",
+    "Symbol('x').__class__",
+    "[x for x in ().__class__.__base__.__subclasses__()]",
+]
+ODD = [
+    "\x00",
+    "\x00" * 1000,
+    "\ud800",
+    "\u202e12\u202c",
+    "１２",
+    "NaN",
+    "inf",
+    "-inf",
+    "1e999999999",
+    "1e-999999999",
+    "0x1F",
+    "1_000",
+    "None",
+    "True",
+    "1/0",
+    "0/0",
+    "\\frac{1}{0}",
+    # fmt: skip
+    "\\boxed{",
+    "\\boxed",
+    "}",
+    "\\",
+    "$$",
+    "\\(",
+    "\u200b",
+    "𝟏𝟐",
+    "\ufeff12",
+    "1\u0662",
+    "٣",
+    "\\frac",
+    "\\frac{}{}",
+    "^",
+    "_",
+    "%",
+    "=",
+    "==",
+    ",,,,",
+    "....",
+]
 PATTERNS = ["(a+)+$", "(?:x{1,1000}){1,1000}", ".*" * 200, "(?=(" * 50, "[[:alpha:]]" * 500, "\\1\\2\\3"]
 EVERYTHING = [*TOWERS, *FACTORIALS, *SUMS, DETERMINANT, *NESTED, *LONG, *CODE, *ODD, *PATTERNS]
 
@@ -41,7 +152,9 @@ def test_in_process_verifiers_are_quick_on_everything(verifier):
     for text in EVERYTHING:
         for dress in ("{}", "\\boxed{{{}}}", "<answer>{}</answer>"):
             started = time.thread_time()
-            verdict = verify(dress.replace("{}", text).replace("{{", "{").replace("}}", "}"), GOLDS[verifier][0], verifier)
+            verdict = verify(
+                dress.replace("{}", text).replace("{{", "{").replace("}}", "}"), GOLDS[verifier][0], verifier
+            )
             seconds = time.thread_time() - started
             if seconds > 0.5:
                 slow.append((text[:40], dress, seconds, verdict.status))
@@ -64,18 +177,23 @@ def test_mathematics_keeps_its_deadline_on_everything():
 def test_hostile_golds_cost_no_more_and_are_reported_alike():
     for gold in ["9**9**9**9", "\\frac{" * 100, "\\begin{matrix}", "}{", "\\int_0^{", "\\"]:
         started = time.perf_counter()
-        statuses = {verify(response, gold, deadline=DEADLINE).status for response in ("\\boxed{1}", "no", "\\boxed{x+1}")}
+        statuses = {
+            verify(response, gold, deadline=DEADLINE).status for response in ("\\boxed{1}", "no", "\\boxed{x+1}")
+        }
         assert time.perf_counter() - started < 3 * (DEADLINE + SLACK)
         assert "right" not in statuses
 
 
 def test_an_unreadable_gold_has_one_status_for_all_responses():
     for gold in ["", "  ", "\\frac{1}{", "}{", "$$", None]:
-        assert {verify(response, gold).status for response in ("\\boxed{1}", "", "\\frac{1}{", "B", str(gold))} == {"unparsable_gold"}, gold
+        assert {verify(response, gold).status for response in ("\\boxed{1}", "", "\\frac{1}{", "B", str(gold))} == {
+            "unparsable_gold"
+        }, gold
 
 
 def test_honest_answers_are_delayed_by_slices_not_by_deadlines():
-    """Four endless answers, then sixteen honest hard ones: all honest ones are done while endless ones are still at work."""
+    """Four endless answers, then sixteen honest hard ones: all honest ones are done while endless ones are still at
+    work."""
     pool.warm_up()
     ends = {}
 
@@ -96,14 +214,17 @@ def test_honest_answers_are_delayed_by_slices_not_by_deadlines():
 
 
 def test_batch_with_hostile_answers_grades_the_honest_ones_right():
-    items = [(f"\\boxed{{{t}}}", "5") for t in (TOWERS[0], "9^{9^9}!", SUMS[0])] + [(f"\\boxed{{\\int_0^1 {k}x dx}}", f"\\frac{{{k}}}{{2}}") for k in (3, 5, 7)]
+    items = [(f"\\boxed{{{t}}}", "5") for t in (TOWERS[0], "9^{9^9}!", SUMS[0])] + [
+        (f"\\boxed{{\\int_0^1 {k}x dx}}", f"\\frac{{{k}}}{{2}}") for k in (3, 5, 7)
+    ]
     verdicts = verify_batch(items, deadline=4.0)
     assert [v.status for v in verdicts[3:]] == ["right"] * 3
     assert all(v.status in ("timeout", "wrong") for v in verdicts[:3])
 
 
 def test_nothing_is_evaluated(tmp_path):
-    """Code as an answer, through every tier: no file appears, and no compile, exec or process start happens in this process."""
+    """Code as an answer, through every tier: no file appears, and no compile, exec or process start happens in this
+    process."""
     canary = tmp_path / "canary"
     answers = [code.replace("{canary}", str(canary)) for code in CODE]
     program = f"""

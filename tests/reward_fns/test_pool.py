@@ -114,6 +114,8 @@ def test_scripts_with_the_names_of_libraries_do_no_harm(tmp_path):
     (tmp_path / "math.py").write_text("raise RuntimeError('shadowed')")
     (tmp_path / "random.py").write_text("raise RuntimeError('shadowed')")
     script = tmp_path / "run.py"
-    script.write_text("import sys\nhere = sys.path.pop(0)\nfrom reward_fns import verify\nsys.path.insert(0, here)\nprint(verify(r'\\boxed{\\int_0^1 x dx}', r'\\frac12').status)\n")
+    script.write_text(
+        "import sys\nhere = sys.path.pop(0)\nfrom reward_fns import verify\nsys.path.insert(0, here)\nprint(verify(r'\\boxed{\\int_0^1 x dx}', r'\\frac12').status)\n"
+    )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.stdout.strip() == "right", done.stderr

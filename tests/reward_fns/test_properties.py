@@ -17,8 +17,11 @@ VERIFIERS = ("math", "choice", "number", "count", "yes_no", "text", "boxes", "po
 GOLDS = {"math": "x^2+1", "choice": "B", "number": "12", "count": "3", "yes_no": "yes", "text": "cat", "boxes": "[[1,2,3,4]]",
          "point": "[[1,2,3,4]]", "sequence": "[1,2]", "set": "[1,2]", "dict": '{"a": 1}'}  # fmt: skip
 
-wild_text = st.text(alphabet=st.one_of(st.sampled_from("\\${}()[]<>/0123456789.,-+*^_=ABCabcx \n%&|!'\"√π½"), st.characters()), max_size=120)
-integers = st.integers(-10**9, 10**9)
+wild_text = st.text(
+    alphabet=st.one_of(st.sampled_from("\\${}()[]<>/0123456789.,-+*^_=ABCabcx \n%&|!'\"√π½"), st.characters()),
+    max_size=120,
+)
+integers = st.integers(-(10**9), 10**9)
 dresses = st.sampled_from(
     ["{}", "\\boxed{{{}}}", "<answer>{}</answer>", "The answer is {}.", "Answer: {}", "**{}**", "${}$", "<think>1 + 1</think><answer>\\boxed{{{}}}</answer>",
      "So the result is ${}$.", "#### {}", "First 3, then 4.\n\nFinal Answer: {}"]
@@ -64,7 +67,12 @@ def test_a_fraction_is_right_in_all_its_forms(top, bottom, factor):
     gold = f"\\frac{{{top}}}{{{bottom}}}"
     sign, rest = ("-" if value < 0 else ""), abs(value)
     whole, part = divmod(rest, 1)
-    forms = [f"{top}/{bottom}", f"\\dfrac{{{top * factor}}}{{{bottom * factor}}}", f"\\frac{{{-top}}}{{{-bottom}}}", f"{value.numerator}/{value.denominator}"]
+    forms = [
+        f"{top}/{bottom}",
+        f"\\dfrac{{{top * factor}}}{{{bottom * factor}}}",
+        f"\\frac{{{-top}}}{{{-bottom}}}",
+        f"{value.numerator}/{value.denominator}",
+    ]
     if whole and part:
         forms.append(f"{sign}{whole}\\frac{{{part.numerator}}}{{{part.denominator}}}")
     for form in forms:
@@ -108,7 +116,16 @@ letter_dresses = st.sampled_from(
     ["{}", "({})", "**{}**", "\\boxed{{{}}}", "\\boxed{{\\text{{{}}}}}", "Answer: {}", "The answer is ({}).", "The correct option is {}.", "<answer>{}</answer>",
      "So it must be ({}).", "I would choose option {}.", "Final Answer: **{}**", "Option {} is correct.", "答案是{}"]
 )  # fmt: skip
-detours = st.sampled_from(["", "Option A looks tempting. ", "A is too small, and B is too large. ", "Let us see.\n\n", "Not C. ", "First I considered (D). "])
+detours = st.sampled_from(
+    [
+        "",
+        "Option A looks tempting. ",
+        "A is too small, and B is too large. ",
+        "Let us see.\n\n",
+        "Not C. ",
+        "First I considered (D). ",
+    ]
+)
 
 
 @QUICK
@@ -130,7 +147,9 @@ def test_edit_distance_is_a_distance(a, b, c):
     assert edit_distance(a, c) <= edit_distance(a, b) + edit_distance(b, c)
 
 
-corners = st.tuples(*[st.integers(0, 40)] * 4).map(lambda c: (float(min(c[0], c[2])), float(min(c[1], c[3])), float(max(c[0], c[2])), float(max(c[1], c[3]))))
+corners = st.tuples(*[st.integers(0, 40)] * 4).map(
+    lambda c: (float(min(c[0], c[2])), float(min(c[1], c[3])), float(max(c[0], c[2])), float(max(c[1], c[3])))
+)
 boxes = st.lists(corners.map(Box), max_size=6)
 
 
@@ -163,5 +182,10 @@ def test_only_two_filled_blocks_and_white_space_are_well_formed(thought, answer)
 @given(st.integers(0, 10**12), st.integers(0, 3))
 def test_thousands_separators_and_decimals_do_not_change_a_number(number, places):
     tail = "" if not places else "." + "0" * places
-    for text in (f"{number:,}{tail}", f"${number:,}{tail}", f"{number}{tail}", f"{number:,}".replace(",", "{,}") + tail):
+    for text in (
+        f"{number:,}{tail}",
+        f"${number:,}{tail}",
+        f"{number}{tail}",
+        f"{number:,}".replace(",", "{,}") + tail,
+    ):
         assert parse(text).value == number, text

@@ -1,7 +1,9 @@
 """The hand-written suites, one file of JSON lines per family, with the reason beside every case.
 
-Each line is a response in the phrasing of strong and weak models. math: right or not against a gold. choice: the letters that are read, or
-none; the gold is then that answer, and any other letter must be wrong. number, text, boxes: the status, and the score where it is graded.
+Each line is a response in the phrasing of strong and weak models. math: right or not against a gold. choice: the
+letters that are read, or
+none; the gold is then that answer, and any other letter must be wrong. number, text, boxes: the status, and the score
+where it is graded.
 """
 
 import json
@@ -37,7 +39,11 @@ def test_every_case_has_a_reason_and_there_are_enough(family):
 @pytest.mark.parametrize("group", by_reason("math"))
 def test_math(group):
     verdicts = verify_batch([(case["response"], case["gold"]) for case in group])
-    failed = [(c["gold"], c["response"], v) for c, v in zip(group, verdicts, strict=True) if (v.status == "right") != c["right"]]
+    failed = [
+        (c["gold"], c["response"], v)
+        for c, v in zip(group, verdicts, strict=True)
+        if (v.status == "right") != c["right"]
+    ]
     assert not failed
 
 

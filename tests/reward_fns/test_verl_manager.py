@@ -16,7 +16,15 @@ from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls 
 
 from reward_fns.verl_manager import SpecsRewardManager, summary  # noqa: E402
 
-VOCABULARY = ["<pad>", "<|im_end|>", "<|box_start|>", "<|box_end|>", "(10,10),(50,60)", "the answer is 12", "<think>hm</think>"]
+VOCABULARY = [
+    "<pad>",
+    "<|im_end|>",
+    "<|box_start|>",
+    "<|box_end|>",
+    "(10,10),(50,60)",
+    "the answer is 12",
+    "<think>hm</think>",
+]
 
 
 class Tokenizer:
@@ -33,13 +41,17 @@ def rollout(token_ids, reward_model, extra_info=None, **columns):
     """A DataProto of one rollout with two prompt tokens and two tokens of padding."""
     ids = torch.tensor([[*token_ids, 0, 0]])
     mask = torch.tensor([[1, 1] + [1] * len(token_ids) + [0, 0]])
-    batch = TensorDict({"prompts": torch.zeros(1, 2, dtype=torch.long), "responses": ids, "attention_mask": mask}, batch_size=1)
+    batch = TensorDict(
+        {"prompts": torch.zeros(1, 2, dtype=torch.long), "responses": ids, "attention_mask": mask}, batch_size=1
+    )
     row = {"data_source": "nano", "reward_model": reward_model, "extra_info": extra_info or {}, **columns}
     return DataProto(batch=batch, non_tensor_batch={key: np.array([value], dtype=object) for key, value in row.items()})
 
 
 def settings(**reward):
-    return OmegaConf.create({"trainer": {"total_training_steps": 100}, "reward": {"custom_reward_function": {"path": None}, **reward}})
+    return OmegaConf.create(
+        {"trainer": {"total_training_steps": 100}, "reward": {"custom_reward_function": {"path": None}, **reward}}
+    )
 
 
 def graded(config, data, function=None):
@@ -88,7 +100,10 @@ def test_users_asynchronous_function_is_awaited():
 
 
 def test_summary_averages_numbers_and_counts_timeouts():
-    rows = [{"acc": 1.0, "timeout": 0.0, "seconds": 0.1, "pred": "x"}, {"acc": 0.0, "timeout": 1.0, "seconds": 0.3, "pred": "y"}]
+    rows = [
+        {"acc": 1.0, "timeout": 0.0, "seconds": 0.1, "pred": "x"},
+        {"acc": 0.0, "timeout": 1.0, "seconds": 0.3, "pred": "y"},
+    ]
     assert summary(rows) == pytest.approx(
         {"reward/acc/mean": 0.5, "reward/timeout/count": 1.0, "reward/seconds/mean": 0.2, "reward/seconds/max": 0.3}
     )
