@@ -8,11 +8,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from specs_verl import recipes
 from specs_verl.cold_start.__main__ import CONFIG
 
 
 def compose_config(*overrides: str) -> DictConfig:
     """The cold start's config, on the CPU in float32."""
+    recipes.install()
     with initialize_config_dir(str(CONFIG), version_base=None):
         config = compose(
             "cold_start",
