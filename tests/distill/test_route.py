@@ -1,5 +1,9 @@
 """RISE routing by pass rate: dropped, own trajectory, expert trajectory; the expert is a real server on loopback."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 from chat_server import ChatServer
 
@@ -103,25 +107,33 @@ def test_samples_of_other_prompts_are_refused(runs, tmp_path):
         route(Routing((other,), runs[1], str(tmp_path / "out")))
 
 
-def test_verls_own_data_set_reads_the_trajectories(tmp_path):
-    """What verl's SFT trainer would learn from: the response and nothing else."""
-    from omegaconf import OmegaConf
-    from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+READ_WITH_VERL = """
+import json, sys
+from omegaconf import OmegaConf
+from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+from data_prep.nano.model import build_processor
 
+processor = build_processor()
+config = OmegaConf.create({"max_length": 256, "pad_mode": "no_padding", "truncation": "error"})
+loaded = MultiTurnSFTDataset(sys.argv[1], processor.tokenizer, config, processor)
+items = [loaded[index] for index in range(len(loaded))]
+learned = [processor.tokenizer.decode(item["input_ids"][item["loss_mask"].bool()]) for item in items]
+patches = [item["multi_modal_inputs"]["pixel_values"].shape[0] for item in items]
+json.dump({"learned": learned, "patches": patches}, open(sys.argv[2], "w"))
+"""
+
+
+def test_verls_own_data_set_reads_the_trajectories(tmp_path):
+    """The response and nothing else is learned. In a process of its own: verl changes much in one that imports it."""
     from data_prep import nano
-    from data_prep.nano.model import build_processor
 
     prompts = str(nano.write_data(tmp_path, n_train=6, n_test=6, seed=0)["train"])
     truths = [row["reward_model"]["ground_truth"] for row in building.read(prompts)]
     samples = [[building.whole(truth, truth), building.whole("no", "no")] for truth in truths]
     route(Routing((prompts,), building.write_run(tmp_path / "rl", prompts, samples), str(tmp_path / "out"), workers=1))
-    config = OmegaConf.create({"max_length": 256, "pad_mode": "no_padding", "truncation": "error"})
-    processor = build_processor()
-    path = str(tmp_path / "out" / "sft.parquet")
-    loaded = MultiTurnSFTDataset(path, processor.tokenizer, config, processor)
-    assert len(loaded) == 6
-    for index, truth in enumerate(truths):
-        item = loaded[index]
-        learned = processor.tokenizer.decode(item["input_ids"][item["loss_mask"].bool()])
+    command = [sys.executable, "-c", READ_WITH_VERL, str(tmp_path / "out" / "sft.parquet"), str(tmp_path / "read.json")]
+    subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    read = json.loads((tmp_path / "read.json").read_text())
+    assert len(read["learned"]) == len(truths) and min(read["patches"]) > 0
+    for learned, truth in zip(read["learned"], truths, strict=True):
         assert learned.startswith(building.whole(truth, truth)) and "user" not in learned
-        assert item["multi_modal_inputs"]["pixel_values"].shape[0] > 0
