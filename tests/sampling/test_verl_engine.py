@@ -1,5 +1,6 @@
 """verl's rollout servers as the engine, one of them killed in the middle of the run: nothing lost, nothing twice."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ def kill_the_server(out: Path, killed: list[int]) -> None:
 
 
 @pytest.mark.end_to_end
+@pytest.mark.skipif("SPECS_SLOW_TESTS" not in os.environ, reason="minutes, and 7 GiB: set SPECS_SLOW_TESTS=1")
 def test_a_killed_rollout_server_costs_time_only(tmp_path):
     from data_prep.nano.model import build_model
 
