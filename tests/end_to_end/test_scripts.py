@@ -126,21 +126,22 @@ def assert_rollouts_agree_with_training(stage: Path) -> None:
 
 
 def test_zero_survives_the_death_of_its_vllm_engine(out):
-    steps = "trainer.total_training_steps=3"
+    steps = "trainer.total_training_steps=4"
     process = start("1_zero.sh", out, steps, *SMALL_RL)
-    wait_until(lambda: step_of(out / "zero" / "checkpoints") >= 1 and engine_cores(), process)
+    # a step's metrics are written after its checkpoint
+    wait_until(lambda: any(attempts(out / "zero")) and engine_cores(), process)
     for engine in engine_cores():
         engine.kill()
     # Stock verl would wait for the engine for ever; the watch ends the run and what it has started.
     assert process.wait(timeout=120) != 0
     assert engine_cores() == []
-    assert step_of(out / "zero" / "checkpoints") < 3
+    assert 1 <= step_of(out / "zero" / "checkpoints") < 4
 
     finish("1_zero.sh", out, steps, *SMALL_RL)
     first, second = attempts(out / "zero")
-    assert step_of(out / "zero" / "checkpoints") == 3
+    assert step_of(out / "zero" / "checkpoints") == 4
     # the second attempt went on where the first had saved
-    assert first[0]["step"] == 1 and second[0]["step"] > 1 and second[-1]["step"] == 3
+    assert first[0]["step"] == 1 and second[0]["step"] > 1 and second[-1]["step"] == 4
     assert_trained(base_checkpoint(), hf_of(out / "zero"))
     assert_rollouts_agree_with_training(out / "zero")
 
