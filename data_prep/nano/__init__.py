@@ -19,9 +19,10 @@ cores with the same code paths as a 7B model. One idea per file:
 
 Why the base has room for reinforcement learning, in one paragraph: its corpus mixes careful solutions (look at each
 cell, compute step by step) with hasty ones (a guess), as text on the web does, and hard questions are answered hastily
-more often. The model imitates both and picks one at random at temperature 1, so it is right about half the time
-although it knows how to be right nearly always. Policy-gradient training can learn to be careful and to keep the asked
-format; it is not shown how. See corpus.py for every rate.
+more often. The model imitates both and picks one at random at temperature 1, so it is right in a third of its samples
+although four of five careful ones are. Policy-gradient training can learn to be careful and to keep the asked format;
+it is not shown how. See corpus.py for every rate. What the shipped base does not know, RL cannot sharpen: it does not
+see colours (half of `spell`) and has not learned `total`.
 """
 
 from pathlib import Path

@@ -13,7 +13,7 @@ Writers differ in three independent ways, and the model learns the mixture:
 - *Obedience.* The asked output format is followed with probability OBEDIENCE; otherwise the writer uses another format,
   or a defective relative of the tag format.
 
-At temperature 1 the base therefore knows how to solve most questions and does so about half of the time, and complies
+At temperature 1 the base therefore solves far fewer questions than it knows how to solve, and complies
 with ``think_answer`` in about two of five responses: the state in which Metis-SPECS found Qwen2.5-VL-7B (41.6 %).
 Nothing in the corpus marks careful text as better; only a reward can tell.
 CAPTION of the samples describe the scene instead: dense supervision from which the model learns to see.
