@@ -4,9 +4,9 @@
 
     verify("... The answer is (B) 12 cm.", "B", "choice")    -> Verdict(status="right", score=1.0, extracted="B", ...)
 
-A leaf package: usable in verl (``reward.custom_reward_function.path=pkg://reward_fns``), in other trainers and through
-``specs reward``.
-Importing it is cheap; symbolic mathematics is imported in worker processes only, verifiers when first used.
+A leaf package: usable in verl (``reward.custom_reward_function.path=pkg://reward_fns``), in other trainers and
+through ``specs reward``. Importing it is cheap; symbolic mathematics is imported in worker processes only, verifiers
+when first used.
 """
 
 from reward_fns.batch import score_batch, verify_batch

@@ -4,8 +4,8 @@
     scores = score_batch([{"solution_str": "...", "ground_truth": "12", "extra_info": {...}}, ...], format_rule="boxed")
 
 Everything that needs no worker is decided first, in this process; then all hard comparisons run on all workers at
-once. Equal questions
-are asked once. A hostile answer is stopped after its deadline and delays the others by slices of it only (pool.py).
+once. Equal questions are asked once. A hostile answer is stopped after its deadline and delays the others by slices
+of it only (pool.py).
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
     matching = match(gold, given, match_labels=True)
     METRICS["f1"](matching, 0.5)
 
-Pairs are assigned so that their summed overlap is largest (Hungarian algorithm): a greedy matcher depends on the order
-of the boxes.
-Overlaps of n gold and m given boxes cost n x m; both are bounded by box_reading.MAX_BOXES.
+Pairs are assigned so that their summed overlap is largest (Hungarian algorithm): a greedy matcher depends on the
+order of the boxes. Overlaps of n gold and m given boxes cost n x m; both are bounded by box_reading.MAX_BOXES.
 """
 
 from __future__ import annotations
@@ -123,8 +122,7 @@ def assign(scores: list[list[float]]) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# metrics
+# ------------------------------------------------------------------------------------------------------------ metrics
 
 
 def mean_iou(matching: Matching, threshold: float) -> float:

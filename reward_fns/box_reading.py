@@ -5,9 +5,8 @@ r"""Boxes and points out of text, in the spellings of today's models.
     read_points("<point>(12, 30)</point>")                                          -> [(12.0, 30.0)]
 
 JSON lists and objects (keys bbox_2d, bbox, box, ...), also cut off in the middle or with single quotes; Qwen's box
-tokens; plain lists.
-Text is parsed, never evaluated; lengths and numbers of boxes are bounded; numbers that are not finite make a box
-unreadable.
+tokens; plain lists. Text is parsed, never evaluated; lengths and numbers of boxes are bounded; numbers that are not
+finite make a box unreadable.
 """
 
 from __future__ import annotations
@@ -87,11 +86,7 @@ def read_points(text: str) -> list[tuple[float, float]]:
     return [point for point in points if all(map(math.isfinite, point))][:MAX_BOXES]
 
 
-#
-#
-#
-#
-# ---------------------------------------------------------------------------------------------------------------------- JSON
+# --------------------------------------------------------------------------------------------------------------- JSON
 
 Four = tuple[float, float, float, float]
 
@@ -214,8 +209,7 @@ def _numbers(value: object, count: int) -> tuple[float, ...] | None:
     return numbers if all(map(math.isfinite, numbers)) else None
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# patterns
+# ----------------------------------------------------------------------------------------------------------- patterns
 
 
 def _from_patterns(text: str, corners: bool = True) -> list[tuple[Four, str]] | None:

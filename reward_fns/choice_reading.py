@@ -5,10 +5,9 @@ r"""Letters of options in a piece of text and in running prose.
     read_prose("A cat is shown.", options, several=False)                                -> None
 
 A capital letter in prose is an option only in a dress that says so: brackets, bold, "option", or the end of a
-concluding phrase. The
-article "A", the pronoun "I" and the points of a triangle are none. Negated letters ("not B", "B is wrong") are never
-chosen.
-Not here: options by their text (options.py); the order in which places are tried (verifiers/choice.py).
+concluding phrase. The article "A", the pronoun "I" and the points of a triangle are none. Negated letters ("not B",
+"B is wrong") are never chosen. Not here: options by their text (options.py); the order in which places are tried
+(verifiers/choice.py).
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ WINDOW = 500
 NEAR = 12
 """Sentences at the end in which a settling statement beats an answer at the very beginning."""
 
-# -------------------------------------------------------------------------------------------------------------------
-# dressing
+# ----------------------------------------------------------------------------------------------------------- dressing
 
 _LATEX_TEXT = re.compile(
     r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|bf|rm|mbox|boldsymbol|mathsf|textsf|bold|operatorname|boxed|fbox|mathbb|underline|textrm)\s*\{([^{}]*)\}"
@@ -54,8 +52,7 @@ def undressed(text: str) -> str:
     return squeezed(text.replace("**", "").replace("__", "").replace("##", ""))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# pieces
+# ------------------------------------------------------------------------------------------------------------- pieces
 
 _WORD = r"(?:options?|choices?|answers?|letters?|选项|图)"
 _WHOLE = re.compile(
@@ -134,11 +131,7 @@ def _listed(bare: str, options: Options, several: bool) -> frozenset[str] | None
     return None
 
 
-#
-#
-#
-#
-# ---------------------------------------------------------------------------------------------------------------------- prose
+# -------------------------------------------------------------------------------------------------------------- prose
 
 _SENTENCES = re.compile(
     r"\n+|(?<=[^\s][.!?])(?<!^[A-Z]\.)(?<!\n[A-Z]\.)(?<![-*•] [A-Z]\.)\s+(?=[A-Z(\[*\"“])|(?<=[。！？])"

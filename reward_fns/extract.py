@@ -1,15 +1,12 @@
 r"""Where in a response does the answer stand? From the most to the least committed place, each as plain text.
 
-    for piece in stated_pieces(response):      # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest of the
-    text
-        ...                             # the verifier reads its kind of value from the first piece that holds one
+    for piece in stated_pieces(response):   # 1 <answer> block, 2 \boxed{}, 3 "the answer is ...", 4 the rest
+        ...                                 # the verifier reads its kind of value from the first piece that holds one
 
 Verifiers take the *first* piece that they can read and judge that one: accepting any piece would reward hedging.
-Reasoning inside a
-think block counts less than what follows it; an uncommitted value inside a think block never counts. Everything works
-by string search
-or by patterns on slices of bounded length, so the cost is linear in the response with a small constant.
-Not here: reading values (numerals.py, symbolic/, verifiers/).
+Reasoning inside a think block counts less than what follows it; an uncommitted value inside a think block never
+counts. Everything works by string search or by patterns on slices of bounded length, so the cost is linear in the
+response with a small constant. Not here: reading values (numerals.py, symbolic/, verifiers/).
 """
 
 from __future__ import annotations
@@ -164,11 +161,7 @@ def squeezed(text: str) -> str:
 _TAGS = re.compile(r"</?(?:think|answer)>")
 _RUN = re.compile(r"([^\w\s])\1{6,}")
 
-#
-#
-#
-#
-# ---------------------------------------------------------------------------------------------------------------------- tags
+# --------------------------------------------------------------------------------------------------------------- tags
 
 
 def answer_block(text: str) -> str | None:
@@ -193,8 +186,7 @@ def answer_block(text: str) -> str | None:
     return None
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# boxes
+# -------------------------------------------------------------------------------------------------------------- boxes
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BOX = re.compile(r"(?:[\\\x08]?b?oxed|\\fbox)\s*(\{)?")
@@ -325,8 +317,7 @@ def _unwrap(content: str) -> str:
     return content
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# phrases
+# ------------------------------------------------------------------------------------------------------------ phrases
 
 # After one of these words the pattern below is tried, from the end of the text backwards: no pattern ever scans a
 # whole response.
@@ -336,12 +327,10 @@ _ANNOUNCES = re.compile(
     r"""
     \#{4}\s*(?=\S)
   | (?:answers?|choice|option|solutions?|results?|(?:options|choices)(?=\s+are))\b
-    (?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)?
-    [*_`"'”)\]}]{0,4}[ ]?
-    (?: [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
+    (?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)? [*_`"'”)\]}]{0,4}[ ]? (?:
+    [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
       | (?:is|are|was|will[ ]be|would[ ]be|should[ ]be|must[ ]be|can[ ]be|becomes|is[ ]therefore|is[ ]thus|is[ ]then|would[ ]then[ ]be)\b[ ]?[:：]? )
-  | 答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]?
-  | 选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])
+  | 答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]? | 选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -3,13 +3,10 @@ r"""The final number of a response: from the committed places first, else the nu
     final_number("3 + 4 = 7, so there are 7 apples in 2019.")     -> Number(value=7, ...)
     final_number(r"The area is $\frac{1+\sqrt{5}}{2}$ cm.")       -> Number(value=1.618..., ...)
 
-In running text the last sentence that states a quantity decides, explanations behind it aside ("This is because ...").
-Within a sentence
-every number gets points for what stands before it: "=" and bold speak for a number, "is" and "there are" too; "of",
-"after", "the" against
-it. Ranges, clock times, item markers, step numbers and ordinals are no quantities; years only when nothing else is
-there.
-Not here: comparing (verifiers/number.py).
+In running text the last sentence that states a quantity decides, explanations behind it aside ("This is because
+..."). Within a sentence every number gets points for what stands before it: "=" and bold speak for a number, "is" and
+"there are" too; "of", "after", "the" against it. Ranges, clock times, item markers, step numbers and ordinals are no
+quantities; years only when nothing else is there. Not here: comparing (verifiers/number.py).
 """
 
 from __future__ import annotations
@@ -86,8 +83,7 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
     return fallback
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# sentences
+# ---------------------------------------------------------------------------------------------------------- sentences
 
 _SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])")
 _MARKER = re.compile(r"(^|\n)(?:\d{1,2}[.)]|[-*•])[ \t]+(?=\S)")
@@ -121,8 +117,7 @@ def _joined_displays(text: str) -> str:
     )
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# choosing
+# ----------------------------------------------------------------------------------------------------------- choosing
 
 _YEAR_BEFORE = re.compile(
     r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$"

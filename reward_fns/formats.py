@@ -5,10 +5,8 @@
     check(response, {"rule": "pattern", "pattern": r"A: \\d+"})      -> 0.0
 
 A rule is a name, or a dict with ``rule`` and its parameters. Every rule is linear in the length of the response: tags
-are found with
-string searches, and a user's own pattern runs in google-re2, which has no backtracking. Patterns come from
-configuration, never from a
-response. Not here: what format is worth (combine.py).
+are found with string searches, and a user's own pattern runs in google-re2, which has no backtracking. Patterns come
+from configuration, never from a response. Not here: what format is worth (combine.py).
 """
 
 from __future__ import annotations

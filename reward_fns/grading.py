@@ -4,19 +4,20 @@
     verify("The answer is (B) 12 cm.", "B", "choice")        -> Verdict("right", 1.0, "B", ...)
 
 Here a verifier's outcome becomes a ``Verdict``: a wrong ground truth is a status, not an exception, so that one bad
-row does not stop a
-training run. A fault of the *call* (unknown verifier, unknown parameter) does raise. Not here: many answers at once
-(batch.py), rewards
-(scoring.py).
+row does not stop a training run. A fault of the *call* (unknown verifier, unknown parameter) does raise. Not here:
+many answers at once (batch.py), rewards (scoring.py).
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from time import perf_counter
 
+from reward_fns import pool
 from reward_fns.registry import BUILT_IN, Verifier, lookup
 from reward_fns.verdict import GoldError, Verdict
 
@@ -58,7 +59,10 @@ def apply(verifier: Verifier, response: str, ground_truth: GroundTruth, params: 
     if isinstance(ground_truth, int | float) and not isinstance(ground_truth, str):
         ground_truth = str(ground_truth)
     try:
-        outcome = verifier.function(response, ground_truth, **params)
+        if verifier.isolated:
+            outcome = _in_worker(verifier, response, ground_truth, params)
+        else:
+            outcome = verifier.function(response, ground_truth, **params)
     except GoldError:
         return Verdict("unparsable_gold", 0.0, None, perf_counter() - started)
     except (ArithmeticError, LookupError, RecursionError, UnicodeError) as error:
@@ -69,6 +73,28 @@ def apply(verifier: Verifier, response: str, ground_truth: GroundTruth, params: 
         _report(verifier.name, f"{type(error).__name__}: {error}")
         return Verdict("wrong", 0.0, None, perf_counter() - started)
     return _as_verdict(outcome, verifier.name, perf_counter() - started)
+
+
+def _in_worker(
+    verifier: Verifier, response: str, ground_truth: GroundTruth, params: dict[str, object]
+) -> Verdict | bool | float:
+    """The outcome of an isolated verifier; its exceptions are its author's to see."""
+    module = sys.modules.get(verifier.function.__module__)
+    where = {
+        "module": verifier.function.__module__,
+        "file": verifier.function.__code__.co_filename,
+        "name": verifier.name,
+        "arguments": json.dumps({"response": response, "ground_truth": ground_truth, "params": params}),
+    }
+    if module is None or where["module"] == "__main__":
+        where["module"] = ""  # loaded by path, as verl loads a user's file: the worker does the same
+    answer = pool.ask(pool.Job("call", tuple(where.items()), verifier.seconds))
+    if answer == pool.TIMEOUT:
+        return Verdict("timeout", 0.0, None)
+    if "error" in answer:
+        raise pool.PoolError(f"verifier {verifier.name!r} failed in its worker process: {answer['error']}")
+    outcome = answer["ok"]
+    return Verdict(*outcome) if len(outcome) > 1 else outcome[0]
 
 
 @lru_cache(maxsize=64)

@@ -6,9 +6,8 @@ cached on disk.
     await judge.ask_async(...)
 
 Plain HTTP from the standard library: any server with the /chat/completions route will do. The answer is data between
-marks that it cannot
-contain, cut to a bounded length; the model must reply with one word. Not here: when a judge is asked
-(verifiers/judge.py).
+marks that it cannot contain, cut to a bounded length; the model must reply with one word.
+Not here: when a judge is asked (verifiers/judge.py).
 """
 
 from __future__ import annotations

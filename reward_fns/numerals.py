@@ -6,9 +6,9 @@ r"""Numbers as people and models write them, read exactly.
     find_all("3 of 12 boys")    -> two numbers with their places
 
 Signs, thousands separators, decimals, scientific notation, fractions, mixed numbers, percent, currency, magnitude
-words, number words
-and trailing units. Values are exact fractions, digits and exponents are bounded, nothing is evaluated.
-Not here: which number of a text is the answer (verifiers/number.py), expressions such as 2\sqrt{3} (symbolic/).
+words, number words and trailing units. Values are exact fractions, digits and exponents are bounded, nothing is
+evaluated. Not here: which number of a text is the answer (verifiers/number.py), expressions such as 2\sqrt{3}
+(symbolic/).
 """
 
 from __future__ import annotations
@@ -269,8 +269,7 @@ def _context(text: str, start: int, end: int) -> str:
     return "plain"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# words
+# -------------------------------------------------------------------------------------------------------------- words
 
 _ONES = {
     w: i

@@ -97,8 +97,8 @@ class Options:
 
     def named_in(self, text: str) -> list[str]:
         """Letters of the options whose text stands in ``text`` as whole words, in order of their last place; options
-        inside longer ones that
-        also match are left out. Singular and plural count as the same when nothing matches literally."""
+        inside longer ones that also match are left out. Singular and plural count as the same when nothing
+        matches literally."""
         if not self.texts:
             return []
         found = _inside(f" {normalised(text)} ", self.normal)

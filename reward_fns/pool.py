@@ -3,16 +3,13 @@
     outcome = compare(gold=r"\\\\int_0^1 x dx", given="1/2", seconds=5.0)        # "equal", "different", ..., or TIMEOUT
 
 ``compare`` may be called from any thread, from asyncio (through a thread), in Ray actors, and in forked or spawned
-processes: every process
-gets its own pool when it first needs one, and the pool's processes end with it. A job that has used up its slice while
-fresh ones wait gives
-way: its worker is killed, and the job waits behind the fresh ones for the rest of its time. So a hostile answer costs
-its deadline once, and
-honest answers wait for slices, not for deadlines. A worker that dies, from its memory cap for instance, is replaced.
+processes: every process gets its own pool when it first needs one, and the pool's processes end with it. A job that
+has used up its slice while fresh ones wait gives way: its worker is killed, and the job waits behind the fresh ones
+for the rest of its time. So a hostile answer costs its deadline once, and honest answers wait for slices, not for
+deadlines. A worker that dies, from its memory cap for instance, is replaced.
 
-Settings, from the environment: REWARD_FNS_WORKERS (processes, default: usable cores, at most 16), REWARD_FNS_WORKER_MB
-(memory above
-the libraries, default 1024). Not here: what a job does (worker.py).
+Settings, from the environment: REWARD_FNS_WORKERS (processes, default: usable cores, at most 16),
+REWARD_FNS_WORKER_MB (memory above the libraries, default 1024). Not here: what a job does (worker.py).
 """
 
 from __future__ import annotations
@@ -298,8 +295,7 @@ class Pool:
             self._template.returncode = 0  # not our child: keep subprocess from waiting for it
 
 
-# ------------------------------------------------------------------------------------------------------ the pool of
-# this process
+# ------------------------------------------------------------------------------------------- the pool of this process
 
 _guard = threading.Lock()
 _pool: Pool | None = None
@@ -384,8 +380,7 @@ class Book:
     job and raises Pending.
 
     So the verifiers need not know that there are batches: an item is graded, breaks off where it needs a worker, and
-    is graded again when
-    all answers of the batch are there.
+    is graded again when all answers of the batch are there.
     """
 
     def __init__(self) -> None:

@@ -4,9 +4,9 @@
     def colour(response: str, ground_truth: str, *, tolerance: float = 0.0) -> Verdict | bool | float: ...
 
 A verifier gets the whole response and the ground truth and may return a ``Verdict``, a bool or a score in [0, 1].
-Parameters
-come from the row (``reward_model.params``) or from the caller; unknown ones are refused with the list of known ones.
-The built-in verifiers are imported on first use, so that ``import reward_fns`` stays cheap in every Ray worker.
+Parameters come from the row (``reward_model.params``) or from the caller; unknown ones are refused with the list of
+known ones. The built-in verifiers are imported on first use, so that ``import reward_fns`` stays cheap in every Ray
+worker.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ class Verifier(NamedTuple):
     function: VerifierFunction
     accepts: frozenset[str]
     accepts_any: bool
+    isolated: bool = False
+    """Run in a worker process, which is killed when ``seconds`` are over."""
+    seconds: float = 5.0
 
     def check(self, params: dict[str, object]) -> None:
         """Refuse parameters that the verifier does not know: a typing error must not silently mean the default."""
@@ -81,8 +84,17 @@ class Verifier(NamedTuple):
 _registered: dict[str, Verifier] = {}
 
 
-def register(name: str, *, replace: bool = False) -> Callable[[VerifierFunction], VerifierFunction]:
-    """Add a verifier under ``name``; the function itself is returned unchanged."""
+def register(
+    name: str, *, replace: bool = False, isolated: bool = False, seconds: float = 5.0
+) -> Callable[[VerifierFunction], VerifierFunction]:
+    """Add a verifier under ``name``; the function itself is returned unchanged.
+
+    Args:
+        replace: allow a name that is taken.
+        isolated: run it in a worker process with a deadline and a memory cap, for code that may hang on what models
+            write (a parser, a simulator). The worker imports the verifier's module or file, so it must stand in one.
+        seconds: the deadline of an isolated verifier.
+    """
     if not name or not isinstance(name, str):
         raise ValueError(f"A verifier needs a name, got {name!r}: write @register('my_name').")
 
@@ -99,7 +111,7 @@ def register(name: str, *, replace: bool = False) -> Callable[[VerifierFunction]
         parameters = list(inspect.signature(function).parameters.values())
         accepts = frozenset(p.name for p in parameters[2:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        _registered[name] = Verifier(name, function, accepts, accepts_any)
+        _registered[name] = Verifier(name, function, accepts, accepts_any, isolated, seconds)
         return function
 
     return decorate

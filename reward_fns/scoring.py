@@ -3,11 +3,9 @@
     reward.custom_reward_function.path=pkg://reward_fns  reward.custom_reward_function.name=compute_score
 
 The row says how it is graded: ``extra_info`` (verl's stock manager forwards nothing else) or ``reward_model`` name
-``verifier`` and
-``params``, the latter as dict or JSON string. Orsta's names (``verifier_parm``, ``accuracy_ratio``, ``format_ratio``)
-are understood.
-``reward_kwargs`` of the configuration are defaults for rows that say nothing, except for the combination, which they
-decide.
+``verifier`` and ``params``, the latter as dict or JSON string. Orsta's names (``verifier_parm``, ``accuracy_ratio``,
+``format_ratio``) are understood. ``reward_kwargs`` of the configuration are defaults for rows that say nothing,
+except for the combination, which they decide.
 
 The result holds plain floats and strings under the same keys for every sample, as verl's metrics need:
 score, acc, format, right, no_answer, unparsable_gold, timeout, seconds (floats), pred, status (strings).

@@ -3,14 +3,12 @@
     main(control_fd)        # in a process that reward_fns/pool.py starts, and nobody else
 
 One *template* process imports sympy and math-verify once and then forks a worker for every socket it is handed; a
-replacement for a killed
-worker is there in milliseconds, and the memory of the libraries is shared. Commands to the template, one byte each
-with operands:
+replacement for a killed worker is there in milliseconds, and the memory of the libraries is shared. Commands to the
+template, one byte each with operands:
     b"F" + one socket   fork a worker that serves this socket; answers with its process id (8 bytes)
     b"K" + id (8 bytes) kill that worker
 The template ends with its parent, and every worker ends with the template, even when both are killed without warning.
-A worker that is
-stuck in C code ends by a kernel timer. Jobs are JSON, framed by a 4-byte length; see ``serve``.
+A worker that is stuck in C code ends by a kernel timer. Jobs are JSON, framed by a 4-byte length; see ``serve``.
 
 Nothing that a model wrote is evaluated: the LaTeX grammar of latex2sympy is used alone, and sympy's string evaluator
 is disabled.
@@ -40,8 +38,7 @@ GRACE = 0.5
 """Seconds after the deadline at which a worker that nobody killed ends itself."""
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# template
+# ----------------------------------------------------------------------------------------------------------- template
 
 
 def template(control: socket.socket) -> None:
@@ -91,8 +88,7 @@ def _reap(children: set[int]) -> None:
             children.discard(child)
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# worker
+# ------------------------------------------------------------------------------------------------------------- worker
 
 
 def _become_worker(connection: socket.socket) -> None:
@@ -122,9 +118,8 @@ def _address_space() -> int:
 def serve(connection: socket.socket) -> None:
     """Answer jobs until the other end closes.
 
-    A job is {"kind": "math", "gold": str, "given": str, "seconds": float} or {"kind": "call", "source": ...,
-    "arguments": ...}; the answer is
-    {"ok": outcome} or {"error": text}.
+    A job is {"kind": "math", "gold": str, "given": str, "seconds": float} or {"kind": "call", "file": ...,
+    "arguments": ...}; the answer is {"ok": outcome} or {"error": text}.
     """
     parent = os.getppid()
     while True:
@@ -161,11 +156,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return bytes(parts)
 
 
-#
-#
-#
-#
-# ---------------------------------------------------------------------------------------------------------------------- jobs
+# --------------------------------------------------------------------------------------------------------------- jobs
 
 
 def compare(job: dict) -> str:
@@ -195,7 +186,8 @@ def _parsed(latex: str) -> tuple[object, ...]:
 def call(job: dict) -> list:
     """Run a user's own verifier, loaded from where it was registered."""
     function = _loaded(job["file"], job["module"], job["name"])
-    outcome = function(job["response"], job["ground_truth"], **job["params"])
+    arguments = json.loads(job["arguments"])
+    outcome = function(arguments["response"], arguments["ground_truth"], **arguments["params"])
     return list(outcome) if isinstance(outcome, tuple) else [outcome]
 
 
@@ -205,6 +197,8 @@ def _loaded(file: str, module: str, name: str) -> Callable[..., object]:
     from reward_fns.registry import lookup
 
     try:
+        if not module:
+            raise ImportError("loaded by path")
         importlib.import_module(module)
     except ImportError:
         spec = importlib.util.spec_from_file_location(f"reward_fns_user_{abs(hash(file))}", file)

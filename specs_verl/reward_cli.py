@@ -4,11 +4,10 @@
     specs reward --file rollouts.jsonl --verifier number --param precision=2 --out graded.jsonl
     specs reward --file rollouts.jsonl --settings strict.yaml --compare lenient.yaml
 
-A file holds one rollout per row (JSON lines or parquet): the response under response, output or solution_str, the gold
-under ground_truth,
-gts or reward_model.ground_truth; verifier and params as in training rows. verl's rollout dumps and sampled shards
-(with --data) fit.
-Settings are the arguments of compute_score as YAML or JSON: verifier, params, format_rule, combination.
+A file holds one rollout per row (JSON lines or parquet): the response under response, output or solution_str, the
+gold under ground_truth, gts or reward_model.ground_truth; verifier and params as in training rows. verl's rollout
+dumps and sampled shards (with --data) fit. Settings are the arguments of compute_score as YAML or JSON: verifier,
+params, format_rule, combination.
 """
 
 from __future__ import annotations
@@ -98,8 +97,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(error.args[0] if error.args else str(error)) from error
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# settings
+# ----------------------------------------------------------------------------------------------------------- settings
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
@@ -137,8 +135,7 @@ def _parameter(text: str) -> tuple[str, object]:
         return name, value
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# files
+# -------------------------------------------------------------------------------------------------------------- files
 
 
 def read_rollouts(path: Path, data: Path | None = None) -> list[dict[str, object]]:
@@ -229,8 +226,7 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
     temporary.replace(path)
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# printing
+# ----------------------------------------------------------------------------------------------------------- printing
 
 
 def _print_one(console: Console, score: Score) -> None:

@@ -7,6 +7,5 @@
     reading.py   an answer as written (units, "x = 5", lists, words) -> tree
 
 Nothing is evaluated but our own tree, with limits on tokens, depth, digits and exponents. What it cannot decide goes
-to math-verify in a
-killable worker process (reward_fns/pool.py).
+to math-verify in a killable worker process (reward_fns/pool.py).
 """

@@ -5,9 +5,8 @@
     same(parse("\\\\int_0^1 x dx"), ...)                         -> never gets here: parse raises TooHard
 
 The order of the arguments matters: gold first. The form follows the gold: a value for "x = 5", an interval for an
-inequality, a list for
-solutions joined by "or", but x = 5 is not y = 5. None means undecided: the next tier decides. Not here: units and
-words (reading.py).
+inequality, a list for solutions joined by "or", but x = 5 is not y = 5. None means undecided: the next tier decides.
+Not here: units and words (reading.py).
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def _same(gold: Node, given: Node) -> bool | None:
     return same_value(gold, given)
 
 
-# ---------------------------------------------------------------------------------------------------------------- shape
+# -------------------------------------------------------------------------------------------------------------- shape
 
 
 def _settle(node: Node) -> Node:
@@ -131,8 +130,7 @@ def _name(node: Node) -> str | None:
     return None
 
 
-# -------------------------------------------------------------------------------------------------------------
-# relations
+# ---------------------------------------------------------------------------------------------------------- relations
 
 
 def _same_relation(gold: Node, given: Node) -> bool | None:
@@ -225,8 +223,7 @@ def _same_by_difference(gold: Node, given: Node) -> bool | None:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# regions
+# ------------------------------------------------------------------------------------------------------------ regions
 
 Interval = tuple[Node, Node, bool, bool]  # from, to, open on the left, open on the right
 _OO: Node = ("const", "oo")
@@ -337,8 +334,7 @@ def _height(node: Node) -> float:
     return complex(value(node, Reading())).real
 
 
-# -----------------------------------------------------------------------------------------------------------
-# collections
+# -------------------------------------------------------------------------------------------------------- collections
 
 
 def _same_many(gold: Node, given: Node) -> bool | None:
@@ -454,8 +450,7 @@ def _words(node: Node) -> str:
     return " ".join(str(node[1]).lower().split())
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# values
+# ------------------------------------------------------------------------------------------------------------- values
 
 
 def same_value(gold: Node, given: Node) -> bool | None:
@@ -556,8 +551,7 @@ def rounds_to(gold: float, given: float, gold_places: int | None, given_places: 
     more digits.
 
     A gold such as 3.14 is a rounded value, so pi and 3.1416 agree with it. A gold such as 1/3 is exact; a response
-    must show that it
-    means it: 0.3333 agrees, 0.33 does not.
+    must show that it means it: 0.3333 agrees, 0.33 does not.
     """
     gap = abs(gold - given)
     if gold_places is not None and gold_places >= 2 and (given_places is None or given_places > gold_places):

@@ -2,9 +2,8 @@ r"""Text of an answer to tokens: one spelling for LaTeX, Unicode and plain notat
 
     tokenize(r"2\dfrac{1}{2}\,\text{cm}")  -> [("num", "2"), ("cmd", "frac"), ("{", "{"), ..., ("text", "cm")]
 
-Layout commands vanish, Unicode signs become commands, thousands separators leave numbers, words are told from products
-of letters.
-Not here: grammar (tree.py).
+Layout commands vanish, Unicode signs become commands, thousands separators leave numbers, words are told from
+products of letters. Not here: grammar (tree.py).
 """
 
 from __future__ import annotations

@@ -4,14 +4,12 @@ r"""Tokens of an answer to an expression tree, by precedence climbing.
     parse("x = 1 or x = 2")             -> ("list", (("rel", ...), ("rel", ...)))
 
 A node is a tuple whose first entry names its kind:
-    ("num", Fraction) ("dec", Fraction, digits after the point) ("sym", name) ("const", "pi" | "e" | "i" | "oo")
-    ("text", words)
-    ("add", nodes) ("mul", nodes) ("div", a, b) ("neg", a) ("pow", a, b) ("fn", name, nodes) ("log", base, a) ("root",
-    n, a) ("fact", a)
-    ("pm", a, b) ("percent", a) ("deg", a) ("unit", a, words) ("base", digits, base) ("ratio", nodes)
-    ("group", open, close, nodes) ("set", nodes) ("list", nodes) ("matrix", rows) ("rel", operators, nodes) ("union",
-    nodes) ("meet", nodes)
-    ("minus", a, b)
+    leaves        ("num", Fraction) ("dec", Fraction, digits after the point) ("sym", name)
+                  ("const", "pi" | "e" | "i" | "oo") ("text", words) ("base", digits, base)
+    arithmetic    ("add", nodes) ("mul", nodes) ("div", a, b) ("neg", a) ("pow", a, b) ("root", n, a) ("fact", a)
+                  ("fn", name, nodes) ("log", base, a) ("pm", a, b) ("percent", a) ("deg", a) ("unit", a, words)
+    collections   ("group", open, close, nodes) ("set", nodes) ("list", nodes) ("matrix", rows) ("ratio", nodes)
+    statements    ("rel", operators, nodes) ("union", nodes) ("meet", nodes) ("minus", a, b)
 Depth is bounded. Notation that is not known raises TooHard: the next tier decides.
 """
 

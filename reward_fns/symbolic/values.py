@@ -3,10 +3,9 @@
     value(("div", ("num", 1), ("num", 3)), Reading())       -> Fraction(1, 3)
     value(("mul", (two, x)), Reading(point=1))              -> (2.83+0j)
 
-Two expressions that agree at several generic points are equal for all practical purposes (a polynomial identity test);
-this replaces
-symbolic simplification in all but the hard cases. Sizes are bounded before anything is computed: no power tower ever
-grows.
+Two expressions that agree at several generic points are equal for all practical purposes (a polynomial identity
+test); this replaces symbolic simplification in all but the hard cases. Sizes are bounded before anything is computed:
+no power tower ever grows.
 """
 
 from __future__ import annotations

@@ -1,17 +1,13 @@
-"""``boxes`` and ``point``: detection and grounding answers against gold boxes, paired optimally and with labels
-respected.
+"""``boxes`` and ``point``: detection and grounding against gold boxes, paired optimally and with labels respected.
 
     gold = '[{"bbox_2d": [10, 10, 50, 60], "label": "cat"}]'
-    verify('<answer>[{"bbox_2d": [11, 9, 50, 61], "label": "cat"}]</answer>', gold, "boxes")                      ->
-    right, score 0.93
-    verify("[10, 10, 50, 60]", [[10, 10, 50, 60]], "boxes", metric="f1", threshold=0.5)                          ->
-    right, score 1.0
-    verify("(30, 30)", [[10, 10, 50, 60]], "point")                                                             -> right
+    verify('<answer>[{"bbox_2d": [11, 9, 50, 61], "label": "cat"}]</answer>', gold, "boxes")     -> right, score 0.94
+    verify("[10, 10, 50, 60]", [[10, 10, 50, 60]], "boxes", metric="f1", threshold=0.5)          -> right, score 1.0
+    verify("(30, 30)", [[10, 10, 50, 60]], "point")                                              -> right, score 1.0
 
 ``score`` is the metric (or the weighted mean of several); the verdict is right when the score reaches ``right_at``. A
-threshold may follow
-the training: ``threshold={"start": 0.5, "end": 0.85}`` with ``progress`` in [0, 1] from the reward manager.
-Not here: reading boxes out of text (box_reading.py), geometry and matching (box_metrics.py).
+threshold may follow the training: ``threshold={"start": 0.5, "end": 0.85}`` with ``progress`` in [0, 1] from the
+reward manager. Not here: reading boxes out of text (box_reading.py), geometry and matching (box_metrics.py).
 """
 
 from __future__ import annotations

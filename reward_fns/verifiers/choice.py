@@ -5,10 +5,9 @@ r"""``choice``: which option a response commits to, in any dress.
     verify("<answer>12 cm</answer>", "B", "choice", options=["10 cm", "12 cm"])           -> right, the option's text
     verify("Both A and C are right.", "A, C", "choice")                                   -> right, several answers
 
-The committed piece decides (answer block, box, "the answer is ..."); in running text a concluding statement does, then
-an answer at the
-very start ("B. because ..."), then a letter at the very end. Refusals and hedges between options are no answers.
-Not here: the patterns that find letters in prose (choice_reading.py).
+The committed piece decides (answer block, box, "the answer is ..."); in running text a concluding statement does,
+then an answer at the very start ("B. because ..."), then a letter at the very end. Refusals and hedges between
+options are no answers. Not here: the patterns that find letters in prose (choice_reading.py).
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@
     verify('```json\\n{"name": "Ann", "age": "31"}\\n```', {"name": "Ann", "age": 31}, "dict")   -> right
 
 Scores are graded: the share of right positions, F1 of the elements, the share of right keys. Elements compare as
-numbers when both are
-numbers, as normalised text otherwise, nested ones in the same way. JSON is parsed with the standard parser; nothing is
-evaluated.
+numbers when both are numbers, as normalised text otherwise, nested ones in the same way. JSON is parsed with the
+standard parser; nothing is evaluated.
 """
 
 from __future__ import annotations

@@ -5,10 +5,8 @@ behind it.
     base_url="http://localhost:8000/v1", model="m")
 
 Equal texts are right and empty answers are no answers without asking anybody. Otherwise the endpoint is asked, again
-on failure, at most
-``deadline`` seconds in all; its verdicts are cached on disk. When it cannot be reached the rule decides (token F1),
-and a warning says so
-once. The asynchronous form is ``reward_fns.judging.Judge.ask_async``.
+on failure, at most ``deadline`` seconds in all; its verdicts are cached on disk. When it cannot be reached the rule
+decides (token F1), and a warning says so once. The asynchronous form is ``reward_fns.judging.Judge.ask_async``.
 """
 
 from __future__ import annotations

@@ -4,10 +4,9 @@ r"""``math``: mathematical answers of any kind, the cheapest sufficient way firs
     verify("The solutions are x = 2 and x = 1", r"\{1, 2\}")                         -> right
     verify(r"\boxed{(-\infty, 3)}", "x < 3")                                        -> right
 
-Tiers: the same spelling; the same number; trees compared in this process (symbolic/); math-verify in a killable worker
-(pool.py) when the
-built-in reader gives up. The form of the answer follows the gold: a letter, words, a value, a list, an interval, an
-equation, a matrix.
+Tiers: the same spelling; the same number; trees compared in this process (symbolic/); math-verify in a killable
+worker (pool.py) when the built-in reader gives up. The form of the answer follows the gold: a letter, words, a value,
+a list, an interval, an equation, a matrix.
 """
 
 from __future__ import annotations

@@ -5,11 +5,9 @@
     verify("There are three dogs.", "3", "count")                                           -> right
 
 Tolerance, from strict to loose: none given -> exact, and a response with more digits must round to a decimal gold;
-``precision`` -> both
-rounded to that many decimals; ``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees with its fraction (25 % =
-0.25) and with the
-bare number (25 % = 25), since questions ask "what percent". Units are converted when both sides name one, and ignored
-otherwise.
+``precision`` -> both rounded to that many decimals; ``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees
+with its fraction (25 % = 0.25) and with the bare number (25 % = 25), since questions ask "what percent". Units are
+converted when both sides name one, and ignored otherwise.
 """
 
 from __future__ import annotations

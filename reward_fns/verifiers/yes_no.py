@@ -1,7 +1,7 @@
 """``yes_no``: the yes or no (true or false) that a response commits to.
 
-verify("No, the bar on the left is taller.", "no", "yes_no")            -> right
-verify("It is not true that ... so the answer is **yes**", "Yes", "yes_no") -> right
+verify("No, the bar on the left is taller.", "no", "yes_no")            -> right verify("It is not true that ... so
+the answer is **yes**", "Yes", "yes_no") -> right
 """
 
 from __future__ import annotations

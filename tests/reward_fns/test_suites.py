@@ -1,9 +1,8 @@
 """The hand-written suites, one file of JSON lines per family, with the reason beside every case.
 
 Each line is a response in the phrasing of strong and weak models. math: right or not against a gold. choice: the
-letters that are read, or
-none; the gold is then that answer, and any other letter must be wrong. number, text, boxes: the status, and the score
-where it is graded.
+letters that are read, or none; the gold is then that answer, and any other letter must be wrong. number, text, boxes:
+the status, and the score where it is graded.
 """
 
 import json
