@@ -1,0 +1,11 @@
+"""Shared by all tests: no test sees the process group that the cold-start tests make in pytest's own process."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def environment_without_a_process_group(request, monkeypatch):
+    """torchrun's variables, which tests/cold_start sets for itself, are hidden from every other test."""
+    if "cold_start" not in request.path.parts:
+        for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+            monkeypatch.delenv(name, raising=False)
