@@ -525,7 +525,9 @@ def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) ->
     """Constants: exact when both are fractions; a decimal stands for what rounds to it."""
     huge = [isinstance(side, Fraction) and abs(side) > HUGE for side in (gold, given)]
     if any(huge):
-        return gold == given if all(isinstance(side, Fraction) for side in (gold, given)) else None if all(huge) else False
+        return (
+            gold == given if all(isinstance(side, Fraction) for side in (gold, given)) else None if all(huge) else False
+        )
     if isinstance(gold, Fraction) and isinstance(given, Fraction):
         if gold == given:
             return True

@@ -216,7 +216,11 @@ def _mentions(text: str, words: str) -> bool:
     before = padded[:at].split()
     if at < 0 or any(word in ("not", "no", "neither", "never", "isn't") for word in before[-3:]):
         return False
-    return at == 0 or padded.endswith(f" {words} ") or before[-1] in ("is", "are", "was", "be", "called", "on", "named", "namely")
+    return (
+        at == 0
+        or padded.endswith(f" {words} ")
+        or before[-1] in ("is", "are", "was", "be", "called", "on", "named", "namely")
+    )
 
 
 _TEXTS = re.compile(r"\\(?:text|mathrm|textbf|mbox|textrm|textit|operatorname)\s*\{([^{}]*)\}")

@@ -8,7 +8,7 @@ from reward_fns import Verdict, register, verify
 from reward_fns.pool import PoolError
 from reward_fns.registry import lookup, names
 
-USERS_FILE = '''
+USERS_FILE = """
 import time
 from reward_fns import Verdict, register
 
@@ -21,7 +21,7 @@ def isolated(response, ground_truth, *, sleep: float = 0.0):
         raise ValueError("my own mistake")
     time.sleep(sleep)
     return Verdict("right", 0.75, response) if response == ground_truth else False
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,13 @@ def users_file(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("outcome", "status", "score"),
-    [(True, "right", 1.0), (False, "wrong", 0.0), (0.5, "wrong", 0.5), (1, "right", 1.0), (Verdict("no_answer", 0.0), "no_answer", 0.0)],
+    [
+        (True, "right", 1.0),
+        (False, "wrong", 0.0),
+        (0.5, "wrong", 0.5),
+        (1, "right", 1.0),
+        (Verdict("no_answer", 0.0), "no_answer", 0.0),
+    ],
 )
 def test_bools_scores_and_verdicts_are_understood(outcome, status, score):
     register("test_outcome", replace=True)(lambda response, ground_truth: outcome)
