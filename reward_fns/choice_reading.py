@@ -35,6 +35,7 @@ _LATEX_TEXT = re.compile(
     r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|bf|rm|mbox|boldsymbol|mathsf|textsf|bold|operatorname|boxed|fbox|mathbb|underline|textrm)\s*\{([^{}]*)\}"
 )
 _LATEX_NOISE = re.compile(r"\\[()\[\],;:! ]|\\(?:quad|qquad|displaystyle|left|right|bf|rm)\b|[$`]")
+_HTML = re.compile(r"</?(?:b|i|u|p|em|br|strong|span|div|sub|sup)\s?/?>")
 _MARKED = re.compile(
     r"(?:\*\*|__|(?<!\w)[\"“”'‘’])\s*[(\[]?([A-Z])[)\].:]?\s*(?:\*\*|__|[\"“”'‘’](?!\w))|\[([A-Z])\]|（([A-Z])）|【([A-Z])】|<([A-Z])>|\(\s*([A-Z])\s*\)"
 )
@@ -47,7 +48,7 @@ def undressed(text: str) -> str:
             text, changed = _LATEX_TEXT.subn(r" \1 ", text)
             if not changed:
                 break
-    text = _LATEX_NOISE.sub(" ", text)
+    text = _LATEX_NOISE.sub(" ", _HTML.sub(" ", text) if "<" in text else text)
     text = _MARKED.sub(lambda m: f"({next(g for g in m.groups() if g)})", text)
     return squeezed(text.replace("**", "").replace("__", "").replace("##", ""))
 
@@ -56,7 +57,7 @@ def undressed(text: str) -> str:
 
 _WORD = r"(?:options?|choices?|answers?|letters?|选项|图)"
 _WHOLE = re.compile(
-    rf"(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:{_WORD}\s?(?:is|are)?[\W_]{{0,6}}){{0,2}}([A-Za-z])(?:[\W_]{{0,4}}\sis\s+(?:the\s+)?(?:correct|right))?",
+    rf"(?:(?:probably|likely|maybe|perhaps|definitely|ans\.?)\s+)?(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:{_WORD}\s?(?:is|are)?[\W_]{{0,6}}){{0,2}}([A-Za-z])(?:[\W_]{{0,4}}\sis\s+(?:the\s+)?(?:correct|right))?",
     re.IGNORECASE,
 )
 _ONE = r"[(\[]?(?:[Oo]ption\s+|[Cc]hoice\s+)?[(\[]?([A-Z])[)\]]?(?![A-Za-z'’])"
@@ -143,21 +144,22 @@ _NOUN = r"(?:(?:the\s+|an?\s+)?(?:correct\s+|right\s+|best\s+|final\s+|most\s+\w
 _CHOOSES = re.compile(
     r"(?P<verb>(?:\b(?:is|are|be|choose|chose|select|selected|pick|picked|chosen|go(?:ing)?\s+with|went\s+with|opt\s+for|settle\s+on|guess|say|think|believe|vote\s+for"
     r"|match(?:es|ing)?|corresponds?\s+to|corresponding\s+to|lean(?:ing)?\s+towards?|points?\s+to|leads?\s+(?:us\s+)?to|namely|i\.e\.,?|therefore"
-    r"|thus|hence|so|that's|it's|but|answer|option|choice|becomes|remains|leaves|with|mark|prefer|only)\b|[=→⇒➡:：]|选择?|是|为))"
-    rf"\s{{0,2}}[,:：]?\s{{0,2}}(?:only\s+|option\s+|to\s+|either\s+)?{_NOUN}[:\s]{{0,3}}" + _L.format("1") + _GUARD,
+    r"|thus|hence|so|that's|it's|but|answer|option|choice|becomes|remains|leaves|with|mark|prefer|only)\b|[=→⇒➡:：∴]|选择?|是|为))"
+    rf"\s{{0,2}}[,:：]?\s{{0,2}}(?:(?:most\s+)?(?:likely|probably|definitely|clearly|thus|therefore|indeed|simply|just|still|actually)\s+)?(?:only\s+|option\s+|to\s+|either\s+)?{_NOUN}[:\s]{{0,3}}" + _L.format("1") + _GUARD,
     re.IGNORECASE,
 )
 _IS_RIGHT = re.compile(
     r"(?:"
     + _L.format("2")
     + r")(?:(?!\b[A-Z]\b)[^.\n]){0,60}?\b(?:is|are|seems?|appears?|would\s+be|must\s+be|looks|fits|matches|best)\s+(?:to\s+be\s+)?(?:indeed\s+|therefore\s+|thus\s+|clearly\s+|the\s+|a\s+|most\s+|only\s+|more\s+|one\s+|best\s+|our\s+)*"
-    r"(?:correct|right|accurate|appropriate|best|answer|true|valid|suitable|likely|fitting|logical|reasonable|option|choice|plausible|describes|matches|represents|fits|description)\b",
+    r"(?:correct|right|better|accurate|appropriate|best|answer|true|valid|suitable|likely|fitting|logical|reasonable|option|choice|plausible|describes|matches|represents|fits|description)\b",
 )
 _BEST = re.compile(
     r"(?:"
     + _L.format("2")
     + r")\s+(?:(?:best|correctly|most\s+\w+)\s+\w+|(?:match|fit|describ|represent|satisf|answer|explain|show|agree)\w*\b(?:(?!\b[A-Z]\b)[^.\n]){0,60}\b(?:best|most\s+\w+)\b)"
 )
+_CHINESE = re.compile(r"(?:选项\s?)?" + _L.format("2") + r"\s?(?:选项)?(?:是|为)?(?:正确|对)")
 _NOT = re.compile(
     r"(?i)(?:\bnot\b|n't\b|\bneither\b|\bnor\b|\bnever\b|\brather than\b|\binstead of\b|\bunlike\b|\bother than\b|\bexcept\b|\beliminat\w+|\brul\w+ out|\bexclud\w+|\bdiscard\w*"
     r"|\breject\w*|\bincorrect\b|\bwrong\b)(?:\s+(?:be|the|option|choice|answer|is|by|for|correct|necessarily|options|choices|just|either))*\s*[:(]?\s*$"
@@ -221,6 +223,9 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
     sentences = [s.strip() for s in _SENTENCES.split(bare) if s and s.strip()]
     if not sentences:
         return None
+    found = _tabulated(bare[-2 * WINDOW :], options)
+    if found is not None:
+        return found
     if len(sentences) == 1 and len(sentences[0]) <= 4:
         sentences[0] = sentences[0].upper()
     for sentence in reversed(sentences[-NEAR:]):
@@ -237,6 +242,19 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
         if found is not None:
             return found
     return _weakly(text, sentences, options)
+
+
+_TABLE = re.compile(
+    r"(?<![A-Za-z])\(?([A-Z])[).:]{0,2}\s?[-–—:]?\s?(?:is\s)?(?:(correct|right|true|yes|✓|✔|✅)|incorrect|wrong|false|no|❌|✗|✘)(?![a-z])", re.IGNORECASE
+)
+
+
+def _tabulated(bare: str, options: Options) -> frozenset[str] | None:
+    """Every option with its verdict, exactly one of them good: "A: false, B: true, C: false"."""
+    rows = {match.group(1): bool(match.group(2)) for match in _TABLE.finditer(bare) if match.group(1).isupper()}
+    if len(rows) < 3 or sum(rows.values()) != 1 or options.yes_no is not None or not rows.keys() <= options.letters:
+        return None
+    return frozenset(letter for letter, good in rows.items() if good)
 
 
 def _alone(sentence: str, options: Options) -> frozenset[str] | None:
@@ -284,18 +302,21 @@ def _chosen(sentence: str) -> Iterator[tuple[int, str]]:
         dressed = match["in1"]
         letter = dressed or match["bare1"]
         start = match.start("in1" if dressed else "bare1")
-        if not letter.isupper():
-            if not dressed or letter == "i":
+        if not letter.isupper():  # "(b)", and "option b" before a stop
+            worded = _SMALL_WORDED.search(sentence[max(0, start - 10) : start]) and _STOP.match(sentence, match.end())
+            if letter == "i" or not (dressed or worded):
                 continue
             letter = letter.upper()
-        if not dressed and not match["bare1"].isupper():
-            continue
         if _negated(sentence, match.start(), start, match.end()):
             continue
         weak = match["verb"].lower() in _WEAK_VERBS
         if weak and not dressed and _OTHER_THINGS.search(sentence[max(0, start - 24) : start]):
             continue
         yield start, letter
+
+
+_SMALL_WORDED = re.compile(r"(?i)(?:option|choice|answer)\s+$")
+_STOP = re.compile(r"\s*(?:[.,;:!)]|$)")
 
 
 def _negated(sentence: str, verb: int, start: int, end: int) -> bool:
@@ -309,7 +330,7 @@ def _negated(sentence: str, verb: int, start: int, end: int) -> bool:
 
 def _called_right(sentence: str) -> Iterator[tuple[int, str]]:
     """Letters that are called right: "(B) is correct", "Option B seems to be the best answer"."""
-    for match in (*_IS_RIGHT.finditer(sentence), *_BEST.finditer(sentence)):
+    for match in (*_IS_RIGHT.finditer(sentence), *_BEST.finditer(sentence), *_CHINESE.finditer(sentence)):
         dressed = match["in2"]
         letter = dressed or match["bare2"]
         start = match.start("in2" if dressed else "bare2")

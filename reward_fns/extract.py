@@ -321,7 +321,7 @@ def _unwrap(content: str) -> str:
 
 # After one of these words the pattern below is tried, from the end of the text backwards: no pattern ever scans a
 # whole response.
-_KEYWORDS = ("answer", "option", "choice", "solution", "result", "####", "答案", "选")
+_KEYWORDS = ("answer", "ans.", "ans:", "option", "choice", "solution", "result", "####", "答案", "选")
 
 _ANNOUNCES = re.compile(
     r"""
@@ -330,6 +330,7 @@ _ANNOUNCES = re.compile(
     (?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)? [*_`"'”)\]}]{0,4}[ ]? (?:
     [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
       | (?:is|are|was|will[ ]be|would[ ]be|should[ ]be|must[ ]be|can[ ]be|becomes|is[ ]therefore|is[ ]thus|is[ ]then|would[ ]then[ ]be)\b[ ]?[:：]? )
+  | ans(?:\.\s?:?|:)
   | 答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]? | 选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])
     """,
     re.VERBOSE | re.IGNORECASE,

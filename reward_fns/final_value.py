@@ -3,32 +3,24 @@ r"""The final number of a response: from the committed places first, else the nu
     final_number("3 + 4 = 7, so there are 7 apples in 2019.")     -> Number(value=7, ...)
     final_number(r"The area is $\frac{1+\sqrt{5}}{2}$ cm.")       -> Number(value=1.618..., ...)
 
-In running text the last sentence that states a quantity decides, explanations behind it aside ("This is because
-..."). Within a sentence every number gets points for what stands before it: "=" and bold speak for a number, "is" and
-"there are" too; "of", "after", "the" against it. Ranges, clock times, item markers, step numbers and ordinals are no
-quantities; years only when nothing else is there. Not here: comparing (verifiers/number.py).
+In running text the last sentence that states a quantity decides, explanations and checks behind it aside ("This is
+because ...", "Let me verify: ..."), unless the response opens with the bare value and only explains it.
+Not here: which number of a sentence it is about (quantities.py), comparing (verifiers/number.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fractions import Fraction
-from functools import lru_cache
 
 from reward_fns import numerals
 from reward_fns.extract import squeezed, stated_pieces
 from reward_fns.numerals import Number
-from reward_fns.symbolic.reading import mathematics, read
-from reward_fns.symbolic.tokens import TooHard
-from reward_fns.symbolic.values import Reading, symbols, value
+from reward_fns.quantities import best, expression_number
 
 MAX_SENTENCES = 40
 WINDOW = 600
 """Characters at the end that are split into sentences first."""
-
-MAX_SENTENCE = 800
-"""Characters of a sentence that are searched for numbers: its end, or its beginning behind "the answer is"."""
 
 
 def final_number(response: str, answer_after_think: bool = False, zero_words: bool = False) -> Number | None:
@@ -54,7 +46,7 @@ def stated_number(text: str, zero_words: bool = False) -> Number | None:
         return whole
     text = squeezed(text)
     first_sentence = _SENTENCES.split(text, 1)[0] or text
-    found = _best(first_sentence, early=True) or (_best(text, early=True) if first_sentence != text else None)
+    found = best(first_sentence, early=True) or (best(text, early=True) if first_sentence != text else None)
     if found is None and zero_words and _ZERO.search(text):
         return numerals.parse("0")
     return found
@@ -66,11 +58,16 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
         whole = numerals.parse(text) or expression_number(text)
         if whole is not None:
             return whole
+    opening = _opening_value(text)
+    if opening is not None:
+        return opening
     fallback = None
+    stated = False
     for place, sentence in enumerate(sentences_from_end(text)):
-        if place == 0 and _REFUSES.search(sentence):
+        if place < 3 and not stated and _REFUSES.search(sentence):
             return None
-        found = _best(sentence)
+        found = best(_main_clause(sentence))
+        stated = stated or found is not None
         if found is None:
             if zero_words and fallback is None and _ZERO.search(sentence):
                 return numerals.parse("0")
@@ -81,6 +78,27 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
         if place > 8:
             break
     return fallback
+
+
+def _opening_value(text: str) -> Number | None:
+    """The value that stands alone on the first line, when what follows explains it and concludes nothing."""
+    first, newline, rest = text.lstrip().partition("\n")
+    if not newline or len(first) > 40 or not any(sign.isdigit() for sign in first) or _MARKER.match(first):
+        return None
+    value = numerals.parse(first)
+    return value if value is not None and not _CONCLUDES.search(rest) else None
+
+
+def _main_clause(sentence: str) -> str:
+    """What a sentence says in the end: behind "Since ..., " and behind ", so " when a quantity stands there."""
+    if _SUBORDINATE.match(sentence):
+        _, comma, clause = sentence.rpartition(", ")
+        if comma and any(sign.isdigit() for sign in clause):
+            sentence = clause
+    connectors = [match.end() for match in _CONNECTOR.finditer(sentence)]
+    if connectors and any(sign.isdigit() for sign in sentence[connectors[-1] :]):
+        return sentence[connectors[-1] :]
+    return sentence
 
 
 # ---------------------------------------------------------------------------------------------------------- sentences
@@ -117,38 +135,6 @@ def _joined_displays(text: str) -> str:
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- choosing
-
-_YEAR_BEFORE = re.compile(
-    r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$"
-)
-_LABEL_BEFORE = re.compile(
-    r"(?i)(?:\b(?:step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example|no\.|row|column"
-    r"|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player|question|item|rule|law|level)\s*#?\(?|[#∠\[]|[\^_]\s*\{?-?)$"
-)
-_NOT_QUANTITY_AFTER = re.compile(
-    r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)"
-)
-_STRONG_BEFORE = re.compile(r"(?:=|≈|≃|→|⇒|\\approx|\\Rightarrow)\s*(?:\\?\$|\\\(|\*\*)?\s*$")
-_COPULA_BEFORE = re.compile(
-    r"(?i)\b(?:is|are|was|were|be|equals?|total(?:s|ed|ing)?|makes?|gives?|gets?|costs?|have|has|had|there'?s|leaves?|left|needs?|takes?|took|paid|pays?|earns?|earned"
-    r"|spends?|spent|saves?|saved|becomes?|contains?|requires?|yields?|received?s?|reads?|shows?|measures?|weighs?|remains?|obtain|get|ate|eats?|sold|sells?|bought|buys?|used?|about|approximately|only|exactly|roughly|around)\s*(?::\s*)?(?:a\s+|an\s+)?"
-    r"(?:total\s+of\s+|about\s+|approximately\s+|only\s+|exactly\s+|roughly\s+|around\s+|equal\s+to\s+|now\s+|also\s+|still\s+|just\s+|at\s+least\s+|at\s+most\s+|up\s+to\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
-)
-_CONCLUDES_BEFORE = re.compile(
-    r"(?i)(?:\b(?:so|thus|hence|therefore|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
-)
-_CONDITION_BEFORE = re.compile(
-    r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=]{0,24}=\s*(?:\\?\$)?\s*$"
-)
-_COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
-_AGAINST_BEFORE = re.compile(
-    r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
-)
-_RANGE_BEFORE = re.compile(
-    r"(?i)\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$"
-)
-_BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 _ZERO = re.compile(
     r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b"
 )
@@ -156,133 +142,14 @@ _REFUSES = re.compile(
     r"(?i)\b(?:cannot|can't|can not|unable to|not possible to|impossible to|not able to|don't have enough|do not have enough|insufficient|not enough information"
     r"|not (?:provided|given|clear|enough|specified|visible))\b"
 )
+_CONCLUDES = re.compile(
+    r"(?i)\b(?:therefore|thus|hence|so|total|in all|altogether|finally|consequently|answer)\b|[=≈∴⇒]"
+)
+_SUBORDINATE = re.compile(r"(?i)[\s*_(]*(?:since|because|as|given that)\b")
+_CONNECTOR = re.compile(
+    r"(?i)(?:,|;|\band)\s+(?:so|thus|hence|therefore|which (?:means|gives|makes|leaves)|giving|making|leaving)\b(?! far| that| much| many| on\b)"
+)
 _EXPLAINS = re.compile(
-    r"(?i)^[\s*_(\-•>]*(?:this (?:is|means|can|was|result|shows|includes|answer)|because|since|note|remember|check|verif\w+|here|in other words|where|let me know|if you|please"
-    r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can|could) (?:also )?(?:check|verify)|to (?:check|verify)|it is worth|assuming|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
+    r"(?i)^[\s*_(\-•>]*(?:this (?:is|means|can|was|result|shows|includes|answer)|because|since(?![^,]*,)|note|remember|(?:double-?)?check\w*|verif\w+|proof|let(?: me|'s| us) (?:double-?)?(?:check|verify)|here|in other words|where|let me know|if you|please"
+    r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can|could) (?:also )?(?:double-?)?(?:check|verify)|to (?:check|verify)|it is worth|assuming|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
 )
-
-
-def _best(sentence: str, early: bool = False) -> Number | None:
-    """The quantity that a sentence is about; ``early``: of equals the first wins, as behind "the answer is"."""
-    sentence = sentence[:MAX_SENTENCE] if early else sentence[-MAX_SENTENCE:]
-    quantities = _quantities(sentence)
-    if not quantities:
-        return None
-    if len(quantities) == 1:
-        return quantities[0]
-    bold = [(match.start(1), match.end(1)) for match in _BOLD.finditer(sentence)]
-    scored = []
-    for rank, number in enumerate(quantities):
-        before = sentence[max(0, number.start - 48) : number.start]
-        points = 0.0
-        if _CONDITION_BEFORE.search(before):
-            points -= 2
-        elif _STRONG_BEFORE.search(before):
-            points += 4
-        elif _CONCLUDES_BEFORE.search(before):
-            points += 3.5
-        elif _COPULA_BEFORE.search(before):
-            points += 3
-        elif _COLON_BEFORE.search(before):
-            points += 2
-        elif _AGAINST_BEFORE.search(before):
-            points -= 2
-        if any(start <= number.start < end for start, end in bold):
-            points += 5
-        if number.kind == "word":
-            points -= 0.5
-        if _inside_parentheses(sentence, number.start):
-            points -= 2.5
-        scored.append((points, -rank if early else rank, number))
-    return max(scored, key=lambda entry: entry[:2])[2]
-
-
-def _inside_parentheses(sentence: str, place: int) -> bool:
-    opened = sentence.rfind("(", 0, place)
-    return opened > 0 and sentence.find(")", opened, place) < 0
-
-
-def _quantities(text: str) -> list[Number]:
-    """The numbers of ``text`` that can be answers, mathematics between dollars read as a whole."""
-    found: list[Number] = []
-    plain = []
-    at = 0
-    for start, end, content in mathematics(text):
-        plain.append(text[at:start])
-        plain.append(" " * (end - start))
-        number = numerals.parse(content) or expression_number(content)
-        if number is not None:
-            found.append(number._replace(start=start, end=end))
-        at = end
-    plain.append(text[at:])
-    outside = "".join(plain)
-    for number in numerals.find_all(outside):
-        if number.kind not in ("plain", "fraction", "word"):
-            continue
-        before, after = outside[max(0, number.start - 24) : number.start], outside[number.end : number.end + 16]
-        if _LABEL_BEFORE.search(before) or _NOT_QUANTITY_AFTER.match(after) or _RANGE_BEFORE.search(before):
-            continue
-        if number.kind == "word" and number.value == 1 and not number.unit and _NO_ONE.match(outside, number.start):
-            continue
-        found.append(number)
-    found.sort(key=lambda number: number.start)
-    not_years = [n for n in found if not _is_year(n, text)]
-    return not_years or found
-
-
-_NO_ONE = re.compile(
-    r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]"
-)
-
-
-def _is_year(number: Number, text: str) -> bool:
-    if (
-        number.decimals is not None
-        or number.unit.startswith("year")
-        or number.currency
-        or not 1500 <= number.value <= 2100
-    ):
-        return False
-    digits = text[number.start : number.end]
-    return digits.isdigit() and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
-
-
-_COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
-_RANGE = re.compile(r"[\d.,$%\s]+[-–—][\d.,$%\s]+")
-_SAYS_MORE = re.compile(r"(?i)\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b[^a-z]*\d")
-"""A word before a number: prose, whose numbers are not factors of each other."""
-_ASIDE = re.compile(r"\d\s+\(")  # "0.67 (2/3)" is no product
-
-
-@lru_cache(maxsize=4096)
-def expression_number(text: str) -> Number | None:
-    r"""The value of a constant expression or of the last member of an equation: "2\sqrt{3}", "x = 3 + 4 = 7",
-    "\frac{10}{4} \text{ cm}"."""
-    if len(text) > 300 or _ASIDE.search(text) or _RANGE.fullmatch(text) or _SAYS_MORE.search(_COMMANDS.sub(" ", text)):
-        return None
-    tree = read(text).tree
-    if tree is None:
-        return None
-    unit = ""
-    percent = False
-    if tree[0] == "rel":
-        if any(operator not in ("=", "~", "to") for operator in tree[1]):
-            return None
-        last = tree[2][-1]
-        tree = tree[2][0] if last[0] in ("sym", "text") else last
-    if tree[0] == "unit":
-        tree, unit = tree[1], tree[2]
-    if tree[0] == "percent":
-        tree, percent = tree[1], True
-    if tree[0] in ("list", "set", "group", "text", "pm", "matrix", "union", "ratio") or symbols(tree):
-        return None
-    try:
-        result = value(tree, Reading())
-    except TooHard:
-        return None
-    if isinstance(result, complex):
-        if abs(result.imag) > 1e-12:
-            return None
-        return Number(Fraction(result.real), None, percent, unit, 0, len(text), "expression")
-    decimals = tree[2] if tree[0] == "dec" else None
-    return Number(result, decimals, percent, unit, 0, len(text), "fraction")

@@ -118,10 +118,13 @@ def same_number(
     factor = units.conversion(found.unit, gold_unit) if found.unit and gold_unit else Fraction(1)
     if factor is None:
         return False
-    return any(
-        close(found._replace(value=found.value * scale * factor), gold, precision, abs_tol, rel_tol, digits)
-        for scale in scales
-    )
+    return any(close(_scaled(found, scale * factor), gold, precision, abs_tol, rel_tol, digits) for scale in scales)
+
+
+def _scaled(found: Number, factor: Fraction) -> Number:
+    """``found`` in other units; a percentage as a share has two more decimals."""
+    decimals = found.decimals + 2 if found.decimals is not None and factor == Fraction(1, 100) else found.decimals
+    return found._replace(value=found.value * factor, decimals=decimals)
 
 
 def close(
