@@ -3,7 +3,8 @@
 The same GRPO steps on the nano world, in turn (A B A B ...):
 
     A  stock verl, the specs plugin, +specs=nano_grpo
-    B  stock verl without plugins, the bare CPU patches (bare_cpu.py), the same settings written out in one YAML file
+    B  stock verl without plugins, the bare CPU patches (bare_cpu.py), the same settings written out in one YAML file,
+       verl's naive reward manager
 
 Prints the median seconds of a step of each and their ratio, the first three steps of each run left out (warm-up).
 """
@@ -30,6 +31,8 @@ def overrides(folder: Path, steps: int) -> list[str]:
         f"data.train_files={folder / 'data' / 'train.parquet'}",
         f"data.val_files={folder / 'data' / 'test.parquet'}",
         "data.seed=0",
+        # stock verl ignores this key: with it on, only one side would train the tower
+        "actor_rollout_ref.actor.freeze_vision_tower=False",
         f"trainer.total_training_steps={steps}",
         "trainer.save_freq=-1",
         f"trainer.default_local_dir={folder / 'checkpoints'}",
@@ -71,6 +74,7 @@ def main() -> None:
         (folder / "written_out.yaml").write_text(composed.stdout)
         plugin = ["+specs=nano_grpo", *common]
         bare = [f"--config-path={folder}", "--config-name=written_out", f"hydra.run.dir={folder / 'hydra'}"]
+        bare.append("reward.reward_manager.name=naive")  # verl's own; ours comes with the plugin
         without = {
             "VERL_USE_EXTERNAL_PLUGINS": "none",
             "VERL_USE_EXTERNAL_MODULES": "bare_cpu",
