@@ -145,7 +145,9 @@ _CHOOSES = re.compile(
     r"(?P<verb>(?:\b(?:is|are|be|choose|chose|select|selected|pick|picked|chosen|go(?:ing)?\s+with|went\s+with|opt\s+for|settle\s+on|guess|say|think|believe|vote\s+for"
     r"|match(?:es|ing)?|corresponds?\s+to|corresponding\s+to|lean(?:ing)?\s+towards?|points?\s+to|leads?\s+(?:us\s+)?to|namely|i\.e\.,?|therefore"
     r"|thus|hence|so|that's|it's|but|answer|option|choice|becomes|remains|leaves|with|mark|prefer|only)\b|[=→⇒➡:：∴]|选择?|是|为))"
-    rf"\s{{0,2}}[,:：]?\s{{0,2}}(?:(?:most\s+)?(?:likely|probably|definitely|clearly|thus|therefore|indeed|simply|just|still|actually)\s+)?(?:only\s+|option\s+|to\s+|either\s+)?{_NOUN}[:\s]{{0,3}}" + _L.format("1") + _GUARD,
+    rf"\s{{0,2}}[,:：]?\s{{0,2}}(?:(?:most\s+)?(?:likely|probably|definitely|clearly|thus|therefore|indeed|simply|just|still|actually)\s+)?(?:only\s+|option\s+|to\s+|either\s+)?{_NOUN}[:\s]{{0,3}}"
+    + _L.format("1")
+    + _GUARD,
     re.IGNORECASE,
 )
 _IS_RIGHT = re.compile(
@@ -245,7 +247,8 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
 
 
 _TABLE = re.compile(
-    r"(?<![A-Za-z])\(?([A-Z])[).:]{0,2}\s?[-–—:]?\s?(?:is\s)?(?:(correct|right|true|yes|✓|✔|✅)|incorrect|wrong|false|no|❌|✗|✘)(?![a-z])", re.IGNORECASE
+    r"(?<![A-Za-z])\(?([A-Z])[).:]{0,2}\s?[-–—:]?\s?(?:is\s)?(?:(correct|right|true|yes|✓|✔|✅)|incorrect|wrong|false|no|❌|✗|✘)(?![a-z])",
+    re.IGNORECASE,
 )
 
 

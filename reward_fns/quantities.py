@@ -49,7 +49,9 @@ _CONDITION_BEFORE = re.compile(
 _LESS_BEFORE = re.compile(
     r"(?i)(?:\bhaving\s+\w+|\bwhile|\bwhereas|(?<!needs )(?<!need )(?<!has )(?<!have )(?<!had )(?<!able )(?<!going )\bto\s+(?!about|approximately|only|exactly|roughly|just|be)\w+)\s+(?:\\?\$)?$"
 )
-_COMPARED_AFTER = re.compile(r"(?i)^\s*(?:\w+\s+){0,2}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b")
+_COMPARED_AFTER = re.compile(
+    r"(?i)^\s*(?:\w+\s+){0,2}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b"
+)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
     r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
