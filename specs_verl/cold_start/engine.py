@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from peft.tuners.lora import Linear as LoraLinear
 from peft.tuners.lora import LoraLayer
 from tensordict import TensorDict
@@ -33,6 +32,7 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, get_
 from specs_verl.cold_start import attention, last_layer
 from specs_verl.cold_start.feature_cache import FeatureCache
 from specs_verl.cold_start.flops import RowFlops
+from specs_verl.cold_start.head import LogProbHead
 from specs_verl.cold_start.images import ImageRules
 from specs_verl.cold_start.packing import PackedRow, PackedRows
 from specs_verl.cold_start.reference import digest
@@ -49,6 +49,7 @@ class PairModelConfig(HFModelConfig):
     freeze_vision_tower: bool = True
     freeze_aligner: bool = True
     attention_backend: str = "auto"
+    head_chunk_tokens: int | None = 2048
     vision_cache_gib: float = 2.0
     vision_cache_disk_gib: float = 0.0
     vision_cache_dir: str | None = None
@@ -162,6 +163,7 @@ class PairEngine(FSDPEngineWithLMHead):
         # A model that adds deep-stack features behind the last layer would miss rows.
         deep = len(getattr(getattr(self.model_config.hf_config, "vision_config", None), "deepstack_visual_indexes", ()))
         self.trimmed = len(decoder.layers) > deep and last_layer.trim(decoder.layers)
+        self.head = LogProbHead(self.backbone.get_output_embeddings(), self.model_config.head_chunk_tokens)
         self.row_flops = RowFlops.of(self.model_config.hf_config)
         if self.tower_frozen:
             self.features = FrozenVision(self.core, self._feature_cache())
@@ -209,8 +211,8 @@ class PairEngine(FSDPEngineWithLMHead):
         precision = torch.autocast(get_device_name(), self._autocast_dtype) if mixed else nullcontext()
         with held, precision:
             plan = self.attention.plan(row.layout, inputs["input_ids"].device)
-            logits = self.module(**inputs, plan=plan, use_cache=False).logits[0]
-        return -F.cross_entropy(logits.float(), row.targets.to(device), reduction="none")
+            with self.head.of(row.targets.to(device)):
+                return self.module(**inputs, plan=plan, use_cache=False).logits[0, :, 0]
 
     def branch_log_probs(self, row: PackedRow) -> Tensor:
         """Summed log-probability of both responses of every pair, shape (pairs, 2): chosen, rejected."""

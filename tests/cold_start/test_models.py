@@ -67,5 +67,11 @@ def test_only_the_aligner_trains(tmp_path, model_dir):
     compare(tmp_path, model_dir, ROWS, lambda name: not_visual(name) or "merger" in name, "model.freeze_aligner=false")
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_head_in_pieces(tmp_path, tied):
+    model = tiny.make_model(tmp_path / "model", tied=tied)
+    compare(tmp_path, model, ROWS, not_visual, "model.head_chunk_tokens=7", "model.enable_gradient_checkpointing=true")
+
+
 def test_gradient_checkpointing(tmp_path, model_dir):
     compare(tmp_path, model_dir, ROWS, not_visual, "model.enable_gradient_checkpointing=true")

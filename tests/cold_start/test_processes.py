@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -111,6 +113,29 @@ def test_two_processes_with_a_training_tower(world, tmp_path):
     run_here(world, tmp_path / "one", *tower)
     run(world, tmp_path / "two", *tower, processes=2)
     for one, two in zip(metrics(tmp_path / "one"), metrics(tmp_path / "two"), strict=True):
+        assert [two[name] for name in COMPARED] == pytest.approx([one[name] for name in COMPARED], rel=2e-5, abs=2e-5)
+
+
+@pytest.mark.end_to_end
+def test_two_ray_actors_compute_what_one_process_computes(world, straight, tmp_path):
+    folder = tempfile.mkdtemp(prefix="ray")  # short: Ray puts sockets there, whose paths are limited
+    arguments, environment = command(
+        world,
+        tmp_path / "ray",
+        "trainer.n_gpus_per_node=2",
+        "ray_kwargs.ray_init.num_cpus=2",
+        "+ray_kwargs.ray_init.num_gpus=2",
+        "+ray_kwargs.ray_init.include_dashboard=false",
+        "+ray_kwargs.ray_init.object_store_memory=100000000",
+        f"+ray_kwargs.ray_init._temp_dir={folder}",
+    )
+    arguments = [argument.replace("specs_verl.cold_start", "specs_verl.cold_start.on_ray") for argument in arguments]
+    try:
+        done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for one, two in zip(metrics(straight[0]), metrics(tmp_path / "ray"), strict=True):
         assert [two[name] for name in COMPARED] == pytest.approx([one[name] for name in COMPARED], rel=2e-5, abs=2e-5)
 
 
