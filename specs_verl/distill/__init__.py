@@ -9,7 +9,7 @@
 
 The steps, one file each: sample (../sampling) -> grade.py -> judge.py or model_judge.py -> corrupt.py, complete.py ->
 pair.py -> select.py -> write.py, tally.py; run.py puts them in a row, recipes.py names the ablations, cli.py is the
-command. Beside it: export.py (formats of other trainers), route.py (Metis-RISE) and cot.py (RL with Cold Start), which
+command. Beside it: dataset.py (the pairs as verl's custom data set), export.py (formats of other trainers), route.py (Metis-RISE) and cot.py (RL with Cold Start), which
 write supervised data through trajectories.py.
 """
 
