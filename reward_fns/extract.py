@@ -321,7 +321,9 @@ def _unwrap(content: str) -> str:
 
 # After one of these words the pattern below is tried, from the end of the text backwards: no pattern ever scans a
 # whole response.
-_KEYWORDS = ("answer", "ans.", "ans:", "option", "choice", "solution", "result", "####", "答案", "选")
+_KEYWORDS = ("answer", "ans.", "ans:", "option", "choice", "solution", "result", "####")
+_FOREIGN_KEYWORDS = ("答案", "选", "正解", "答え", "정답", "réponse", "ответ", "opção")
+_LATIN_KEYWORDS = ("antwort", "respuesta", "resposta", "risposta")
 
 _ANNOUNCES = re.compile(
     r"""
@@ -331,6 +333,8 @@ _ANNOUNCES = re.compile(
     [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
       | (?:is|are|was|will[ ]be|would[ ]be|should[ ]be|must[ ]be|can[ ]be|becomes|is[ ]therefore|is[ ]thus|is[ ]then|would[ ]then[ ]be)\b[ ]?[:：]? )
   | ans(?:\.\s?:?|:)
+  | (?:antwort|respuesta|resposta|risposta|réponse|ответ|opção)(?:[ ]\w{2,12}){0,2}?[ ]?[*_]{0,2}(?:[:：]|[ ](?:ist|lautet|es|est|é|è|donc|это)\b[:]?)[ ]?(?:(?:la|a|die|l')[ ]?)?(?:opci[oó]n|opção|option|letra|lettre)?
+  | (?:正解|答え|정답)\s*(?:は|은|는|:|：)\s*
   | 答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]? | 选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -340,6 +344,8 @@ _NOT_AN_ANSWER = re.compile(
     r"|(?:found|given|determined|based)\b|one of\b|among\b)",
     re.IGNORECASE,
 )
+_IF_ONLY = re.compile(r"(?i)\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$")
+"""Of another question: "if the radius were doubled, the answer would be ..."."""
 _SENTENCE_END = re.compile(r"\n|(?<=[^\s.\d][.!?])\s+(?=[A-Z*])|(?<=\d[.!?])\s+(?=[A-Z*])")
 _EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s){0,40}")
 
@@ -360,7 +366,7 @@ def _phrase_in(tail: str) -> str | None:
     if "  " in tail or "\n\n\n" in tail or "\t" in tail:
         tail = squeezed(tail)
     for match in _announcements(tail):
-        if not _NOT_AN_ANSWER.match(tail, match.end()):
+        if not _NOT_AN_ANSWER.match(tail, match.end()) and not _IF_ONLY.search(tail, 0, match.end()):
             found = announced(tail, match.end())
             if found is not None:
                 return found
@@ -372,7 +378,8 @@ def _announcements(text: str) -> Iterator[re.Match[str]]:
     lowered = text.lower()
     if len(lowered) != len(text):  # a few letters change length in lower case; positions must stay comparable
         lowered = text
-    position = {keyword: lowered.rfind(keyword) for keyword in _KEYWORDS}
+    keywords = _KEYWORDS + _LATIN_KEYWORDS if lowered.isascii() else _KEYWORDS + _LATIN_KEYWORDS + _FOREIGN_KEYWORDS
+    position = {keyword: lowered.rfind(keyword) for keyword in keywords}
     for _ in range(32):
         keyword = max(position, key=position.get)
         at = position[keyword]

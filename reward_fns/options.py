@@ -35,6 +35,7 @@ class Options:
         self.numbers = {letter: numerals.parse(text) for letter, text in self.texts.items()}
         self.numeric = bool(texts) and all(number is not None for number in self.numbers.values())
         self._stems = {letter: _stemmed(normal) for letter, normal in self.normal.items()}
+        self._heads = self._unique_heads()
         self.yes_no = self._yes_no()
 
     def _yes_no(self) -> dict[bool, str] | None:
@@ -42,6 +43,15 @@ class Options:
         yes = [letter for letter, normal in self.normal.items() if normal in _YES]
         no = [letter for letter, normal in self.normal.items() if normal in _NO]
         return {True: yes[0], False: no[0]} if len(yes) == len(no) == 1 else None
+
+    def _unique_heads(self) -> dict[str, str]:
+        """Beginnings that stand for an option: "neither" for "neither; the samples have the same temperature"."""
+        heads: dict[str, list[str]] = {}
+        for letter, text in self.texts.items():
+            head, mark, _ = text.partition(";")
+            if mark:
+                heads.setdefault(normalised(head), []).append(letter)
+        return {head: letters[0] for head, letters in heads.items() if head and len(letters) == 1}
 
     def letter_of(self, text: str) -> str | None:
         """The letter of the option that has this text or this value."""
@@ -53,6 +63,8 @@ class Options:
         exact = [letter for letter, normal in self.normal.items() if normal == wanted]
         if exact:
             return exact[0]
+        if wanted in self._heads:
+            return self._heads[wanted]
         value = numerals.parse(text)
         if value is not None:
             alike = [

@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns import numerals, pool, units
-from reward_fns.choice_reading import read_piece, read_prose, undressed
+from reward_fns.choice_dress import undressed
+from reward_fns.choice_reading import read_piece, read_prose
 from reward_fns.extract import Piece, last_box, phrase, stated_pieces
 from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
 from reward_fns.options import Options

@@ -41,7 +41,27 @@ def committed(response: str, answer_after_think: bool = False) -> bool | None:
             found = _in_rest(piece.text) if piece.place == "rest" else _first(piece.text)
         if found is not None:
             return found
+        if piece.place == "rest":
+            return _claimed(piece.text)
     return None
+
+
+MAX_CLAIM = 300
+_CLAIM = re.compile(r"(?i)\b(?:is|are|was|were|has|have|does|do|can|will|there's)\b|n't\b")
+_DENIAL = re.compile(r"(?i)\b(?:not|no|neither|never|none)\b|n't\b")
+_NO_CLAIM = re.compile(
+    r"(?i)\?|\b(?:image|picture|photo|figure|chart|graph|diagram|map)\s+(?:shows?|depicts?|displays?|features?|contains?|is\s+(?:of|an?)\b)"
+    r"|\b(?:cannot|can't|unable|unclear|impossible|sorry|enough|uncertain|depends?|provided?|whether)\b|^(?:let|to|first|we|i|step|given)\b"
+)
+
+
+def _claimed(text: str) -> bool | None:
+    """What a short reply claims instead of saying yes or no: "The donut is more than half eaten.", "It is not the
+    largest."."""
+    claim = next((s for s in _SENTENCES.split(text.strip()) if s.strip()), "")
+    if len(text) > MAX_CLAIM or _NO_CLAIM.search(text) or not _CLAIM.search(claim):
+        return None
+    return _DENIAL.search(claim) is None
 
 
 def _whole(text: str) -> bool | None:
