@@ -19,6 +19,7 @@ import pyarrow.parquet as parquet
 from hydra.experimental.callback import Callback
 
 from specs_verl.errors import UserError
+from specs_verl.hub import is_hub_name
 
 GIB = 1024**3
 COLUMNS = ("data_source", "prompt", "images", "reward_model")
@@ -29,10 +30,7 @@ def checkpoint(path: str) -> None:
     """A model path is a complete Hugging Face checkpoint directory, or looks like a hub name (owner/name)."""
     folder = Path(path).expanduser()
     if not folder.exists():
-        looks_like_hub_name = (
-            not path.startswith((".", "/", "~")) and path.count("/") == 1 and not folder.parent.exists()
-        )
-        if looks_like_hub_name:
+        if is_hub_name(path):
             return
         raise UserError(
             f"There is no checkpoint directory {path}. Give the directory of a Hugging Face checkpoint, or a hub name."

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data_prep import nano
 from data_prep.nano import formats
+from specs_verl.hub import local_checkpoint
 from specs_verl.pipeline import Display, Outcome, Stage
 from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
 from specs_verl.train_stages import HF, ColdStartJob, GrpoJob, train_cold_start, train_grpo
@@ -29,7 +30,7 @@ MODELS = ("base", "zero", "warm-up", "final")
 
 def specs_stages(config: DictConfig, root: Path) -> list[Stage]:
     """The seven stages under ``root``."""
-    base = Path(config.model) if config.model else nano.base_checkpoint()
+    base = Path(local_checkpoint(config.model)) if config.model else nano.base_checkpoint()
     settings = OmegaConf.to_container(config, resolve=True)
     seed = {"seed": config.seed}
     checkpoints = dict(

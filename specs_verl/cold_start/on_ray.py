@@ -20,7 +20,7 @@ from specs_verl.errors import UserError
 @hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)
 def main(config: DictConfig) -> None:
     try:
-        preflight.check(config)
+        preflight.check(config.copy())
         run(config)
     except UserError as error:
         sys.exit(say(error))

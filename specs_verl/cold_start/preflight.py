@@ -1,4 +1,4 @@
-"""What can be checked in a fraction of a second, before torch and verl are imported."""
+"""What can be checked before torch and verl are imported; checkpoints named by the hub are fetched here."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,28 @@ from omegaconf import DictConfig, ListConfig
 
 from specs_verl.cold_start.pairs import check_files
 from specs_verl.errors import UserError
+from specs_verl.hub import local_checkpoint
 
 
 def check(config: DictConfig) -> None:
-    """Raise UserError when a checkpoint or a file of pairs is not there, or not what it should be."""
+    """Raise UserError when a checkpoint or a file of pairs is not there, or not what it should be.
+
+    Names on the Hugging Face hub become the directories of their snapshots, in `config` itself.
+    """
+    find_checkpoints(config)
     require_checkpoint(Path(config.model.path).expanduser(), "model.path")
     if config.reference.path is not None:
         require_checkpoint(Path(config.reference.path).expanduser(), "reference.path")
     for files in (config.data.train_files, config.data.val_files):
         if files is not None:
             check_files([Path(file).expanduser() for file in file_list(files)])
+
+
+def find_checkpoints(config: DictConfig) -> None:
+    """Put directories in the place of hub names."""
+    config.model.path = local_checkpoint(config.model.path)
+    if config.reference.path is not None:
+        config.reference.path = local_checkpoint(config.reference.path)
 
 
 def require_checkpoint(path: Path, key: str) -> None:

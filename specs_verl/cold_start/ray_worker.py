@@ -4,7 +4,7 @@ from omegaconf import DictConfig
 from verl.single_controller.base import Worker
 from verl.single_controller.base.decorator import Dispatch, register
 
-from specs_verl.cold_start import quiet
+from specs_verl.cold_start import preflight, quiet
 from specs_verl.errors import UserError
 
 
@@ -22,6 +22,7 @@ class ColdStartWorker(Worker):
         from specs_verl.cold_start.trainer import Trainer
 
         try:
+            preflight.find_checkpoints(self.run_config)  # on this machine
             Trainer(self.run_config).run()
         except UserError as error:
             return str(error)

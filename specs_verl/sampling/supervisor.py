@@ -18,11 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from specs_verl.errors import UserError
+from specs_verl.hub import local_checkpoint
 from specs_verl.sampling.endpoint import Endpoint, is_endpoint
 from specs_verl.sampling.exit_codes import HOPELESS
 from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerprint, data_fingerprint
@@ -88,6 +89,7 @@ class _JobState:
     """A job with its directory opened, locked and checked, and the count of what is there."""
 
     def __init__(self, job: Job, stack: contextlib.ExitStack) -> None:
+        job = replace(job, model=job.model if is_endpoint(job.model) else local_checkpoint(job.model))
         _check_model(job)
         table = RowTable(job.data, job.rows)
         if len(table) == 0:
@@ -321,7 +323,7 @@ def _worker_environment(place: _Place) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "TOKENIZERS_PARALLELISM": "false",
-        # A checkpoint is a local directory: nothing is to be looked up on a hub.
+        # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
         "HF_HUB_OFFLINE": "1",
         **os.environ,
         "OMP_NUM_THREADS": str(place.threads),

@@ -116,9 +116,18 @@ def test_a_finished_run_is_not_repeated(train, capsys):
     assert (train.out / "hf" / "model.safetensors").stat().st_mtime_ns == changed
 
 
-@pytest.mark.parametrize("form", ["data.shared_prefix=false", "data.max_token_len_per_gpu=100000"])
-def test_packing_does_not_change_the_numbers(train, form, tmp_path):
-    assert_same(train(), train(form, out=tmp_path / "other"), tolerance=2e-5)
+@pytest.mark.parametrize(
+    "form",
+    [
+        ["data.shared_prefix=false"],
+        ["data.max_token_len_per_gpu=100000"],
+        ["model.head_chunk_tokens=10"],
+        ["engine.param_offload=true", "engine.optimizer_offload=true"],  # sharded by FSDP2, which one process is not
+    ],
+    ids=["plain rows", "one row", "head in pieces", "offload"],
+)
+def test_the_form_of_the_computation_does_not_change_the_numbers(train, form, tmp_path):
+    assert_same(train(), train(*form, out=tmp_path / "other"), tolerance=2e-5)
 
 
 def test_a_resumed_run_is_the_uninterrupted_run(train, tmp_path):
@@ -264,6 +273,7 @@ def test_a_full_disk_keeps_what_is_there(train, monkeypatch):
         ("trainer.resume_mode=never", "trainer.resume_mode"),
         ("trainer.early_stop_patience=1", "trainer.early_stop_patience"),
         ("data.drop_last=true", "do not fill one batch"),
+        ("engine.strategy=fsdp", "needs a GPU"),
     ],
 )
 def test_bad_settings(train, override, message):
