@@ -8,9 +8,9 @@
     specs distill --prompts train.parquet --base CHECKPOINT --zero CHECKPOINT --out DIR --n 8
 
 The steps, one file each: sample (../sampling) -> grade.py -> judge.py or model_judge.py -> corrupt.py, complete.py ->
-pair.py -> select.py -> write.py, tally.py, card.py; run.py puts them in a row, recipes.py names the ablations, cli.py is
-the command. Beside it: dataset.py (the pairs as verl's custom data set), export.py (formats of other trainers), route.py
-(Metis-RISE) and cot.py (RL with Cold Start), which write supervised data through trajectories.py.
+pair.py -> select.py -> write.py, tally.py, card.py; run.py puts them in a row, recipes.py names the ablations, cli.py
+is the command. Beside it: dataset.py (the pairs as verl's custom data set), export.py (formats of other trainers),
+route.py (Metis-RISE) and cot.py (RL with Cold Start), which write supervised data through trajectories.py.
 """
 
 from specs_verl.distill.pair import Pair, Pairing

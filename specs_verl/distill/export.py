@@ -4,11 +4,13 @@
 
 trl             pairs.parquet: prompt, chosen, rejected as conversations with typed parts, images as an Image feature;
                 `datasets.load_dataset("parquet", data_files=...)` gives what DPOTrainer takes for vision models
-llama_factory   specs_pairs.json in its ShareGPT form, dataset_info.json that registers it with `ranking`, images/
-ms_swift        specs_pairs.jsonl with messages, rejected_response and image paths, images/
+llama_factory   specs_pairs.json in its ShareGPT form, dataset_info.json that registers it with `ranking`, images/;
+                `dataset_dir` is the output directory, paths of images are relative to it
+ms_swift        specs_pairs.jsonl with messages, rejected_response and absolute image paths, images/;
+                `--dataset OUT/specs_pairs.jsonl` from any working directory
 
-Images become files named by their content (equal ones are stored once), paths are relative to the output directory,
-which is where LLaMA-Factory's `dataset_dir` and swift's working directory then have to point.
+Images become files named by their content, so equal ones are stored once. A conversation that the other trainer would
+skip without a word is an error here.
 """
 
 from __future__ import annotations
@@ -93,18 +95,13 @@ def _to_llama_factory(table: RowTable, out: Path) -> Path:
 
 
 def _llama_factory_row(row: Row, file: Path, out: Path) -> Row:
-    system = [message["content"] for message in row["prompt"] if message["role"] == "system"]
+    system, turns = alternating(row, file)
     speakers = {"user": "human", "assistant": "gpt"}
-    turns = [
-        {"from": speakers[message["role"]], "value": message["content"]}
-        for message in row["prompt"]
-        if message["role"] != "system"
-    ]
     return {
-        "conversations": turns,
+        "conversations": [{"from": speakers[turn["role"]], "value": turn["content"]} for turn in turns],
         "chosen": {"from": "gpt", "value": row["chosen"]},
         "rejected": {"from": "gpt", "value": row["rejected"]},
-        "system": system[0] if system else "",
+        "system": system,
         "images": _image_files(row, file, out),
     }
 
@@ -119,12 +116,26 @@ def _to_ms_swift(table: RowTable, out: Path) -> Path:
 
 
 def _ms_swift_row(row: Row, file: Path, out: Path) -> Row:
-    messages = [{"role": message["role"], "content": message["content"]} for message in row["prompt"]]
+    system, turns = alternating(row, file)
+    first = [{"role": "system", "content": system}] if system else []
     return {
-        "messages": [*messages, {"role": "assistant", "content": row["chosen"]}],
+        "messages": [*first, *turns, {"role": "assistant", "content": row["chosen"]}],
         "rejected_response": row["rejected"],
-        "images": _image_files(row, file, out),
+        "images": [str((out / name).resolve()) for name in _image_files(row, file, out)],
     }
+
+
+def alternating(row: Row, file: Path) -> tuple[str, list[dict[str, str]]]:
+    """System prompt ("" without one) and turns of a row, which must go user, assistant, ..., user."""
+    messages = [{"role": message["role"], "content": message["content"]} for message in row["prompt"]]
+    system = messages.pop(0)["content"] if messages and messages[0]["role"] == "system" else ""
+    roles = [message["role"] for message in messages]
+    if len(roles) % 2 == 0 or any(role != ("user", "assistant")[turn % 2] for turn, role in enumerate(roles)):
+        raise UserError(
+            f"{file}, row {row.get('row_id', '?')}: the prompt's roles are {', '.join(roles) or 'none'}; this format "
+            "needs user and assistant in turn, beginning and ending with the user. Leave such rows out."
+        )
+    return system, messages
 
 
 FORMATS: dict[str, Callable[[RowTable, Path], Path]] = {
