@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 
 from specs_verl.cold_start.feature_cache import FeatureCache, Features
 from specs_verl.cold_start.packing import ImageRef
@@ -23,6 +24,7 @@ class FrozenVision:
 
     def __init__(self, core: torch.nn.Module, cache: FeatureCache) -> None:
         self._compute = core.get_image_features
+        patches_as_product(core.visual.patch_embed)
         self.cache = cache
         self._wanted: Sequence[ImageRef] = ()
         self._device = torch.device("cpu")
@@ -69,3 +71,19 @@ class FrozenVision:
             ref.key: (features, tuple(layer[number] for layer in deep))
             for number, (ref, features) in enumerate(zip(refs, output.pooler_output, strict=True))
         }
+
+
+def patches_as_product(embed: torch.nn.Module) -> None:
+    """Make a patch embedding whose convolution sees each patch exactly once the matrix product that it is.
+
+    The convolution kernels behind Conv3d take several times as long for this shape (and a few releases of cuDNN many
+    times as long). Another kind of embedding is left as it is.
+    """
+    conv = getattr(embed, "proj", None)
+    if not isinstance(conv, torch.nn.Conv3d) or conv.kernel_size != conv.stride or any(conv.padding):
+        return
+
+    def product(patches: torch.Tensor) -> torch.Tensor:
+        return F.linear(patches.flatten(1), conv.weight.flatten(1), conv.bias).view(len(patches), -1, 1, 1, 1)
+
+    conv.forward = product

@@ -6,6 +6,7 @@ import torch
 from engine_setup import Setup
 
 from specs_verl.cold_start.feature_cache import FeatureCache
+from specs_verl.cold_start.vision import patches_as_product
 
 
 def entry(number: int, deep: int = 0):
@@ -55,3 +56,21 @@ def test_images_computed(model_dir, tmp_path, gib, runs):
     second = setup.engine.token_log_probs(setup.pack(shared_prefix=True))
     assert torch.equal(first, second)
     assert setup.engine.features.computed == runs
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_patch_embedding_as_a_matrix_product(bias):
+    embed = torch.nn.Module()
+    embed.proj = torch.nn.Conv3d(3, 8, kernel_size=(2, 14, 14), stride=(2, 14, 14), bias=bias)
+    patches = torch.randn(5, 3, 2, 14, 14)
+    expected = embed.proj(patches)
+    patches_as_product(embed)
+    assert "forward" in vars(embed.proj), "replaced"
+    torch.testing.assert_close(embed.proj(patches), expected)
+
+
+def test_an_overlapping_convolution_is_left_alone():
+    embed = torch.nn.Module()
+    embed.proj = torch.nn.Conv3d(3, 8, kernel_size=(2, 14, 14), stride=(2, 7, 7))
+    patches_as_product(embed)
+    assert "forward" not in vars(embed.proj)
