@@ -341,7 +341,7 @@ _ANNOUNCES = re.compile(
 )
 _NOT_AN_ANSWER = re.compile(
     r"\s*(?:not\b|n't\b|(?:in)?correct\s*(?:[.,!;)]|$|because|and\b)|right\b|verified\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
-    r"|(?:found|given|determined|based)\b|one of\b|among\b)",
+    r"|(?:found|given|determined|based)\b|one of\b|among\b|[A-Z](?:\s?[和、,，]\s?[A-Z])*\s?[项是都均为]{0,3}(?:错误|不正确|不对|不符))",
     re.IGNORECASE,
 )
 _IF_ONLY = re.compile(r"(?i)\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$")
@@ -386,9 +386,21 @@ def _announcements(text: str) -> Iterator[re.Match[str]]:
         if at < 0:
             return
         match = _ANNOUNCES.match(text, at)
+        if match is None and keyword == "answer":
+            match = _heading(text, at)
         if match is not None:
             yield match
         position[keyword] = lowered.rfind(keyword, 0, at)
+
+
+_TITLE = re.compile(r"(?i)answers?[ ]?[*_:#]{0,4}[ ]*(?=\n)")
+
+
+def _heading(text: str, at: int) -> re.Match[str] | None:
+    """ "### Final Answer" and "**Answer**" on a line of their own."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    words = line.strip(" #*_").lower()
+    return _TITLE.match(text, at) if words in ("", "final", "the final", "my", "correct") else None
 
 
 def announced(text: str, start: int) -> str | None:
@@ -396,4 +408,9 @@ def announced(text: str, start: int) -> str | None:
     start = _EMPTY.match(text, start, start + 200).end()
     end = _SENTENCE_END.search(text, start)
     found = text[start : end.start() if end else len(text)].strip()
+    if found.count("}") > found.count("{") or found[:1] == '"' or text[start - 1 : start] == '"':  # inside JSON
+        found = _JSON_VALUE.match(found)[1].strip()
     return found[:MAX_PIECE] or None
+
+
+_JSON_VALUE = re.compile(r"\"?((?:\\.|[^\"\\{}])*|[^\n]*)", re.DOTALL)

@@ -17,48 +17,61 @@ from reward_fns import numerals
 from reward_fns.extract import squeezed, stated_pieces
 from reward_fns.numerals import Number
 from reward_fns.quantities import best, expression_number
+from reward_fns.symbolic.reading import read
+from reward_fns.symbolic.values import is_complex, symbols
 
 MAX_SENTENCES = 40
 WINDOW = 600
 """Characters at the end that are split into sentences first."""
 
 
-def final_number(response: str, answer_after_think: bool = False, zero_words: bool = False) -> Number | None:
+def final_number(
+    response: str, answer_after_think: bool = False, zero_words: bool = False, year: bool = False
+) -> Number | None:
     """The number that ``response`` commits to, or None when it states none.
 
     Args:
+        year: a year may be asked for; otherwise "in 2014" is no quantity as long as there is another one.
         zero_words: "none", "no cats" and the like state 0.
     """
     for piece in stated_pieces(response, answer_after_think):
         if piece.place == "rest":
-            found = concluding_number(piece.text, zero_words)
+            found = concluding_number(piece.text, zero_words, year)
         else:
-            found = stated_number(piece.text, zero_words)
+            found = stated_number(piece.text, zero_words, year)
         if found is not None:
             return found
+        if piece.place in ("answer", "boxed") and no_single_number(piece.text):
+            return None
     return None
 
 
-def stated_number(text: str, zero_words: bool = False) -> Number | None:
+def stated_number(text: str, zero_words: bool = False, year: bool = False) -> Number | None:
     """The number of a short committed piece: the piece as a whole, else its best quantity."""
     whole = numerals.parse(text) or expression_number(text)
     if whole is not None:
         return whole
+    if no_single_number(text):
+        return None
     text = squeezed(text)
     first_sentence = _SENTENCES.split(text, 1)[0] or text
-    found = best(first_sentence, early=True) or (best(text, early=True) if first_sentence != text else None)
+    found = best(first_sentence, early=True, year=year) or (
+        best(text, early=True, year=year) if first_sentence != text else None
+    )
     if found is None and zero_words and _ZERO.search(text):
         return numerals.parse("0")
     return found
 
 
-def concluding_number(text: str, zero_words: bool = False) -> Number | None:
+def concluding_number(text: str, zero_words: bool = False, year: bool = False) -> Number | None:
     """The number that running text ends with."""
     if len(text) <= 80:
         whole = numerals.parse(text) or expression_number(text)
         if whole is not None:
             return whole
-    opening = _opening_value(text)
+        if no_single_number(text):
+            return None
+    opening = _opening_value(text) or _opening_claim(text)
     if opening is not None:
         return opening
     fallback = None
@@ -66,13 +79,13 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
     for place, sentence in enumerate(sentences_from_end(text)):
         if place < 3 and not stated and _REFUSES.search(sentence):
             return None
-        found = best(_main_clause(sentence))
+        found = best(_main_clause(sentence), year=year)
         stated = stated or found is not None
         if found is None:
             if zero_words and fallback is None and _ZERO.search(sentence):
                 return numerals.parse("0")
             continue
-        if not _EXPLAINS.match(sentence):
+        if not _EXPLAINS.match(sentence) and found.kind != "year":
             return found
         fallback = fallback or found
         if place > 8:
@@ -80,13 +93,59 @@ def concluding_number(text: str, zero_words: bool = False) -> Number | None:
     return fallback
 
 
+_SEVERAL = re.compile(
+    r"(?i)[\s$({\[]*(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}\s*(?:,\s+|,(?=-?\d(?!\d))|\s(?:and|or)\s+|,\s*(?:and|or)\s+|\\text\{\s*(?:and|or)\s*\}\s*)(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}[\s$)}\].]*"
+)
+
+
+def no_single_number(text: str) -> bool:
+    """Whether a short text states two numbers ("4 apples and 5 pears", "3 or 5") or mathematics with symbols ("3x"):
+    picking one of its numbers would reward hedging."""
+    if len(text) > 80:
+        return False
+    if _SEVERAL.fullmatch(text.strip()):
+        return True
+    if len(text) > 40 or _ANY_WORD.search(_COMMANDS.sub(" ", text)):
+        return False
+    tree = read(text).tree
+    return (
+        tree is not None and tree[0] in ("mul", "pow", "add", "div", "neg") and bool(symbols(tree) or is_complex(tree))
+    )
+
+
+_COMMANDS = re.compile(r"\\[A-Za-z]+")
+_ANY_WORD = re.compile(r"[A-Za-z]{2,}|[^\x00-\u024f]")
+
+
+_DERIVED = re.compile(
+    r"(?i)\b(?:difference|gap|sum|total|range|ratio|average|mean|median|product|perimeter|area|volume|apart|(?:final|correct)\s+(?:answer|value))\b"
+)
+MAX_SHORT = 320
+"""Characters of a reply that answers first and then says more about the same thing."""
+
+
+def _opening_claim(text: str) -> Number | None:
+    """The value of a first sentence that states what was asked ("The age gap is 7 years."), when the rest only gives the
+    details it comes from."""
+    sentences = [s for s in _SENTENCES.split(text.strip()) if s and not s.isspace()] if len(text) <= MAX_SHORT else []
+    if not 2 <= len(sentences) <= 4 or not _DERIVED.search(sentences[0]):
+        return None
+    rest = " ".join(sentences[1:])
+    return best(sentences[0]) if not _DERIVED.search(rest) and not _CONCLUDES.search(rest) else None
+
+
 def _opening_value(text: str) -> Number | None:
     """The value that stands alone on the first line, when what follows explains it and concludes nothing."""
     first, newline, rest = text.lstrip().partition("\n")
-    if not newline or len(first) > 40 or not any(sign.isdigit() for sign in first) or _MARKER.match(first):
+    if not newline or len(first) > 40:
+        opening = _FIRST_CLAUSE.match(text.lstrip()[:60])
+        if opening is None:
+            return None
+        first, rest = opening[1], text.lstrip()[opening.end() :]
+    if not any(sign.isdigit() for sign in first) or _MARKER.match(first):
         return None
     value = numerals.parse(first)
-    return value if value is not None and not _CONCLUDES.search(rest) else None
+    return value if value is not None and not _CONCLUDES.search(rest) and not _CORRECTS.search(rest) else None
 
 
 def _main_clause(sentence: str) -> str:
@@ -103,7 +162,8 @@ def _main_clause(sentence: str) -> str:
 
 # ---------------------------------------------------------------------------------------------------------- sentences
 
-_SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])")
+_FIRST_CLAUSE = re.compile(r"([^\n]{1,30}?)(?:\s*[—–]\s|,?\s+(?:because|since|as)\s|\.\s+(?=[A-Z][a-z]))")
+_SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=[。！？])")
 _MARKER = re.compile(r"(^|\n)(?:\d{1,2}[.)]|[-*•])[ \t]+(?=\S)")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,80}>>")
 
@@ -145,6 +205,7 @@ _REFUSES = re.compile(
 _CONCLUDES = re.compile(
     r"(?i)\b(?:therefore|thus|hence|so|total|in all|altogether|finally|consequently|answer)\b|[=≈∴⇒]"
 )
+_CORRECTS = re.compile(r"(?i)\b(?:actually|wait|sorry|correction|recount\w*|missed|mistake|oops)\b")
 _SUBORDINATE = re.compile(r"(?i)[\s*_(]*(?:since|because|as|given that)\b")
 _CONNECTOR = re.compile(
     r"(?i)(?:,|;|\band)\s+(?:so|thus|hence|therefore|which (?:means|gives|makes|leaves)|giving|making|leaving)\b(?! far| that| much| many| on\b)"

@@ -61,11 +61,14 @@ _MAGNITUDE = {
 }  # fmt: skip
 _UNIT = r"(?:\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{\s*([^{}]{1,40})\}|\\?(°|′|″)\s*([CF])?|\^\s*\{?\s*(\\circ)\s*\}?\s*(?:\\?(?:text|mathrm)?\{?\s*([CF])\b\}?)?|([A-Za-zµμΩ²³][A-Za-z²³/^0-9µμΩ]{0,24}))"
 
+_WORDY = r"A-Za-z0-9_\u00b2-\u024f\u0370-\u03ff"
+"""Letters that make a number part of a name; Chinese, Japanese and Korean set no blanks around numbers."""
+
 _NUMBER = re.compile(
     rf"""
-    (?P<sign>(?<![\w)\]\}}%°.])(?<![\d)\]\}}%°]\s)[-−–+](?=[\d.$€£\\])|(?:^|(?<=[=:(]\s)|(?<=[=:(]))[-−–+]\s?|\b(?:[Mm]inus|[Nn]egative)\s)?
+    (?P<sign>(?<![{_WORDY})\]\}}%°.])(?<![\d)\]\}}%°]\s)[-−–+](?=[\d.$€£\\])|(?:^|(?<=[=:(]\s)|(?<=[=:(]))[-−–+]\s?|\b(?:[Mm]inus|[Nn]egative)\s)?
     (?:(?P<currency>{_CURRENCY})\s*(?P<sign2>[-−])?\s*)?
-    (?<![\w.\\])(?<!\d,)
+    (?<![{_WORDY}.\\])(?<!\d,)
     (?:
         (?:(?P<whole>\d{{1,12}})\s*)?(?P<frac>{_FRAC})
       | (?P<mixed>\d{{1,12}})(?:\s+|\s*-\s*|\s*and\s+)(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/]|\.\d)
@@ -73,7 +76,7 @@ _NUMBER = re.compile(
       | (?:(?P<vwhole>\d{{1,12}})\s?)?(?P<vulgar>[{"".join(_VULGAR)}])
       | (?P<decimal>{_DECIMAL})(?P<power>{_POWER})?
     )
-    (?P<ordinal>st|nd|rd|th)?(?!\w*[_])
+    (?P<ordinal>st|nd|rd|th)?(?![{_WORDY}]*_)
     (?P<percent>\s*(?:\\?%|％|\\\\%|percentage\s+points?\b|percent\b|per\s?cent\b|pct\b|\\text\{{\s*(?:percent|\\?%)\s*\}}))?
     """,
     re.VERBOSE,
@@ -85,12 +88,61 @@ _SUPER_DIGITS = str.maketrans(_SUPERSCRIPT, "0123456789-+")
 
 def find_all(text: str) -> list[Number]:
     """All numbers of ``text`` in order, number words included."""
+    text = with_points(text)
     found = [number for match in _NUMBER.finditer(text) if (number := _from_match(match, text)) is not None]
     words = _find_words(text)
-    if not words:
-        return found
-    merged = sorted(found + words, key=lambda number: number.start)
-    return [n for i, n in enumerate(merged) if i == 0 or n.start >= merged[i - 1].end]
+    if words:
+        merged = sorted(found + words, key=lambda number: number.start)
+        found = [n for i, n in enumerate(merged) if i == 0 or n.start >= merged[i - 1].end]
+    return _compounded(found, text) if len(found) > 1 else found
+
+
+_COMMA_DECIMAL = re.compile(
+    r"(?<![\d.,(\[{])(?:"
+    r"(\d{1,3}(?:\.\d{3})+,\d+)"  # 1.234,56
+    r"|(\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{1,2})(?!\d)"  # 12 345,6
+    r"|(?<=€)(\d+,\d{1,2})(?![\d,])|(?<=€ )(\d+,\d{1,2})(?![\d,])"
+    r"|(\d+,\d{1,2})(?=\s?(?:€|EUR\b|Euro|euro|kg\b|g\b|cm|mm\b|km|m\b|m²|m\^|l\b|%|°|Grad\b|Prozent\b|Liter\b|Stunden\b))"
+    r"|(?<=\bist )(\d+,\d{1,2})(?!\d)|(?<=\bträgt )(\d+,\d{1,2})(?!\d)|(?<=\best )(\d+,\d{1,2})(?!\d)|(?<=\bes )(\d+,\d{1,2})(?!\d)"
+    r")|(?:(?<=\bes )|(?<=\bist )|(?<=\bson ))(\d{1,3}(?:\.\d{3})+)(?![\d,.])"
+)
+_TO_POINTS = str.maketrans({".": "'", " ": "'", "\u00a0": "'", "\u202f": "'", ",": "."})
+
+
+def with_points(text: str) -> str:
+    """Numbers with a decimal comma, where the comma is one beyond doubt, in English spelling of the same length:
+    "1.234,56 €" -> "1'234.56 €"."""
+    if "," not in text and " es " not in text and " ist " not in text and " son " not in text:
+        return text
+    return _COMMA_DECIMAL.sub(lambda match: match.group().translate(_TO_POINTS), text)
+
+
+_COMPOUND = {
+    ("hour", "minute"): 60,
+    ("minute", "second"): 60,
+    ("hr", "min"): 60,
+    ("h", "min"): 60,
+    ("foot", "inch"): 12,
+    ("ft", "in"): 12,
+}
+_SINGULAR = {"feet": "foot", "inches": "inch", "hours": "hour", "minutes": "minute", "seconds": "second", "hrs": "hr", "mins": "min"}  # fmt: skip
+_BETWEEN = re.compile(r"\s*(?:,|and|,\s*and)?\s*")
+
+
+def _compounded(numbers: list[Number], text: str) -> list[Number]:
+    """ "1 hour 30 minutes" as one quantity in the smaller unit."""
+    kept: list[Number] = []
+    for number in numbers:
+        before = kept[-1] if kept else None
+        if before is not None and before.unit and number.unit:
+            large, small = (_SINGULAR.get(unit, unit) for unit in (before.unit, number.unit))
+            factor = _COMPOUND.get((large, small))
+            behind = text.find(before.unit, before.end) + len(before.unit)
+            if factor and _BETWEEN.fullmatch(text, behind, number.start):
+                kept[-1] = number._replace(value=before.value * factor + number.value, start=before.start)
+                continue
+        kept.append(number)
+    return kept
 
 
 _PLAIN = re.compile(r"[+\-−]?\d{1,15}")
@@ -105,13 +157,16 @@ def parse(text: str) -> Number | None:
     stripped = text.strip()
     if _PLAIN.fullmatch(stripped):  # by far the commonest case
         return Number(Fraction(int(stripped.replace("−", "-"))), None)
-    cleaned = tidy(stripped).rstrip("!")
+    cleaned = with_points(tidy(stripped).rstrip("!"))
     if "±" in cleaned or "\\pm" in cleaned:
         return None
     if not cleaned or len(cleaned) > MAX_DIGITS + 100:
         return None
     if cleaned[:1] + cleaned[-1:] in ("()", "[]", "{}") and not any(sign in cleaned[1:-1] for sign in "()[]{},;"):
         cleaned = cleaned[1:-1].strip()
+    named = _NAMED_AMOUNTS.get(cleaned.lower()) or _ordinal(cleaned)
+    if named is not None:
+        return Number(named, None, kind="word")
     if _SPACED.fullmatch(cleaned):  # 12 345.6
         cleaned = cleaned.replace(" ", "")
     elif _ZERO_COMMA.fullmatch(cleaned):  # 0,5: a decimal comma beyond doubt
@@ -122,12 +177,27 @@ def parse(text: str) -> Number | None:
         if number is None or number.kind not in ("plain", "fraction"):
             return None
         rest = cleaned[number.end :].strip()
+        if number.unit and any(sign.isdigit() for sign in rest):
+            found = find_all(cleaned)
+            return found[0] if len(found) == 1 and found[0].unit != number.unit else None
         return number._replace(unit=rest) if not rest or is_label(rest) else None
     words = _find_words(cleaned)
     if words and words[0].start == 0:
         rest = cleaned[words[0].end :].strip()
         return words[0]._replace(unit=rest) if not rest or is_label(rest) else None
     return None
+
+
+_NAMED_AMOUNTS = {
+    "half": Fraction(1, 2), "a half": Fraction(1, 2), "one-half": Fraction(1, 2), "a quarter": Fraction(1, 4), "a third": Fraction(1, 3),
+    "two-thirds": Fraction(2, 3), "three-quarters": Fraction(3, 4), "a dozen": Fraction(12), "dozen": Fraction(12), "half a dozen": Fraction(6),
+}  # fmt: skip
+_ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)")
+
+
+def _ordinal(text: str) -> Fraction | None:
+    match = _ORDINAL.fullmatch(text)
+    return Fraction(int(match[1])) if match is not None else None
 
 
 def tidy(text: str) -> str:
@@ -140,7 +210,7 @@ def tidy(text: str) -> str:
             text = text[1:-1].strip("$")
         if text[:2] in (r"\(", r"\[") and text[-2:] in (r"\)", r"\]"):
             text = text[2:-2]
-        text = text.strip(" \t\n\r*_`\"'“”‘’;:")
+        text = text.strip(" \t\n\r*_`\"'“”‘’;:。")
         if text[-2:] in (r"\,", r"\;", r"\:", r"\!", "\\ "):
             text = text[:-2]
         if text[:2] in (r"\,", r"\;", r"\:", r"\!", "\\ "):
@@ -311,8 +381,26 @@ _WORDS = re.compile(
 _WORD_HINT = re.compile(r"(?i)\b(?:" + _ANY_WORD + r")\b")
 
 
-def _find_words(text: str) -> list[Number]:
+_CHINESE_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九十")} | {"两": 2, "兩": 2}
+_CHINESE = re.compile(
+    r"(?<![第一-龥])?([零一二两兩三四五六七八九]?十?[一二三四五六七八九]?)(?=[个個只隻条張张人辆本支枝朵棵片块名位匹头架])"
+)
+
+
+def _find_chinese(text: str) -> list[Number]:
+    """三只猫 -> 3, 十二个 -> 12: a number below a hundred in front of a counting word."""
     found = []
+    for match in _CHINESE.finditer(text):
+        tens, ten, ones = match[1].rpartition("十")
+        if not match[1] or (not ten and len(ones) > 1):
+            continue
+        value = (_CHINESE_DIGITS.get(tens, 1) * 10 if ten else 0) + _CHINESE_DIGITS.get(ones, 0)
+        found.append(Number(Fraction(value), None, False, "", match.start(), match.end(), "word"))
+    return found
+
+
+def _find_words(text: str) -> list[Number]:
+    found = [] if text.isascii() else _find_chinese(text)
     for match in _WORDS.finditer(text):
         value = _word_value(re.split(r"[\s-]+", match["words"].lower()))
         if value is None:

@@ -44,7 +44,7 @@ _CONCLUDES_BEFORE = re.compile(
     r"(?i)(?:\b(?:so|thus|hence|therefore|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
 )
 _CONDITION_BEFORE = re.compile(
-    r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=]{0,24}=\s*(?:\\?\$)?\s*$"
+    r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=\d]{0,24}=\s*(?:[-\d./]+\s*(?:,|and|or|to|,\s*and)\s+(?:\w\s*=\s*)?){0,3}(?:\\?\$)?\s*$"
 )
 _LESS_BEFORE = re.compile(
     r"(?i)(?:\bhaving\s+\w+|\bwhile|\bwhereas|(?<!needs )(?<!need )(?<!has )(?<!have )(?<!had )(?<!able )(?<!going )\bto\s+(?!about|approximately|only|exactly|roughly|just|be)\w+)\s+(?:\\?\$)?$"
@@ -52,6 +52,9 @@ _LESS_BEFORE = re.compile(
 _COMPARED_AFTER = re.compile(
     r"(?i)^\s*(?:\w+\s+){0,2}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b"
 )
+_SHARED_BEFORE = re.compile(r"(?i),\s+with\s+$")
+_EACH_AFTER = re.compile(r"(?i)\s*\w+\s+(?:in\s+each|per|each)\b")
+"""", with 2 dots in each group": what a division comes to."""
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
     r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
@@ -62,10 +65,15 @@ _RANGE_BEFORE = re.compile(
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 
 
-def best(sentence: str, early: bool = False) -> Number | None:
-    """The quantity that a sentence is about; ``early``: of equals the first wins, as behind "the answer is"."""
+def best(sentence: str, early: bool = False, year: bool = False) -> Number | None:
+    """The quantity that a sentence is about.
+
+    Args:
+        early: of equals the first wins, as behind "the answer is".
+        year: years count like other quantities.
+    """
     sentence = sentence[:MAX_SENTENCE] if early else sentence[-MAX_SENTENCE:]
-    quantities = _quantities(sentence)
+    quantities = _quantities(sentence, year)
     if not quantities:
         return None
     if len(quantities) == 1:
@@ -76,8 +84,10 @@ def best(sentence: str, early: bool = False) -> Number | None:
         before = sentence[max(0, number.start - 48) : number.start]
         points = 0.0
         if _CONDITION_BEFORE.search(before) or _LESS_BEFORE.search(before):
-            points -= 2
-        elif _STRONG_BEFORE.search(before):
+            points -= 3
+        elif (
+            _SHARED_BEFORE.search(before) and _EACH_AFTER.match(sentence[number.end : number.end + 40])
+        ) or _STRONG_BEFORE.search(before):
             points += 4
         elif _CONCLUDES_BEFORE.search(before):
             points += 3.5
@@ -106,7 +116,7 @@ def _inside_parentheses(sentence: str, place: int) -> bool:
     return opened > 0 and sentence.find(")", opened, place) < 0
 
 
-def _quantities(text: str) -> list[Number]:
+def _quantities(text: str, year: bool) -> list[Number]:
     """The numbers of ``text`` that can be answers, mathematics between dollars read as a whole."""
     found: list[Number] = []
     plain = []
@@ -124,36 +134,44 @@ def _quantities(text: str) -> list[Number]:
         if number.kind not in ("plain", "fraction", "word"):
             continue
         before, after = outside[max(0, number.start - 24) : number.start], outside[number.end : number.end + 16]
+        if _DENIED_BEFORE.search(before) or (_FROM_BEFORE.search(before) and _TO_AFTER.match(after)):
+            continue
         if _LABEL_BEFORE.search(before) or _NOT_QUANTITY_AFTER.match(after) or _RANGE_BEFORE.search(before):
             continue
         if number.kind == "word" and number.value == 1 and not number.unit and _NO_ONE.match(outside, number.start):
             continue
         found.append(number)
     found.sort(key=lambda number: number.start)
-    not_years = [n for n in found if not _is_year(n, text)]
-    return not_years or found
+    if year:
+        return found
+    years = [n for n in found if _is_year(n, text)]
+    not_years = [n for n in found if not years or not (n in years or _could_be_year(n, text))]
+    return not_years or [n._replace(kind="year") for n in found]
 
 
+_DENIED_BEFORE = re.compile(
+    r"(?i)(?:\bnot|n't|\brather\s+than|\binstead\s+of)\s+(?:\\?\$|equal\s+to\s+|exactly\s+|just\s+)?$"
+)
+_FROM_BEFORE = re.compile(r"(?i)\b(?:from|between)\s+(?:\\?\$)?$")
+_TO_AFTER = re.compile(r"(?i)\s*%?\s*(?:\w+\s+)?(?:to|and|until)\s+(?:\\?\$)?\d")
 _NO_ONE = re.compile(
     r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]"
 )
 
 
-def _is_year(number: Number, text: str) -> bool:
-    if (
-        number.decimals is not None
-        or number.unit.startswith("year")
-        or number.currency
-        or not 1500 <= number.value <= 2100
-    ):
+def _could_be_year(number: Number, text: str) -> bool:
+    if number.decimals is not None or number.currency or not 1500 <= number.value <= 2100:
         return False
-    digits = text[number.start : number.end]
-    return digits.isdigit() and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
+    return not number.unit.startswith("year") and text[number.start : number.end].isdigit()
+
+
+def _is_year(number: Number, text: str) -> bool:
+    return _could_be_year(number, text) and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
 
 
 _COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _RANGE = re.compile(r"[\d.,$%\s]+[-–—][\d.,$%\s]+")
-_SAYS_MORE = re.compile(r"(?i)\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b[^a-z]*\d")
+_SAYS_MORE = re.compile(r"\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b.*\d", re.DOTALL)
 """A word before a number: prose, whose numbers are not factors of each other."""
 _ASIDE = re.compile(r"\d\s+\(")  # "0.67 (2/3)" is no product
 

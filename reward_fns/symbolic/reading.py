@@ -64,7 +64,7 @@ def read(text: str) -> Answer:
         try:
             tree = parse(source)
         except (TooHard, RecursionError):
-            tree = None
+            tree = _named_value(source)
     if tree is None and number is not None:
         tree = ("dec", number.value, number.decimals) if number.decimals else ("num", number.value)
         if number.percent:
@@ -74,8 +74,33 @@ def read(text: str) -> Answer:
     return Answer(source, number, tree, key(source))
 
 
+_GEOMETRY = re.compile(
+    r"(?:m\s?|\\m\s?)?(?:\\(?:measured)?angle|∠|\\triangle|△|\\overline|\\widehat|\\overset\{\\frown\}|\\arc|\\measure)(?:[\sA-Z0-9'_{}]|\\text|\\mathrm|\\circ){0,30}"
+)
+r"""What names an angle, a segment or an arc: \angle ABC, m\angle 2, \overline{AB}."""
+
+
+def _named_value(source: str) -> Node | None:
+    r"""The tree of "\angle ABC = 70": a name that is no mathematics by itself, and its value."""
+    name, equals, rest = source.partition("=")
+    if not equals or not _GEOMETRY.fullmatch(name.strip()):
+        return None
+    try:
+        return ("rel", ("=",), (("text", name.strip()), parse(rest.rpartition("=")[2])))
+    except (TooHard, RecursionError):
+        return None
+
+
+_ROWS = re.compile(r"\\begin\{(align|aligned|gather|gathered|split|eqnarray)\*?\}(.*?)\\end\{\1\*?\}", re.DOTALL)
+
+
+def _last_row(text: str) -> str:
+    """What an aligned derivation ends with."""
+    return _ROWS.sub(lambda rows: rows[2].rstrip(" \\\n").rpartition("\\\\")[2].replace("&", " "), text)
+
+
 _PREFIX = re.compile(
-    r"^(?:(?:\\text\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+)\s*",
+    r"^(?:(?:\\text\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+|A\s?:\s)\s*",
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\square|\*\*){1,12}$")
@@ -83,6 +108,8 @@ _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\s
 
 def tidied(text: str) -> str:
     """Dressing taken off: delimiters of mathematics, bold, "The answer is", final stops."""
+    if "\\begin{" in text:
+        text = _last_row(text)
     for _ in range(4):
         before = text
         text = numerals.tidy(text)
@@ -102,7 +129,7 @@ _SEGMENT = re.compile(
 )
 _JOINT = re.compile(r"\s*(?:,|and|or|,\s*and|,\s*or|;)\s*", re.IGNORECASE)
 _CUT = re.compile(
-    r"(?i),?\s+(?:because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)"
+    r"(?i),?\s+(?:not\s|rather\s|instead\s|because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)"
     r"|\s*(?:\(|\[)(?:approx|since|rounded|or\s|i\.e|to\s)|\s+—|\s+-\s|;\s"
 )
 _PROSE = re.compile(r"(?<![\\A-Za-z])[a-z]{3,}\s+[a-z]{2,}|[.?!]\s")

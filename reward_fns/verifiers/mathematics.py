@@ -82,7 +82,7 @@ def golds(ground_truth: str | Sequence[str]) -> list[str]:
     return [str(item) for item in ground_truth]
 
 
-_OPTION_GOLD = re.compile(r"\(([A-J])\)(?:\W.*)?|([A-J])|([A-J])[).:]\s.*", re.DOTALL)
+_OPTION_GOLD = re.compile(r"\(([A-J])\)(?:(?!\W{1,4}(?:and\W+)?\(?[A-J]\b)\W.*)?|([A-J])|([A-J])[).:]\s.*", re.DOTALL)
 """Golds that name an option: B, (B), B) 12, \\textbf{(B)}\\ 12."""
 
 
@@ -171,7 +171,7 @@ def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
             hard = hard or given.source
         if first is None:
             first = given
-            if outcome is False and not _wordy(given):
+            if outcome is False and not _wordy(given) and not _CUT_OFF.search(given.source):
                 break
     if first is None:
         return None
@@ -191,6 +191,7 @@ def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
     return decided(False, first.source[:200])
 
 
+_CUT_OFF = re.compile(r"(?i)\s(?:not|because|since|rather|instead)\s")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 _WORDS = re.compile(r"[A-Za-z]{2,}")
 
@@ -200,6 +201,9 @@ def _wordy(answer: Answer) -> bool:
     words = _WORDS.findall(_COMMANDS.sub(" ", answer.source))
     return len(words) > 2
 
+
+_SAYS = re.compile(r"[A-Za-z]{2}.*\d|\d.*\b[A-Za-z]{2}|[^\x00-\u2fff]|\n", re.DOTALL)
+"""A number among words: the number that they conclude with is the answer."""
 
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
@@ -297,11 +301,12 @@ def _ask(gold: Gold, given: str, deadline: float) -> Verdict:
 def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
     """Running text without a committed piece: the whole of a short one, else the last mathematics of its conclusion."""
     whole = read(text) if len(text) <= 300 else None
+    said = gold.answer.number is not None and _SAYS.search(_COMMANDS.sub(" ", text)) is not None
     if whole is not None and whole.key:
         outcome = agree(gold, whole)
-        if outcome or (outcome is False and not _wordy(whole)):
+        if outcome or (outcome is False and not _wordy(whole) and not said):
             return decided(bool(outcome), whole.source[:200])
-        if outcome is None and not _wordy(whole):
+        if outcome is None and not _wordy(whole) and not said:
             return _ask(gold, whole.source, deadline)
     if gold.answer.number is not None:
         found = concluding_number(text)

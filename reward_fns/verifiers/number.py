@@ -12,10 +12,11 @@ converted when both sides name one, and ignored otherwise.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from reward_fns import numerals, units
-from reward_fns.final_value import final_number
+from reward_fns.final_value import MAX_SHORT, final_number
 from reward_fns.numerals import Number
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
@@ -43,7 +44,9 @@ def number(
         answer_after_think: ignore what stands inside a think block.
     """
     gold = read_gold(ground_truth)
-    found = final_number(response, answer_after_think)
+    found = final_number(response, answer_after_think, year=_like_a_year(gold))
+    if found is None and len(response) <= MAX_SHORT and _THERE_IS_NONE.search(response):
+        found = numerals.parse("0")
     if found is None:
         return NO_ANSWER
     if answer_type == "percent" and not gold.percent:
@@ -66,6 +69,15 @@ def count(
     if found is None:
         return NO_ANSWER
     return decided(same_number(found, gold, abs_tol=abs_tol), shown_as(found))
+
+
+def _like_a_year(gold: Number) -> bool:
+    return gold.value.denominator == 1 and 1500 <= gold.value <= 2100 and not gold.unit and not gold.percent
+
+
+_THERE_IS_NONE = re.compile(
+    r"(?i)\bthere (?:is|are|was|were) (?:no|not any)\s+(?!way|information|data|image|picture|mention|indication|need|answer|solution|enough|clear|specific|sufficient|visible|such|doubt)\w+"
+)
 
 
 def read_gold(ground_truth: str) -> Number:
