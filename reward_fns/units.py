@@ -64,8 +64,10 @@ _TABLE: dict[str, tuple[str, str]] = {
     "temperature": ("1 K kelvin", ""),
     "celsius": ("1 °C celsius Celsius", ""),
     "fahrenheit": ("1 °F fahrenheit Fahrenheit", ""),
+    "morning": ("1 am AM", ""),
+    "afternoon": ("1 pm PM", ""),
     "amount": ("1 mol mole moles|1/1000 mmol", ""),
-    "speed": ("1/3.6 km/h kmh kph kmph km/hr|1 m/s mps|0.44704 mph", ""),
+    "length/time": ("1/3.6 km/h kmh kph kmph km/hr|1 m/s mps|0.44704 mph", ""),
 }
 
 

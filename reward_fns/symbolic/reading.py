@@ -17,8 +17,9 @@ from typing import NamedTuple
 from reward_fns import numerals
 from reward_fns.extract import squeezed
 from reward_fns.numerals import Number
+from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard
-from reward_fns.symbolic.tree import Node, parse
+from reward_fns.symbolic.tree import parse
 
 
 class Answer(NamedTuple):
@@ -42,6 +43,7 @@ _WRAPPED = re.compile(
 def key(text: str) -> str:
     """A spelling without layout: the cheapest test of equality."""
     text = _WRAPPED.sub(r"\1", text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("−", "-"))
+    text = text.replace(r"\land", r"\wedge").replace(r"\lor", r"\vee")
     text = _SPACES.sub("", text).rstrip(".")
     return text.replace("{", "").replace("}", "") if text.count("{") == 0 else text
 
@@ -62,7 +64,7 @@ def read(text: str) -> Answer:
         return Answer(source, None, ("text", re.sub(r"\s", "", source)), key(source))
     if number is None or number.unit or number.percent:
         try:
-            tree = parse(source)
+            tree = parse(_PARAMETER.sub("", source))
         except (TooHard, RecursionError):
             tree = _named_value(source)
     if tree is None and number is not None:
@@ -74,6 +76,11 @@ def read(text: str) -> Answer:
     return Answer(source, number, tree, key(source))
 
 
+_PARAMETER = re.compile(
+    r"(?<=.)(?:,|，|;|\\[ ,;:!]|\\q?quad|\\text\{[^{}]*\}|\s)*[(（]?\s*(?:(?:\\text\{)?\s*(?:where|for)\s+(?:any\s+|all\s+)?(?:integers?\s+)?\}?)?\s*[knm]\s*"
+    r"(?:(?:\\in|∈)\s*(?:\\mathbb\s*|\\mathbf\s*|\\mathrm\s*)?\{?\s*[ZNℤℕ]\s*\}?(?:\s*\^?\s*[+*]|_\{?[+0]\}?)?|(?:\\text\{)?\s*(?:is|be|are|being)\s+(?:an?|any)\s+integers?\s*\}?)\s*[)）]?\s*$"
+)
+r"""The condition on the integer of a periodic solution: ", k \in \mathbb{Z}", "where n is an integer"."""
 _GEOMETRY = re.compile(
     r"(?:m\s?|\\m\s?)?(?:\\(?:measured)?angle|∠|\\triangle|△|\\overline|\\widehat|\\overset\{\\frown\}|\\arc|\\measure)(?:[\sA-Z0-9'_{}]|\\text|\\mathrm|\\circ){0,30}"
 )
@@ -91,6 +98,7 @@ def _named_value(source: str) -> Node | None:
         return None
 
 
+_MERIDIEM = re.compile(r"\b([apAP])\.\s?m\.?")
 _ROWS = re.compile(r"\\begin\{(align|aligned|gather|gathered|split|eqnarray)\*?\}(.*?)\\end\{\1\*?\}", re.DOTALL)
 
 
@@ -108,6 +116,9 @@ _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\s
 
 def tidied(text: str) -> str:
     """Dressing taken off: delimiters of mathematics, bold, "The answer is", final stops."""
+    text = text.replace("{:}", ":")
+    if ".m" in text:
+        text = _MERIDIEM.sub(r"\1m", text)
     if "\\begin{" in text:
         text = _last_row(text)
     for _ in range(4):

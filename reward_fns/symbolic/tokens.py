@@ -53,68 +53,25 @@ _GROUP_SPACES = re.compile(r"(?<![\d.])(\d{1,3})((?:\s\d{3})+)(?!\d)")
 _TEXT = re.compile(
     r"\\(?:text|textrm|textbf|textit|mbox|textnormal|textsf|texttt|hbox|textup|textsc|textmd)\s*\{([^{}]*)\}"
 )
+_BUILDER = re.compile(
+    r"\\\{\s*[a-z]\s*(?:\\in\s*(?:\\mathbb\s*\{?\s*)?R\s*\}?\s*)?(?:\\mid|\||:|\\vert|\\colon)\s*([^{}|]*?)\\\}"
+)
+r"""\{x \mid x < 3\} is x < 3."""
+_RATIO = re.compile(r"(\d)\s*\\text\s*\{\s*to\s*\}\s*(\d)")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{\s*([a-zA-Z]+)\*?\s*\}(?:\s*\{[lcr|\s]*\})?")
 _TOKEN = re.compile(
     r"(?P<num>\d+\.\d+|\d+\.(?!\d)|\.\d+|\d+)|\\(?P<cmd>[A-Za-z]+|\\|[{}|%$&#_])|(?P<word>[A-Za-z]+)|(?P<text>\x01[^\x02]*\x02)|(?P<env>\x03[^\x04]*\x04)|(?P<sym>\S)"
 )
 
-FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arccot",
-        "arcsec",
-        "arccsc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "asin",
-        "acos",
-        "atan",
-        "ln",
-        "log",
-        "lg",
-        "exp",
-        "sqrt",
-        "cbrt",
-        "abs",
-        "max",
-        "min",
-        "gcd",
-        "lcm",
-        "det",
-        "floor",
-        "ceil",
-        "sgn",
-    ]
-)
+FUNCTIONS = frozenset([
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
+    "cosh", "tanh", "coth", "asin", "acos", "atan", "ln", "log", "lg", "exp", "sqrt", "cbrt", "abs", "max",
+    "min", "gcd", "lcm", "det", "floor", "ceil", "sgn",
+])  # fmt: skip
 _KNOWN_WORDS = FUNCTIONS | {
-    "pi",
-    "infty",
-    "infinity",
-    "inf",
-    "oo",
-    "and",
-    "or",
-    "theta",
-    "alpha",
-    "beta",
-    "gamma",
-    "lambda",
-    "mu",
-    "sigma",
-    "phi",
-    "omega",
-    "in",
-}
+    "pi", "infty", "infinity", "inf", "oo", "and", "or", "theta", "alpha", "beta", "gamma", "lambda", "mu",
+    "sigma", "phi", "omega", "in",
+}  # fmt: skip
 
 
 def tokenize(text: str, thousands: bool = True) -> list[Token]:
@@ -157,7 +114,9 @@ def _cleaned(text: str, thousands: bool) -> str:
         text = _GROUP_SPACES.sub(lambda m: m.group(1) + re.sub(r"\s", "", m.group(2)), text)
     else:
         text = text.replace("{,}", ",")
+    text = text.replace("...", r"\ldots ")
     if "\\" in text:
+        text = _BUILDER.sub(r"\1", _RATIO.sub(r"\1:\2", text))
         text = text.replace(r"\$", "").replace(r"\(", " ").replace(r"\)", " ").replace(r"\[", " ").replace(r"\]", " ")
         text = _TEXT.sub(lambda m: " \x01" + m.group(1).replace("\\", "") + "\x02 ", text)
         text = _ENVIRONMENT.sub(lambda m: f"\x03{m.group(1)} {m.group(2)}\x04", text)
@@ -184,109 +143,15 @@ def _word(word: str) -> list[Token]:
     return [("text", word)]
 
 
-_SHORT_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "was",
-        "of",
-        "to",
-        "by",
-        "at",
-        "on",
-        "no",
-        "yes",
-        "not",
-        "all",
-        "any",
-        "one",
-        "two",
-        "six",
-        "ten",
-        "cm",
-        "mm",
-        "km",
-        "dm",
-        "kg",
-        "mg",
-        "lb",
-        "lbs",
-        "oz",
-        "ft",
-        "in",
-        "yd",
-        "mi",
-        "hr",
-        "hrs",
-        "min",
-        "sec",
-        "ml",
-        "mph",
-        "kph",
-        "kmh",
-        "deg",
-        "rad",
-        "day",
-        "men",
-        "boy",
-        "hz",
-        "pa",
-        "mol",
-        "dm",
-        "cal",
-        "kj",
-        "mw",
-        "kw",
-        "kv",
-        "ms",
-        "ns",
-        "am",
-        "pm",
-        "mon",
-        "tue",
-        "wed",
-        "thu",
-        "fri",
-        "sat",
-        "sun",
-        "new",
-        "old",
-        "red",
-        "odd",
-        "nor",
-        "has",
-        "had",
-        "its",
-        "it",
-        "be",
-        "we",
-        "so",
-        "if",
-        "as",
-        "than",
-        "via",
-        "per",
-        "who",
-        "gcd",
-        "lcm",
-        "cos",
-        "sin",
-        "tan",
-        "log",
-        "usd",
-        "eur",
-        "sq",
-        "m2",
-        "cm2",
-        "n/a",
-        "nan",
-        "dne",
-        "rs",
-    ]
-)
+_SHORT_WORDS = frozenset([
+    "a", "an", "the", "is", "are", "was", "of", "to", "by", "at", "on", "no", "yes", "not", "all", "any", "one",
+    "two", "six", "ten", "cm", "mm", "km", "dm", "kg", "mg", "lb", "lbs", "oz", "ft", "in", "yd", "mi", "hr",
+    "hrs", "min", "sec", "ml", "mph", "kph", "kmh", "deg", "rad", "day", "men", "boy", "hz", "pa", "mol", "dm",
+    "cal", "kj", "mw", "kw", "kv", "ms", "ns", "am", "pm", "mon", "tue", "wed", "thu", "fri", "sat", "sun",
+    "new", "old", "red", "odd", "nor", "has", "had", "its", "it", "be", "we", "so", "if", "as", "than", "via",
+    "per", "who", "gcd", "lcm", "cos", "sin", "tan", "log", "usd", "eur", "sq", "m2", "cm2", "n/a", "nan", "dne",
+    "rs", "set",
+])  # fmt: skip
 
 
 def _looks_like_word(lowered: str) -> bool:

@@ -16,11 +16,14 @@ import zlib
 from fractions import Fraction
 from typing import NamedTuple
 
+from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard
-from reward_fns.symbolic.tree import Node
 
 MAX_BITS = 4_096
 POINTS = 8
+FAR = 5
+"""From this point on symbols take larger values, where |x - 5|, floors and maxima show their other side."""
+_SCALES = (5.0, 19.0, 67.0)
 Value = Fraction | complex
 
 
@@ -84,6 +87,8 @@ def point_of(name: str, point: int) -> float:
     positive = 0.35 + 2.3 * share
     if point < 3:
         return positive
+    if point >= FAR:
+        positive *= _SCALES[point - FAR]
     return -positive if zlib.crc32(f"{point}/{name}".encode()) & 1 else positive + 0.5
 
 
@@ -247,6 +252,11 @@ def _function(name: str, arguments: tuple[Node, ...], reading: Reading, radians:
         and all(isinstance(v, Fraction) and v.denominator == 1 and 0 <= v <= 400 for v in values)
     ):
         return _bounded(Fraction(math.comb(int(values[0]), int(values[1]))))
+    if name == "binom" and len(values) == 2 and isinstance(values[1], Fraction) and values[1] in range(9):
+        product = complex(1)
+        for step in range(int(values[1])):
+            product *= (complex(values[0]) - step) / (step + 1)
+        return product
     if name in ("max", "min") and values:
         reals = [v if isinstance(v, Fraction) else v.real for v in values]
         chosen = (max if name == "max" else min)(reals)

@@ -274,6 +274,8 @@ def _same_with_units(gold: tuple, given: tuple) -> bool | None:
 def _split_unit(tree: tuple) -> tuple[tuple, str]:
     if tree[0] == "unit":
         return tree[1], tree[2]
+    if tree[0] == "ratio" and tree[1][-1][0] == "unit":
+        return ("ratio", (*tree[1][:-1], tree[1][-1][1])), tree[1][-1][2]
     if tree[0] == "rel" and tree[2][-1][0] == "unit":
         last = tree[2][-1]
         return ("rel", tree[1], (*tree[2][:-1], last[1])), last[2]

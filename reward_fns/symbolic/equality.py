@@ -1,0 +1,153 @@
+"""Two expressions without structure above arithmetic: equal, different or undecided.
+
+Constants are compared exactly where both are fractions, a decimal stands for what rounds to it, and expressions with
+symbols are compared at several points.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from reward_fns.symbolic.cursor import Node
+from reward_fns.symbolic.tokens import TooHard
+from reward_fns.symbolic.values import Reading, Value, children, contains, is_complex, symbols, value
+
+EQUAL = 1e-10
+DIFFERENT = 1e-7
+HUGE = 10**300
+"""Larger fractions have no floating-point value; whatever has one differs from them."""
+
+ORDER = (0, 3, 1, 4, 2, 5, 6, 7)
+"""Points in the order in which they are tried: positive ones and such of either sign in turn (0 to 2 are positive)."""
+ENOUGH = 4
+"""Points at which expressions must agree; fewer, but at least two, when the others lie outside the real domain."""
+
+
+def same_value(gold: Node, given: Node) -> bool | None:
+    """Two expressions: equal, different or undecided, over all readings of percent and degree signs."""
+    readings = [Reading()]
+    if contains(gold, "percent") or contains(given, "percent"):
+        readings.append(Reading(percent=False))
+    if contains(gold, "deg") != contains(given, "deg"):
+        readings.append(Reading(radians=True))
+    verdicts = [_equal_under(gold, given, reading) for reading in readings]
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False
+
+
+def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
+    names = symbols(gold) | symbols(given)
+    if not names:
+        return same_number(value(gold, reading), value(given, reading), gold, given)
+    if bool(symbols(gold)) != bool(symbols(given)) and _varies(given if symbols(given) else gold, reading):
+        return False
+    complex_allowed = is_complex(gold) or is_complex(given)
+    piecewise = _piecewise(gold) or _piecewise(given)
+    agreeing = 0
+    skipped = []
+    for point in ORDER:
+        at = reading._replace(point=point)
+        try:
+            one, two = complex(value(gold, at)), complex(value(given, at))
+        except TooHard:
+            continue
+        if not complex_allowed and (_imaginary(one) or _imaginary(two)):
+            skipped.append((one, two))
+            continue
+        verdict = _close(one, two)
+        if not verdict:
+            return verdict
+        agreeing += 1
+        if agreeing == ENOUGH and not piecewise:
+            return True
+    if agreeing >= 2:
+        return True
+    verdicts = [_close(one, two) for one, two in skipped]
+    if len(verdicts) < 2:
+        return None
+    return True if all(verdicts) else None if None in verdicts else False
+
+
+def _piecewise(node: Node) -> bool:
+    """Whether an expression has pieces, so that agreement near zero says little: |x - 5|, floor, max."""
+    if node[0] == "fn" and node[1] in ("abs", "floor", "ceil", "max", "min"):
+        return True
+    if node[0] == "root" and contains(node[2], "pow"):  # sqrt(x^2)
+        return True
+    return any(map(_piecewise, children(node)))
+
+
+def _varies(node: Node, reading: Reading) -> bool:
+    """Whether an expression takes clearly different values, so that no constant can equal it."""
+    found = []
+    for point in ORDER[:3]:
+        try:
+            found.append(complex(value(node, reading._replace(point=point))))
+        except (TooHard, ArithmeticError):
+            continue
+    return len(found) >= 2 and any(_close(found[0], other) is False for other in found[1:])
+
+
+def _imaginary(number: complex) -> bool:
+    return abs(number.imag) > 1e-9 * max(1.0, abs(number.real))
+
+
+def _close(one: complex, two: complex) -> bool | None:
+    size = max(abs(one), abs(two))
+    gap = abs(one - two)
+    if gap <= EQUAL * size or gap < 1e-13:
+        return True
+    return False if gap > DIFFERENT * size else None
+
+
+def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) -> bool | None:
+    """Constants: exact when both are fractions; a decimal stands for what rounds to it."""
+    huge = [isinstance(side, Fraction) and abs(side) > HUGE for side in (gold, given)]
+    if any(huge):
+        return (
+            gold == given if all(isinstance(side, Fraction) for side in (gold, given)) else None if all(huge) else False
+        )
+    if isinstance(gold, Fraction) and isinstance(given, Fraction):
+        if gold == given:
+            return True
+    else:
+        verdict = _close(complex(gold), complex(given))
+        if verdict:
+            return True
+    gold_places, given_places = places(gold_node), places(given_node)
+    if gold_places is None and given_places is None:
+        return (
+            False
+            if isinstance(gold, Fraction) and isinstance(given, Fraction)
+            else _close(complex(gold), complex(given))
+        )
+    one, two = complex(gold), complex(given)
+    if _imaginary(one) or _imaginary(two):
+        return False
+    return rounds_to(one.real, two.real, gold_places, given_places)
+
+
+def rounds_to(gold: float, given: float, gold_places: int | None, given_places: int | None) -> bool:
+    """Whether a decimal agrees with a more exact value: the gold with two or more decimals, the response with four or
+    more digits.
+
+    A gold such as 3.14 is a rounded value, so pi and 3.1416 agree with it. A gold such as 1/3 is exact; a response
+    must show that it means it: 0.3333 agrees, 0.33 does not.
+    """
+    gap = abs(gold - given)
+    if gold_places is not None and gold_places >= 2 and (given_places is None or given_places > gold_places):
+        return gap <= max(0.5000001 * 10.0**-gold_places, 1e-12 * abs(gold))
+    if gold_places is None and given_places is not None and given_places >= 2:
+        digits = given_places + (len(str(int(abs(given)))) if abs(given) >= 1 else 0)
+        return digits >= 4 and gap <= 0.5000001 * 10.0**-given_places
+    return False
+
+
+def places(node: Node) -> int | None:
+    """Decimals of a bare decimal number (with sign, unit or power of ten); None for anything that is exact."""
+    if node[0] == "dec":
+        return node[2]
+    if node[0] in ("neg", "percent", "deg", "unit"):
+        return places(node[1])
+    return None
