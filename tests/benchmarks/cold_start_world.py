@@ -1,4 +1,4 @@
-"""The model and pairs of the cold-start benchmark: a random Qwen2.5-VL of 44 million parameters, words and pictures.
+"""The model and pairs of the cold-start benchmarks: a random Qwen2.5-VL of 44 million or 3 billion parameters.
 
     python tests/benchmarks/cold_start_world.py FOLDER --image 448 --images 1 --prompts 48 --pairs-per-prompt 1
 
@@ -43,6 +43,8 @@ class DataSet:
     images: int  # pictures per prompt
     prompts: int
     pairs_per_prompt: int = 1
+    chosen: int = 120  # tokens of a chosen response, on average
+    rejected: int = 100
 
 
 def words(count: int = 7000, seed: int = 0) -> list[str]:
@@ -81,7 +83,26 @@ def make_tokenizer() -> Qwen2TokenizerFast:
     return tokenizer
 
 
-def make_model(folder: Path) -> Path:
+SIZES = {
+    "44m": {
+        "text": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "num_attention_heads": 8},
+        "mrope_section": [8, 12, 12],
+        "vision": {"depth": 8, "hidden_size": 320, "intermediate_size": 864, "num_heads": 5},
+        "fullatt_block_indexes": [3, 7],
+    },
+    # The shape of Qwen2.5-VL-3B-Instruct, with random weights.
+    "3b": {
+        "text": {"hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36, "num_attention_heads": 16},
+        "mrope_section": [16, 24, 24],
+        "vision": {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16},
+        "fullatt_block_indexes": [7, 15, 23, 31],
+        "vocab_size": 151936,
+        "tie_word_embeddings": True,
+    },
+}
+
+
+def make_model(folder: Path, size: str = "44m") -> Path:
     """Write the checkpoint unless it is there."""
     if (folder / "model.safetensors").exists():
         return folder
@@ -91,32 +112,28 @@ def make_model(folder: Path) -> Path:
     image_processor = Qwen2VLImageProcessor(patch_size=14, merge_size=2, temporal_patch_size=2, size=dict(IMAGE_SIZE))
     video_processor = Qwen2VLVideoProcessor(patch_size=14, merge_size=2, temporal_patch_size=2, size=dict(IMAGE_SIZE))
     processor = Qwen2_5_VLProcessor(image_processor, tokenizer, video_processor, chat_template=CHAT_TEMPLATE)
+    shape = SIZES[size]
+    tied = shape.get("tie_word_embeddings", False)
     text = {
-        "vocab_size": (len(tokenizer) + 63) // 64 * 64,
-        "hidden_size": 512,
-        "intermediate_size": 1408,
-        "num_hidden_layers": 8,
-        "num_attention_heads": 8,
+        **shape["text"],
+        "vocab_size": shape.get("vocab_size", (len(tokenizer) + 63) // 64 * 64),
         "num_key_value_heads": 2,
         "max_position_embeddings": 4096,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": shape["mrope_section"]},
         "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|endoftext|>"],
-        "tie_word_embeddings": False,
+        "tie_word_embeddings": tied,
         "initializer_range": 0.03,
     }
     vision = {
-        "depth": 8,
-        "hidden_size": 320,
-        "intermediate_size": 864,
-        "num_heads": 5,
-        "out_hidden_size": 512,
+        **shape["vision"],
+        "out_hidden_size": shape["text"]["hidden_size"],
         "patch_size": 14,
         "spatial_merge_size": 2,
         "temporal_patch_size": 2,
         "window_size": 112,
-        "fullatt_block_indexes": [3, 7],
+        "fullatt_block_indexes": shape["fullatt_block_indexes"],
         "initializer_range": 0.05,
     }
     config = Qwen2_5_VLConfig(
@@ -126,7 +143,7 @@ def make_model(folder: Path) -> Path:
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
-        tie_word_embeddings=False,
+        tie_word_embeddings=tied,
     )
     config.architectures = ["Qwen2_5_VLForConditionalGeneration"]
     model = Qwen2_5_VLForConditionalGeneration(config).float()
@@ -168,8 +185,8 @@ def make_pairs(file: Path, model: Path, data: DataSet, seed: int = 7) -> Path:
                     "data_source": "benchmark",
                     "prompt": prompt,
                     "images": images,
-                    "chosen": text(120),
-                    "rejected": text(100),
+                    "chosen": text(data.chosen),
+                    "rejected": text(data.rejected),
                     "extra_info": {"id": f"{number}-{len(rows)}"},
                 }
             )
