@@ -25,11 +25,12 @@ from reward_fns.scoring import row_grading
 from specs_verl.distill.grade import GRADING_COLUMNS, ground_truth
 from specs_verl.distill.pair import grade_again
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
-from specs_verl.distill.write import write_rows
+from specs_verl.distill.write import anchored, write_rows
 from specs_verl.errors import UserError
 from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import write_json
+from specs_verl.sampling.store import aligned, losses_of, write_json
+from specs_verl.sampling.usable import unusable
 
 MOST_SAMPLES = 24
 
@@ -162,13 +163,13 @@ def distill_cot(job: CotJob, on_progress: Callable[[Progress], None] | None = No
     counts: Counter[str] = Counter()
     trajectories: list[Trajectory] = []
     for (name, rows), run in zip(dealt.items(), runs, strict=False):
-        answered = dict(run.by_row())
         table = RowTable(job.prompts, columns=["prompt", *GRADING_COLUMNS])
-        for position, index in enumerate(rows):
+        for index, samples in zip(rows, aligned(run.by_row(), len(rows)), strict=True):
             ((_, row),) = table.slice(index, index + 1)
-            samples = answered.get(position, [])
-            good = [sample for sample in samples if accepted(name, row, sample["response"])]
+            whole = [s for s in samples if unusable(s["response"], s["finish_reason"], s["n_vision_tokens"]) is None]
+            good = [sample for sample in whole if accepted(name, row, sample["response"])]
             counts[f"{name}: samples"] += len(samples)
+            counts[f"{name}: cut off or with image tokens"] += len(samples) - len(whole)
             counts[f"{name}: {'kept' if good else 'dropped, never accepted'}"] += 1
             if good:
                 pass_rate = len(good) / len(samples)
@@ -179,7 +180,8 @@ def distill_cot(job: CotJob, on_progress: Callable[[Progress], None] | None = No
     trajectories.sort(key=lambda trajectory: trajectory.row)
     provenance = {"job": asdict(job), "instructions": {name: PATTERNS[name].instruction for name in job.patterns}}
     written = write_trajectories(out / "sft.parquet", trajectories, job.prompts, provenance)
-    report = {"trajectories": written, "counts": dict(counts), "provenance": provenance}
+    losses = {name: losses_of(run) for name, run in zip(dealt, runs, strict=False)}
+    report = {"trajectories": written, "counts": dict(+counts), "losses": losses, "provenance": provenance}
     write_json(out / "report.json", report)
     return report
 
@@ -194,7 +196,7 @@ def _sampling(job: CotJob, pattern: str, rows: range) -> Job:
     def share_of_rows() -> Iterator[dict[str, object]]:
         for index in rows:
             ((_, row),) = table.slice(index, index + 1)
-            yield row
+            yield anchored(row, table.file_of(index))
 
     write_rows(prompts, table.schema, share_of_rows())
     parameters = SamplingParameters(

@@ -3,8 +3,8 @@
     grade(SampleRun(path), out_dir / "grades" / "zero", data_files, judge="rule")
     for row, samples in graded_rows(run, out_dir / "grades" / "zero"): ...
 
-A graded shard lies beside nothing else under the number of the shard that it grades: row, sample, status, pred, format
-and, for right and well-formed samples, what the judge says.
+A graded shard has the name of the shard that it grades and knows its digest: row, sample, status, pred, format and, for
+right and well-formed samples, what the judge says.
 """
 
 from __future__ import annotations
@@ -12,19 +12,26 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reward_fns import compute_score
+from reward_fns import compute_score, score_batch
+from reward_fns.batch import settle_all
 from reward_fns.scoring import row_grading
 from specs_verl.distill.judge import support
 from specs_verl.distill.model_judge import verdicts
 from specs_verl.errors import UserError
+from specs_verl.sampling.fingerprint import file_digest
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import SampleRun, write_json, write_parquet
 
@@ -40,6 +47,15 @@ SCHEMA = pa.schema(
 )
 
 GRADING_COLUMNS = ["data_source", "reward_model", "extra_info"]
+
+GRADED_FROM = b"graded_from"
+"""Key of a graded shard's metadata: digest of the samples it grades."""
+
+GRADING_ERRORS = (KeyError, TypeError, ValueError)
+"""What reward_fns raises for a row that names no known verifier, or gives it parameters that it does not know."""
+
+MOST_DEATHS = 3
+"""Deaths of grading processes, without a shard completed in between, after which the run ends."""
 
 
 @dataclass(frozen=True)
@@ -62,64 +78,155 @@ def grade(
 ) -> None:
     """Grade all shards of a run that are not graded yet; `on_progress` gets shards done and shards in all."""
     out.mkdir(parents=True, exist_ok=True)
-    # Grades made under another judge or from other samples must not be mistaken for these.
-    made_from = {"judge": judge, **{key: run.manifest[key] for key in ("parameters", "model_fingerprint")}}
+    _drop_stale(run, out, judge)
+    shards = run.shards()
+    tasks = [Task(str(shard), str(out / shard.name), data, judge) for shard in shards]
+    left = [task for task in tasks if not is_graded(task)]
+    done = len(tasks) - len(left)
+    workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(left)))
+    for _ in map(grade_shard, left) if workers == 1 else _in_processes(left, workers):
+        done += 1
+        if on_progress:
+            on_progress(done, len(tasks))
+
+
+def _drop_stale(run: SampleRun, out: Path, judge: str) -> None:
+    """Grades made under another judge, of other ground truths or by another version must not be mistaken for these."""
+    made_from = {"judge": judge, "data": run.manifest["data_fingerprint"], "specs_verl": version("specs-verl")}
     manifest = out / "manifest.json"
     if manifest.is_file() and json.loads(manifest.read_text(encoding="utf-8")) != made_from:
         for stale in out.glob("shard-*.parquet"):
             stale.unlink()
     write_json(manifest, made_from)
-    shards = run.shards()
-    tasks = [
-        Task(str(shard), str(out / shard.name), data, judge) for shard in shards if not (out / shard.name).exists()
-    ]
-    done = len(shards) - len(tasks)
-    workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(tasks)))
-    if workers == 1:
-        for task in tasks:
-            grade_shard(task)
-            done += 1
-            if on_progress:
-                on_progress(done, len(shards))
-        return
-    # Spawned, not forked: the parent may hold threads.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(grade_shard, task) for task in tasks]):
-            future.result()
-            done += 1
-            if on_progress:
-                on_progress(done, len(shards))
+
+
+def _in_processes(tasks: list[Task], workers: int) -> Iterator[None]:
+    """Grade in several processes, one item per shard; a process that is killed costs time only."""
+    left = tasks
+    deaths_in_vain = 0
+    while left:
+        # Spawned, not forked: the parent may hold threads.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent, initargs=(os.getpid(),))
+        completed = 0
+        try:
+            for future in as_completed([pool.submit(grade_shard, task) for task in left]):
+                future.result()
+                completed += 1
+                yield
+        except BrokenProcessPool as error:
+            deaths_in_vain = 0 if completed else deaths_in_vain + 1
+            if deaths_in_vain >= MOST_DEATHS:
+                raise UserError(
+                    f"Grading processes keep dying, the last time over {left[0].samples} or the shards after it. Is "
+                    "there enough memory? Fewer processes (--workers) need less; graded shards are kept."
+                ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+        # Shards that were graded when the pool broke but not reported are reported now.
+        remaining = [task for task in left if not is_graded(task)]
+        yield from [None] * (len(left) - len(remaining) - completed)
+        left = remaining
+
+
+def _end_with_parent(parent: int) -> None:
+    """Have this process end when its parent is killed: nobody would take its results."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def is_graded(task: Task) -> bool:
+    """Whether the grades of exactly these samples are there."""
+    graded = Path(task.graded)
+    if not graded.is_file():
+        return False
+    metadata = pq.read_schema(graded).metadata or {}
+    return metadata.get(GRADED_FROM) == file_digest(Path(task.samples))
 
 
 def grade_shard(task: Task) -> None:
     """Grade one shard and write the result."""
     samples = pq.read_table(task.samples, columns=["row", "sample", "response"]).to_pylist()
+    table = RowTable(task.data, columns=GRADING_COLUMNS)
     rows = {}
     if samples:
         first, last = min(s["row"] for s in samples), max(s["row"] for s in samples)
-        rows = dict(RowTable(task.data, columns=GRADING_COLUMNS).slice(first, last + 1))
-    graded = [grade_sample(sample, rows[sample["row"]], task.judge) for sample in samples]
-    write_parquet(Path(task.graded), pa.Table.from_pylist(graded, schema=SCHEMA))
+        rows = dict(table.slice(first, last + 1))
+    try:
+        graded = grade_samples(samples, rows, task.judge)
+    except GRADING_ERRORS as error:
+        raise _blamed(samples, rows, table, error) from error
+    schema = SCHEMA.with_metadata({GRADED_FROM: file_digest(Path(task.samples))})
+    write_parquet(Path(task.graded), pa.Table.from_pylist(graded, schema=schema))
 
 
-def grade_sample(sample: dict[str, object], row: dict[str, object], judge: str) -> dict[str, object]:
-    """Status, answer as read, form, and the judge's word on one sample."""
-    info = {**(row.get("extra_info") or {}), "reward_model": row.get("reward_model")}
-    truth = ground_truth(row)
-    score = compute_score(row.get("data_source"), sample["response"], truth, info)
-    well_formed = score["format"] == 1.0
-    word = None
-    if judge != "none" and well_formed and score["status"] == "right":
-        grading = row_grading(info)
-        word = support(sample["response"], truth, grading.verifier, grading.params)
-    return {
-        "row": sample["row"],
-        "sample": sample["sample"],
-        "status": score["status"],
-        "pred": score["pred"],
-        "format": well_formed,
-        "support": word,
-    }
+def grade_samples(
+    samples: list[dict[str, object]], rows: dict[int, dict[str, object]], judge: str
+) -> list[dict[str, object]]:
+    """Status, answer as read, form, and the judge's word on each sample.
+
+    All of them at once: comparisons that need a worker process then run on all workers, and an answer that uses up its
+    deadline holds nobody up for longer than a slice of it.
+    """
+    infos = {index: grading_info(row) for index, row in rows.items()}
+    scores = score_batch(
+        [
+            {
+                "solution_str": sample["response"],
+                "ground_truth": ground_truth(rows[sample["row"]]),
+                "extra_info": infos[sample["row"]],
+            }
+            for sample in samples
+        ]
+    )
+    words: dict[int, str] = {}
+    if judge != "none":
+        judged = [n for n, score in enumerate(scores) if score["status"] == "right" and score["format"] == 1.0]
+        calls = []
+        for number in judged:
+            index = samples[number]["row"]
+            grading = row_grading(infos[index])
+            answer = ground_truth(rows[index])
+            calls.append(partial(support, samples[number]["response"], answer, grading.verifier, grading.params))
+        words = dict(zip(judged, settle_all(calls), strict=True))
+    return [
+        {
+            "row": sample["row"],
+            "sample": sample["sample"],
+            "status": score["status"],
+            "pred": score["pred"],
+            "format": score["format"] == 1.0,
+            "support": words.get(number),
+        }
+        for number, (sample, score) in enumerate(zip(samples, scores, strict=True))
+    ]
+
+
+def _blamed(
+    samples: list[dict[str, object]], rows: dict[int, dict[str, object]], table: RowTable, error: Exception
+) -> Exception:
+    """The error of a shard as one that names the row whose grading it is, if it is a row's."""
+    for sample in samples:
+        row = rows[sample["row"]]
+        try:
+            compute_score(None, sample["response"], ground_truth(row), grading_info(row))
+        except GRADING_ERRORS as fault:
+            said = fault.args[0] if fault.args else fault
+            return UserError(
+                f"{table.file_of(sample['row'])}, row {sample['row']}: it cannot be graded as its `reward_model` and "
+                f"`extra_info` ask: {said} Fix the row, or leave it out (`specs data doctor --fix`)."
+            )
+    return error
+
+
+def grading_info(row: dict[str, object]) -> dict[str, object]:
+    """What compute_score needs to know of a row to grade it as the row says."""
+    return {**(row.get("extra_info") or {}), "reward_model": row.get("reward_model")}
 
 
 def ground_truth(row: dict[str, object]) -> str | None:

@@ -31,6 +31,9 @@ JUDGES: dict[str, tuple[str, ...]] = {
 }
 """What each judge keeps."""
 
+RULES = ("rule", "strict")
+"""The judges that are this file."""
+
 _LAST_SENTENCES = 3
 _TAIL = 2000
 _SENTENCE_END = re.compile(r"[.;!?]\s+|[.;!?]$|\n")

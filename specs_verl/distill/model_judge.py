@@ -26,6 +26,7 @@ from specs_verl.errors import UserError
 from specs_verl.sampling.endpoint import Cache, Endpoint, EndpointClient, EndpointError
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import SampleRun, write_parquet
+from specs_verl.sampling.usable import unusable
 
 SCHEMA = pa.schema([("row", pa.int64()), ("sample", pa.int32()), ("support", pa.string()), ("reason", pa.string())])
 
@@ -76,9 +77,11 @@ async def _judge_shard(
     shard: Path, graded: Path, data: tuple[str, ...], endpoint: Endpoint, cache: Cache
 ) -> list[dict[str, object]]:
     by_row: dict[int, list[dict[str, object]]] = {}
-    samples = pq.read_table(shard, columns=["row", "sample", "response", "finish_reason"]).to_pylist()
+    columns = ["row", "sample", "response", "finish_reason", "n_vision_tokens"]
+    samples = pq.read_table(shard, columns=columns).to_pylist()
     for sample, marks in zip(samples, pq.read_table(graded).to_pylist(), strict=True):
-        if marks["status"] == "right" and marks["format"] and sample["finish_reason"] != "length":
+        flaw = unusable(sample["response"], sample["finish_reason"], sample["n_vision_tokens"])
+        if marks["status"] == "right" and marks["format"] and flaw is None:
             by_row.setdefault(sample["row"], []).append(sample)
     if not by_row:
         return []

@@ -2,7 +2,7 @@
 
     pairing = Pairing(kind="decoupled", seed=7)
     maker = PairMaker(pairing)
-    pair = maker.make(row, chosen_samples, rejected_samples)     # Pair, or None; maker.funnel counts why
+    pair = maker.make(row, 12, chosen_samples, rejected_samples)     # Pair, or None; maker.funnel counts why
 
 decoupled   both answers are right, only the form differs
 coupled     the chosen answer is right and well formed, the rejected one is wrong and badly formed
@@ -22,13 +22,23 @@ from dataclasses import dataclass, field
 
 from reward_fns import compute_score
 from reward_fns.formats import think_answer
+from reward_fns.scoring import row_grading
 from specs_verl.distill.complete import complete
 from specs_verl.distill.corrupt import BalancedDraw, corrupt
-from specs_verl.distill.grade import ground_truth
-from specs_verl.distill.judge import JUDGES
+from specs_verl.distill.grade import grading_info, ground_truth
+from specs_verl.distill.judge import JUDGES, RULES, support
 from specs_verl.errors import UserError
+from specs_verl.sampling.usable import unusable
 
-PAIR_KINDS = ("decoupled", "coupled")
+CHOSEN, REJECTED = "chosen", "rejected"
+
+REJECTED_STATUSES = {"decoupled": ("right",), "coupled": ("wrong", "no_answer")}
+"""What a rejected sample's answer is in each kind of pair."""
+
+PAIR_KINDS = tuple(REJECTED_STATUSES)
+
+NOT_ASKED = "not asked"
+"""The word on a sample that no judge has seen."""
 
 _TAG = re.compile(r"</?(?:think|answer)>")
 
@@ -103,26 +113,19 @@ class PairMaker:
     def __post_init__(self) -> None:
         self._draw = BalancedDraw(self.pairing.seed)
 
-    def counts(self) -> dict[str, int]:
-        """The funnel in the order of the steps."""
-        return dict(sorted(self.funnel.items(), key=lambda item: _step(item[0])))
-
     def make(
         self, row: dict[str, object], index: int, chosen: list[dict[str, object]], rejected: list[dict[str, object]]
     ) -> Pair | None:
-        """The pair of a row, or None when it has none; every reason is counted in `funnel`."""
-        self.funnel["rows"] += 1
-        if any(sample["status"] == "unparsable_gold" for sample in (*chosen, *rejected)):
-            self.funnel["rows whose ground truth cannot be read"] += 1
-            return None
+        """The pair of a row, or None when it has none; rows and samples are counted in `funnel`, with their reasons."""
+        self.funnel["prompts"] += 1
+        right = self._usable(CHOSEN, chosen, ("right",))
+        fitting = self._usable(REJECTED, rejected, REJECTED_STATUSES[self.pairing.kind])
         # Each row draws from its own generator: whether one row has a pair does not change what another row draws.
         rng = random.Random(f"{self.pairing.seed}:{index}")
-        candidates = self._chosen(row, chosen, rng)
-        if not candidates:
-            return None
-        self.funnel["rows with a chosen sample"] += 1
-        worst = self._rejected(row, rejected, rng)
+        candidates = self._chosen(row, right, rng)
+        worst = self._rejected(row, fitting, rng) if candidates else None
         if worst is None:
+            self.funnel[_why_not(chosen, rejected, bool(candidates))] += 1
             return None
         self.funnel["pairs"] += 1
         best = rng.choice(candidates)
@@ -145,42 +148,55 @@ class PairMaker:
             rejected_format_rate=share(rejected, lambda s: s["format"]),
         )
 
-    def _chosen(self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random) -> list[_Response]:
-        """What can be chosen, in random order."""
-        self.funnel["chosen: samples"] += len(samples)
-        right = [sample for sample in samples if sample["status"] == "right"]
-        self.funnel["chosen: right"] += len(right)
-        whole = [s for s in right if s["format"] and s["finish_reason"] != "length" and not s["n_vision_tokens"]]
-        self.funnel["chosen: right and well formed"] += len(whole)
+    def _usable(
+        self, side: str, samples: list[dict[str, object]], statuses: tuple[str, ...]
+    ) -> list[dict[str, object]]:
+        """The samples of a side that may be trained on and have one of the statuses; every sample is counted once."""
+        usable = []
+        for sample in samples:
+            flaw = unusable(sample["response"], sample["finish_reason"], sample["n_vision_tokens"])
+            self.funnel[f"{side}: {flaw or sample['status']}"] += 1
+            if flaw is None and sample["status"] in statuses:
+                usable.append(sample)
+        return usable
+
+    def _chosen(self, row: dict[str, object], right: list[dict[str, object]], rng: random.Random) -> list[_Response]:
+        """What can be chosen of the right samples, in random order."""
+        whole = [sample for sample in right if sample["format"]]
+        self.funnel["chosen: well formed"] += len(whole)
         kept = JUDGES[self.pairing.judge]
         fitting = [s for s in whole if self.pairing.judge == "none" or s["support"] in kept]
         self.funnel["chosen: kept by the judge"] += len(fitting)
         for sample in whole:
-            if sample["support"] is not None:
-                self.funnel[f"judge: {sample['support']}"] += 1
+            self.funnel[f"judge: {sample['support'] or NOT_ASKED}"] += 1
         if fitting or whole or not self.pairing.complete_chosen:
             shuffled = rng.sample(fitting, len(fitting))
             return [_Response(sample, sample["response"].strip(), "sampled") for sample in shuffled]
         for sample in rng.sample(right, len(right)):
             text = complete(sample["response"], sample["pred"])
-            if text is not None and grade_again(row, text) == ("right", True):
+            if text is None or grade_again(row, text) != ("right", True):
+                continue
+            word = self._judged_by_rule(row, text)
+            if word is None or word in kept:
                 self.funnel["chosen: form completed"] += 1
-                return [_Response(sample, text, "completed")]
+                return [_Response({**sample, "support": word}, text, "completed")]
         return []
 
+    def _judged_by_rule(self, row: dict[str, object], text: str) -> str | None:
+        """The rule's word on a completed response, None where no rule is asked."""
+        if self.pairing.judge not in RULES:
+            return None
+        grading = row_grading(grading_info(row))
+        return support(text, ground_truth(row), grading.verifier, grading.params)
+
     def _rejected(
-        self, row: dict[str, object], samples: list[dict[str, object]], rng: random.Random
+        self, row: dict[str, object], fitting: list[dict[str, object]], rng: random.Random
     ) -> _Response | None:
-        """What is rejected."""
-        wanted = ("right",) if self.pairing.kind == "decoupled" else ("wrong", "no_answer")
-        self.funnel["rejected: samples"] += len(samples)
-        fitting = [s for s in samples if s["status"] in wanted and s["finish_reason"] != "length"]
-        self.funnel[f"rejected: {' or '.join(wanted)}"] += len(fitting)
+        """What is rejected, of samples with the right status."""
         # Samples that need no completion first; among equals a random order.
         for sample in sorted(rng.sample(fitting, len(fitting)), key=lambda s: not s["format"]):
             found = self._badly_formed(row, sample)
             if found is not None:
-                self.funnel["rows with a rejected sample"] += 1
                 return found
         return None
 
@@ -203,18 +219,18 @@ class PairMaker:
         return None
 
 
-def _step(name: str) -> int:
-    """Position of a count in the funnel; counts of the same step keep the order in which they first occurred."""
-    beginnings = ("rows with a rejected", "rows with a chosen", "rows", "chosen", "judge", "rejected", "pairs")
-    order = {"rows": 0, "chosen": 1, "judge": 2, "rows with a chosen": 3, "rejected": 4, "rows with a rejected": 5}
-    found = next(beginning for beginning in beginnings if name.startswith(beginning))
-    return order.get(found, len(order))
+def _why_not(chosen: list[dict[str, object]], rejected: list[dict[str, object]], has_chosen: bool) -> str:
+    """Name of the count of a row that gave no pair."""
+    if not chosen or not rejected:
+        return "prompts: not sampled"
+    if any(sample["status"] == "unparsable_gold" for sample in (*chosen, *rejected)):
+        return "prompts: ground truth cannot be read"
+    return "prompts: nothing to reject" if has_chosen else "prompts: nothing to choose"
 
 
 def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
     """Status and form of a text made from a sample."""
-    info = {**(row.get("extra_info") or {}), "reward_model": row.get("reward_model")}
-    status = compute_score(row.get("data_source"), text, ground_truth(row), info)["status"]
+    status = compute_score(row.get("data_source"), text, ground_truth(row), grading_info(row))["status"]
     return status, think_answer(text)
 
 

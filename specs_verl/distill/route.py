@@ -26,15 +26,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from specs_verl.distill.complete import complete
-from specs_verl.distill.grade import grade, graded_rows, ground_truth
+from specs_verl.distill.grade import GRADING_COLUMNS, grade, graded_rows, ground_truth
 from specs_verl.distill.pair import grade_again, share
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
-from specs_verl.distill.write import write_rows
+from specs_verl.distill.write import anchored, write_rows
 from specs_verl.errors import UserError
 from specs_verl.sampling import Job, Progress, SampleRun, SamplingParameters, sample
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import write_json
+from specs_verl.sampling.store import aligned, write_json
+from specs_verl.sampling.usable import unusable
 
 SELF, EXPERT = "self", "expert"
 STAGES = {SELF: 1, EXPERT: 2}
@@ -124,12 +125,16 @@ def _own(
             counts["dropped: always right"] += 1
         elif pass_rate > 0.0:
             counts["self: sometimes right"] += 1
-            usable = [s for s in samples if s["status"] == "right" and s["finish_reason"] != "length"]
+            usable = [
+                s
+                for s in samples
+                if s["status"] == "right" and unusable(s["response"], s["finish_reason"], s["n_vision_tokens"]) is None
+            ]
             # Well-formed ones first; among equals the draw decides.
             random.Random(f"{routing.seed}:{row}").shuffle(usable)
             usable.sort(key=lambda sample: not sample["format"])
             if not usable:
-                counts["dropped: right only when cut off"] += 1
+                counts["dropped: right only when cut off or with image tokens"] += 1
                 continue
             best = usable[0]
             yield row, Trajectory(row, best["row_id"], best["response"].strip(), SELF, STAGES[SELF], pass_rate)
@@ -155,16 +160,18 @@ def _expert(
         seed=routing.seed,
     )
     run = sample(Job(routing.expert, (str(prompts),), str(folder / "samples"), parameters), on_progress)
-    answered = dict(run.by_row())
     trajectories = []
-    for index, row in RowTable((str(prompts),)).slice(0, len(rows)):
-        samples = answered.get(index, [])
-        texts = [text for sample in samples if (text := usable_expert_text(row, sample["response"])) is not None]
+    table = RowTable((str(prompts),), columns=["prompt", *GRADING_COLUMNS])
+    for (index, row), samples in zip(table.slice(0, len(rows)), aligned(run.by_row(), len(rows)), strict=True):
+        whole = [s for s in samples if unusable(s["response"], s["finish_reason"], s["n_vision_tokens"]) is None]
+        counts["expert: samples"] += len(samples)
+        counts["expert: cut off or with image tokens"] += len(samples) - len(whole)
+        texts = [text for sample in whole if (text := usable_expert_text(row, sample["response"])) is not None]
         if not texts:
             counts["expert: dropped, no verified response"] += 1
             continue
         counts["expert: verified"] += 1
-        identity = samples[0]["row_id"]
+        identity = whole[0]["row_id"]
         trajectories.append(Trajectory(rows[index], identity, texts[0], EXPERT, STAGES[EXPERT], 0.0))
     return trajectories
 
@@ -193,7 +200,7 @@ def _write_expert_prompts(path: Path, rows: list[int], data: tuple[str, ...]) ->
     def converted() -> Iterator[dict[str, object]]:
         for index in rows:
             ((_, row),) = table.slice(index, index + 1)
-            yield {**row, "prompt": expert_prompt(row)}
+            yield {**anchored(row, table.file_of(index)), "prompt": expert_prompt(row)}
 
     write_rows(path, table.schema, converted())
 

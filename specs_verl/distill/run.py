@@ -3,7 +3,7 @@
     report = distill(Distillation(prompts, chosen_samples, rejected_samples, out, Pairing(seed=7)))
 
     out/pairs.parquet   rows of the prompts file plus chosen, rejected, corruption and provenance
-    out/README.md       the card
+    out/README.md       the card; the pictures of its examples are in out/card/
     out/report.json     the same counts for programs; written last, so there means complete
     out/grades/         graded samples, kept: another pairing of the same samples does not grade again
 
@@ -13,7 +13,6 @@ Killed anywhere, the same call continues: graded shards stay, pairs are made aga
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,19 +20,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from data_prep.identity import image_identity, prompt_identity
+from specs_verl.distill.card import write_card
 from specs_verl.distill.grade import grade, graded_rows
 from specs_verl.distill.model_judge import judge_run
 from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
 from specs_verl.distill.select import Candidate, Selection, select
 from specs_verl.distill.tally import Tally
-from specs_verl.distill.write import card, read_staged, write_pairs, write_staged
+from specs_verl.distill.write import read_staged, write_pairs, write_staged
 from specs_verl.errors import UserError
 from specs_verl.sampling.endpoint import Endpoint
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import SampleRun, write_json
+from specs_verl.sampling.store import SampleRun, aligned, losses_of, write_json
 
-Samples = list[dict[str, object]]
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -92,15 +91,13 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     report = {
         "pairs": written,
         "kind": job.pairing.kind,
-        "funnel": maker.counts(),
+        "funnel": dict(+maker.funnel),
         "dropped": selected.dropped,
-        "skipped": {source: run.summary["skipped"] for source, run in runs.items()},
+        "losses": {source: losses_of(run) for source, run in runs.items()},
         **tally.report(),
         "provenance": provenance,
     }
-    temporary = out / f".README.md.{os.getpid()}"
-    temporary.write_text(card(report), encoding="utf-8")
-    os.replace(temporary, out / "README.md")
+    write_card(out, report, job.prompts)
     write_json(out / "report.json", report)
     return report
 
@@ -127,8 +124,8 @@ def _all_pairs(
 ) -> Iterator[Pair]:
     """Every pair that can be made; what selection needs of each is appended to `candidates` on the way."""
     table = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs.values()))
-    chosen = _aligned(graded_rows(runs["chosen"], grades["chosen"], judged), len(table))
-    rejected = _aligned(graded_rows(runs["rejected"], grades["rejected"]), len(table))
+    chosen = aligned(graded_rows(runs["chosen"], grades["chosen"], judged), len(table))
+    rejected = aligned(graded_rows(runs["rejected"], grades["rejected"]), len(table))
     for (index, row), good, bad in zip(table.slice(0, len(table)), chosen, rejected, strict=True):
         if on_progress and (index % 200 == 0 or index + 1 == len(table)):
             on_progress("pairing", index + 1, len(table))
@@ -147,17 +144,6 @@ def _all_pairs(
             )
         )
         yield pair
-
-
-def _aligned(groups: Iterator[tuple[int, Samples]], n_rows: int) -> Iterator[Samples]:
-    """The samples of rows 0, 1, ...: an empty list for a row that could not be sampled."""
-    current = next(groups, None)
-    for row in range(n_rows):
-        if current is not None and current[0] == row:
-            yield current[1]
-            current = next(groups, None)
-        else:
-            yield []
 
 
 def _check(job: Distillation, runs: dict[str, SampleRun]) -> None:

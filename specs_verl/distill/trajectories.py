@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from specs_verl.distill.write import write_rows
+from specs_verl.distill.write import anchored, write_rows
 from specs_verl.errors import UserError
 from specs_verl.sampling.rows import RowTable
 
@@ -69,4 +69,5 @@ def _rows(trajectories: Iterable[Trajectory], table: RowTable, provenance: str) 
     for trajectory in trajectories:
         ((_, row),) = table.slice(trajectory.row, trajectory.row + 1)
         messages = [*row["prompt"], {"role": "assistant", "content": trajectory.response}]
-        yield {**row, **asdict(trajectory), "messages": messages, "provenance": provenance}
+        kept = anchored(row, table.file_of(trajectory.row))
+        yield {**kept, **asdict(trajectory), "messages": messages, "provenance": provenance}

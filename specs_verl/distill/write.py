@@ -1,10 +1,10 @@
-"""Writes preference pairs: the rows' own columns (prompt, images, ...) plus the pair and its provenance, and a card.
+"""Writes preference pairs: the rows' own columns (prompt, images, ...) plus the pair and its provenance.
 
     write_staged(out / "staged.parquet", pairs)                           # all pairs, without prompts and images
     write_pairs(out / "pairs.parquet", read_staged(path, rows), data_files, provenance)
-    text = card(report)
 
-Rows are copied in their order, a few at a time, so memory does not grow with the images or texts.
+Rows are copied in their order, a few at a time, so memory does not grow with the images or texts. Paths of images
+become absolute: the new file lies in another folder than the one they were relative to.
 """
 
 from __future__ import annotations
@@ -87,7 +87,25 @@ def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, object]])
 def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str) -> Iterator[dict[str, object]]:
     for pair in pairs:
         ((_, row),) = table.slice(pair.row, pair.row + 1)
-        yield {**row, **asdict(pair), "provenance": origin}
+        yield {**anchored(row, table.file_of(pair.row)), **asdict(pair), "provenance": origin}
+
+
+def anchored(row: dict[str, object], file: Path) -> dict[str, object]:
+    """The row with absolute paths in its images, as decode_image looks them up: here first, then beside the file."""
+    images = row.get("images")
+    if not images:
+        return row
+    return {**row, "images": [_anchored_image(image, file) for image in images]}
+
+
+def _anchored_image(image: object, file: Path) -> object:
+    path = image if isinstance(image, str) else image.get("path")
+    if not path or (isinstance(image, dict) and image.get("bytes")):
+        return image
+    local = path.removeprefix("file://")
+    candidates = (Path(local), file.parent / local)
+    found = next((str(candidate.resolve()) for candidate in candidates if candidate.is_file()), path)
+    return found if isinstance(image, str) else {**image, "path": found}
 
 
 def _groups(rows: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
@@ -99,60 +117,3 @@ def _groups(rows: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object
             group = []
     if group:
         yield group
-
-
-def card(report: dict[str, object]) -> str:
-    """The data set card: counts, keep rates, provenance and a few pairs, as Markdown."""
-    funnel, corruptions = report["funnel"], report["corruptions"]
-    total = sum(corruptions.values()) or 1
-    differ = "form only; both answers are right" if report["kind"] == "decoupled" else "form and in correctness"
-    lines = [
-        "# Self-distilled preference pairs",
-        "",
-        f"{report['pairs']} pairs ({report['kind']}) from {funnel.get('rows', 0)} prompts. "
-        f"Chosen and rejected differ in {differ}.",
-        "",
-        "| step | count |",
-        "|---|---:|",
-        *(f"| {name} | {count} |" for name, count in funnel.items()),
-        "",
-        "| corruption | pairs | share |",
-        "|---|---:|---:|",
-        *(f"| {kind} | {count} | {100 * count / total:.1f} % |" for kind, count in corruptions.items()),
-        "",
-        f"Mean length in characters without tags: chosen {report['mean_chosen_length']:.1f}, rejected "
-        f"{report['mean_rejected_length']:.1f}.",
-        "",
-        "| characters | chosen | rejected |",
-        "|---|---:|---:|",
-        *(f"| {low} to {high} | {chosen} | {rejected} |" for low, high, chosen, rejected in report["lengths"]),
-        "",
-        "| data source | pairs |",
-        "|---|---:|",
-        *(f"| {source} | {count} |" for source, count in sorted(report["data_sources"].items())),
-        "",
-        "Dropped by selection: " + ", ".join(f"{count} ({why})" for why, count in report["dropped"].items()) + ".",
-        "",
-        "## Skipped prompts",
-        "",
-        *(f"- {source}: {skipped or 'none'}" for source, skipped in report["skipped"].items()),
-        "",
-        "## Provenance",
-        "",
-        "```json",
-        json.dumps(report["provenance"], indent=1, ensure_ascii=False, sort_keys=True),
-        "```",
-        "",
-        "## Examples",
-    ]
-    for example in report["examples"]:
-        lines += [
-            "",
-            f"Row {example['row_id']}, corruption `{example['corruption']}`",
-            "",
-            "```text",
-            f"chosen:   {example['chosen']}",
-            f"rejected: {example['rejected']}",
-            "```",
-        ]
-    return "\n".join(lines) + "\n"

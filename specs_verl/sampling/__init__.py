@@ -15,6 +15,7 @@ prompts.py      a row -> chat-template text and images, as verl's rollouts see t
 engine.py       vLLM behind three calls: add, step, reseed
 endpoint.py     a chat endpoint in OpenAI's protocol: retries, pauses, cache; endpoint_engine.py samples from it
 stopping.py     when a prompt has enough samples (adaptive sampling)
+usable.py       whether a sample may become training text
 store.py        the run directory: manifest, shards, progress, summary
 worker.py       one process, one engine: samples shard after shard
 supervisor.py   starts the workers, watches them, restarts them, reports progress

@@ -85,7 +85,7 @@ class EndpointEngine:
                 return
             else:
                 samples.append(Sample(number, reply.text, reply.finish_reason, reply.n_tokens, 0))
-        self._finished.put(Finished(key, samples, failures[0] if failures and not samples else None))
+        self._finished.put(Finished(key, samples, len(failures), failures[0] if failures else None))
 
     def step(self) -> list[Finished]:
         """Requests that finished; waits a moment for the first."""

@@ -47,8 +47,11 @@ class Finished:
 
     key: str
     samples: list[Sample]
+    failed: int = 0
+    """Samples that were asked for and could not be had, for engines that can fail one by one."""
+
     failure: str | None = None
-    """Why there are no samples, for engines that can fail row by row."""
+    """Why the first of them failed."""
 
 
 class Engine(Protocol):

@@ -2,7 +2,7 @@
 
     out/manifest.json            parameters, checkpoint and data fingerprints, versions; written first, never changed
     out/shards/shard-00003.parquet   the samples of rows 3*k to 4*k-1; there means complete
-    out/skipped/shard-00003.json     rows of that shard that could not be sampled, with the reason
+    out/skipped/shard-00003.json     rows, or single samples, of that shard that could not be had, with the reason
     out/progress.json            rows, samples, tokens, tokens/s; rewritten while the run goes on
     out/summary.json             counts of the finished run; there means the run is complete
     out/logs/                    what vLLM and torch print
@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,6 +57,29 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
     os.replace(temporary, path)
+
+
+def losses_of(run: SampleRun, examples: int = 3) -> dict[str, object]:
+    """What a complete run could not have: rows by kind, single samples, and the reasons of the first few."""
+    summary = run.summary
+    reasons = [str(loss["reason"]) for loss in islice(run.losses(), examples)]
+    return {
+        "prompts": summary["skipped"],
+        "samples": summary.get("failed_samples", 0),
+        "reasons": reasons,
+        "listed_in": str(run.path / "skipped"),
+    }
+
+
+def aligned(groups: Iterator[tuple[int, list[dict[str, object]]]], n_rows: int) -> Iterator[list[dict[str, object]]]:
+    """The samples of rows 0, 1, ..., n_rows - 1: an empty list for a row that has none."""
+    current = next(groups, None)
+    for row in range(n_rows):
+        if current is not None and current[0] == row:
+            yield current[1]
+            current = next(groups, None)
+        else:
+            yield []
 
 
 @dataclass(frozen=True)
@@ -113,10 +138,14 @@ class SampleRun:
         if group:
             yield row, group
 
-    def skipped(self) -> Iterator[dict[str, object]]:
-        """Rows that could not be sampled: row, row_id, kind, reason."""
+    def losses(self) -> Iterator[dict[str, object]]:
+        """What could not be had: row, row_id, kind, reason and, where other samples of the row are there, `samples`."""
         for file in sorted((self.path / "skipped").glob("shard-*.json")):
             yield from json.loads(file.read_text(encoding="utf-8"))
+
+    def skipped(self) -> Iterator[dict[str, object]]:
+        """Rows without any sample: row, row_id, kind, reason."""
+        return (loss for loss in self.losses() if "samples" not in loss)
 
     def open(self, manifest: dict[str, object]) -> None:
         """Create the directory with its manifest, or check that an existing one was made for the same samples."""
@@ -188,7 +217,8 @@ class SampleRun:
 
     def summarise(self, seconds: float) -> dict[str, object]:
         """Count what the shards hold and write summary.json, which marks the run as complete."""
-        counts = {"samples": 0, "tokens": 0, "prompt_tokens": 0, "truncated": 0, "with_vision_tokens": 0, "rows": 0}
+        names = ("samples", "tokens", "prompt_tokens", "truncated", "with_vision_tokens", "rows", "failed_samples")
+        counts = dict.fromkeys(names, 0)
         for shard in self.shards():
             table = pq.read_table(
                 shard, columns=["row", "n_tokens", "prompt_tokens", "finish_reason", "n_vision_tokens"]
@@ -199,9 +229,12 @@ class SampleRun:
             counts["prompt_tokens"] += sum(table["prompt_tokens"])
             counts["truncated"] += sum(reason == "length" for reason in table["finish_reason"])
             counts["with_vision_tokens"] += sum(count > 0 for count in table["n_vision_tokens"])
-        kinds: dict[str, int] = {}
-        for row in self.skipped():
-            kinds[row["kind"]] = kinds.get(row["kind"], 0) + 1
-        summary = {**counts, "skipped": kinds, "seconds_of_last_run": round(seconds, 2)}
+        kinds: Counter[str] = Counter()
+        for loss in self.losses():
+            if "samples" in loss:
+                counts["failed_samples"] += loss["samples"]
+            else:
+                kinds[loss["kind"]] += 1
+        summary = {**counts, "skipped": dict(kinds), "seconds_of_last_run": round(seconds, 2)}
         write_json(self.path / "summary.json", summary)
         return summary

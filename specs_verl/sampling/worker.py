@@ -28,6 +28,7 @@ from specs_verl.sampling.prompts import Prompt, PromptError
 from specs_verl.sampling.rows import RowTable, row_id
 from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import SampleRun, write_json
+from specs_verl.sampling.usable import unusable
 
 WAITING = 3
 """Sequences queued per sequence that is decoded: enough that the engine never idles, few enough to bound memory."""
@@ -118,6 +119,8 @@ class RowWork:
     identity: dict[str, object]
     prompt: Prompt
     samples: list[Sample] = field(default_factory=list)
+    failed: int = 0
+    failure: str | None = None
 
 
 class ShardRunner:
@@ -195,9 +198,13 @@ class ShardRunner:
         self._engine.add(str(work.index), work.prompt, seed, n)
         self._in_flight[str(work.index)] = work
 
-    def _skip(self, shard: ShardWork, identity: dict[str, object], kind: str, message: str) -> None:
+    def _skip(
+        self, shard: ShardWork, identity: dict[str, object], kind: str, message: str, samples: int | None = None
+    ) -> None:
+        """Note a row without samples or, with `samples`, how many of a row's samples are missing."""
         reason = f"{self._table.file_of(identity['row'])}, row {identity['row']}: {message}"
-        shard.skipped.append({"row": identity["row"], "row_id": identity["row_id"], "kind": kind, "reason": reason})
+        entry = {"row": identity["row"], "row_id": identity["row_id"], "kind": kind, "reason": reason}
+        shard.skipped.append(entry if samples is None else {**entry, "samples": samples})
         print(f"skipped: {reason}", file=sys.stderr, flush=True)
 
     def _take(self, finished: Finished) -> None:
@@ -205,11 +212,16 @@ class ShardRunner:
         self._heartbeat.tokens += sum(sample.n_tokens for sample in finished.samples)
         drawn = len(work.samples)
         work.samples += [replace(sample, sample=drawn + number) for number, sample in enumerate(finished.samples)]
-        if finished.failure is None and self._wants_more(work):
+        work.failed += finished.failed
+        work.failure = work.failure or finished.failure
+        # A request that failed altogether is not repeated: the engine has tried often enough.
+        if (finished.samples or not finished.failed) and self._wants_more(work):
             self._draw(work)
             return
-        if finished.failure is not None and not work.samples:
-            self._skip(work.shard, work.identity, "request_failed", finished.failure)
+        if work.failed and not work.samples:
+            self._skip(work.shard, work.identity, "request_failed", work.failure)
+        elif work.failed:
+            self._skip(work.shard, work.identity, "sample_failed", work.failure, samples=work.failed)
         shard = work.shard
         shard.samples += [
             {**work.identity, **asdict(sample), "model": self._manifest["model_fingerprint"]} for sample in work.samples
@@ -222,11 +234,12 @@ class ShardRunner:
     def _wants_more(self, work: RowWork) -> bool:
         if self._enough is None or len(work.samples) >= self._job.parameters.max_samples:
             return False
-        return not self._enough(work.row, [sample.response for sample in work.samples])
+        usable = [s.response for s in work.samples if unusable(s.response, s.finish_reason, s.n_vision_tokens) is None]
+        return not usable or not self._enough(work.row, usable)
 
     def _finish_if_complete(self, shard: ShardWork) -> None:
         if shard.all_rows_read and shard.waiting == 0:
-            refused = [row for row in shard.skipped if row["kind"] in FAULT_OF_ENGINE]
+            refused = [entry for entry in shard.skipped if entry["kind"] in FAULT_OF_ENGINE]
             if refused and not shard.samples:
                 raise RuntimeError(
                     f"The engine refuses every row of shard {shard.shard}; the first: {refused[0]['reason']}"

@@ -61,6 +61,8 @@ def test_every_prompt_goes_where_its_pass_rate_says(runs, tmp_path):
         "dropped: always right": 2,
         "self: sometimes right": 2,
         "expert: never right": 3,
+        # The first ones of rows 4 and 5 can be used; row 7 is given up after all eight.
+        "expert: samples": 10,
         "expert: verified": 2,
         "expert: dropped, no verified response": 1,
     }

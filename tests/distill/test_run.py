@@ -68,20 +68,22 @@ def test_funnel_counts_every_step(tmp_path):
     report = distill(Distillation((prompts,), *runs, str(tmp_path / "out"), Pairing(), workers=1))
     assert report["pairs"] == 1
     assert report["funnel"] == {
-        "rows": 4,
-        "chosen: samples": 3,
+        "prompts": 4,
+        "prompts: not sampled": 1,
+        "prompts: nothing to choose": 1,
+        "prompts: nothing to reject": 1,
+        "pairs": 1,
         "chosen: right": 3,
-        "chosen: right and well formed": 3,
+        "chosen: well formed": 3,
         "chosen: kept by the judge": 2,
         "judge: supports": 2,
         "judge: contradicts": 1,
-        "rows with a chosen sample": 2,
-        "rejected: samples": 2,
-        "rejected: right": 1,
-        "rows with a rejected sample": 1,
-        "pairs": 1,
+        "rejected: right": 3,
+        "rejected: wrong": 1,
     }
-    assert report["skipped"] == {"chosen": {"corrupt_image": 1}, "rejected": {}}
+    assert report["losses"]["chosen"]["prompts"] == {"corrupt_image": 1}
+    assert report["losses"]["chosen"]["reasons"] == ["made up"]
+    assert report["losses"]["rejected"]["prompts"] == {}
     (pair,) = building.read(tmp_path / "out" / "pairs.parquet")
     assert (pair["rejected_origin"], pair["judge"], pair["rejected_pass_rate"]) == ("completed", "supports", 1.0)
 
@@ -165,7 +167,7 @@ def test_no_pair_at_all_is_an_error_with_the_counts(tmp_path):
     prompts = building.write_prompts(tmp_path / "p.parquet", 2)
     wrong = [[building.whole(1, 1)], [building.whole(1, 1)]]
     runs = [building.write_run(tmp_path / name, prompts, wrong) for name in ("zero", "base")]
-    with pytest.raises(UserError, match=r"no prompt gave a pair.*'chosen: right': 0"):
+    with pytest.raises(UserError, match=r"no prompt gave a pair.*'chosen: wrong': 2"):
         distill(Distillation((prompts,), *runs, str(tmp_path / "out"), Pairing(), workers=1))
 
 
@@ -214,4 +216,5 @@ def test_a_ground_truth_that_cannot_be_read_is_counted(tmp_path):
     runs = [building.write_run(tmp_path / name, prompts, samples) for name in ("zero", "base")]
     report = distill(Distillation((prompts,), *runs, str(tmp_path / "out"), workers=1))
     assert report["pairs"] == 1
-    assert report["funnel"]["rows whose ground truth cannot be read"] == 1
+    assert report["funnel"]["prompts: ground truth cannot be read"] == 1
+    assert report["funnel"]["chosen: unparsable_gold"] == report["funnel"]["rejected: unparsable_gold"] == 1

@@ -1,0 +1,234 @@
+"""The data set card: what is in a set of pairs, what was left out and why, and a few pairs with their images.
+
+    write_card(out, report, data_files)        # out/README.md and out/card/*.png, from the report of run.py
+
+Every prompt and every sample is in exactly one line of a table, so the counts add up to what was sampled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+from data_prep.images import ImageError, decode_image
+from specs_verl.distill.grade import ground_truth
+from specs_verl.distill.judge import JUDGES
+from specs_verl.sampling.rows import RowTable
+from specs_verl.sampling.usable import FLAWS
+
+PICTURES = "card"
+THUMBNAIL = 256
+"""Longest side of a picture in the card, in pixels."""
+
+BAR = 24
+"""Characters of the longest bar of a histogram."""
+
+Report = dict[str, object]
+
+
+def write_card(out: Path, report: Report, data: tuple[str, ...]) -> None:
+    """Write the card and its pictures; the old ones are replaced as a whole."""
+    table = RowTable(data)
+    draft = out / f".{PICTURES}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    examples = []
+    for example in report["examples"]:
+        index = example["row"]
+        ((_, row),) = table.slice(index, index + 1)
+        examples += _example(example, row, _pictures(row, index, table.file_of(index), draft))
+    shutil.rmtree(out / PICTURES, ignore_errors=True)
+    os.replace(draft, out / PICTURES)
+    temporary = out / f".README.md.{os.getpid()}"
+    temporary.write_text("\n".join([*summary(report), "", "## Examples", *examples]) + "\n", encoding="utf-8")
+    os.replace(temporary, out / "README.md")
+
+
+def summary(report: Report) -> list[str]:
+    """The card without its examples, as lines of Markdown."""
+    differ = "form only; both answers are right" if report["kind"] == "decoupled" else "form and in correctness"
+    funnel = report["funnel"]
+    return [
+        "# Self-distilled preference pairs",
+        "",
+        f"{report['pairs']} pairs ({report['kind']}) from {funnel.get('prompts', 0)} prompts. "
+        f"Chosen and rejected differ in {differ}.",
+        "",
+        "## What was kept",
+        *_prompts(report),
+        *_chosen(funnel),
+        *_rejected(funnel, report["kind"]),
+        "",
+        "## What is in it",
+        *_contents(report),
+        *_lengths(report),
+        "",
+        "## What could not be sampled",
+        *_losses(report["losses"]),
+        "",
+        "## Provenance",
+        "",
+        "```json",
+        json.dumps(report["provenance"], indent=1, ensure_ascii=False, sort_keys=True),
+        "```",
+    ]
+
+
+def _table(title: str, rows: list[tuple[str, int]], whole: int) -> list[str]:
+    """Counts with their share of `whole`."""
+    lines = [f"| {name} | {count} | {100 * count / whole if whole else 0:.1f} % |" for name, count in rows]
+    return ["", f"| {title} | count | share |", "|---|---:|---:|", *lines]
+
+
+def _prompts(report: Report) -> list[str]:
+    funnel, dropped = report["funnel"], report["dropped"]
+    reasons = [
+        (name.removeprefix("prompts: "), count) for name, count in funnel.items() if name.startswith("prompts: ")
+    ]
+    selection = [(f"left out by selection: {why}", count) for why, count in dropped.items() if count]
+    total = funnel.get("prompts", 0)
+    return _table("prompts", [("all", total), *reasons, *selection, ("pairs", report["pairs"])], total)
+
+
+def _steps(title: str, steps: list[tuple[str, int]]) -> list[str]:
+    """Counts that get smaller from step to step, with the share of the step before that each keeps."""
+    lines = [f"| {steps[0][0]} | {steps[0][1]} | |"]
+    for (_, before), (name, count) in pairwise(steps):
+        lines.append(f"| {name} | {count} | {100 * count / before if before else 0:.1f} % |")
+    return ["", f"| {title} | count | kept |", "|---|---:|---:|", *lines]
+
+
+def _by_outcome(funnel: dict[str, int], side: str) -> dict[str, int]:
+    """Samples of a side by what became of them: cut off, image tokens, or the status of their answer."""
+    outcomes = (*FLAWS, "right", "wrong", "no_answer", "timeout", "unparsable_gold")
+    return {outcome: funnel.get(f"{side}: {outcome}", 0) for outcome in outcomes}
+
+
+def _left_out(outcomes: dict[str, int], *kept: str) -> str:
+    named = {outcome.replace("_", " "): count for outcome, count in outcomes.items() if count and outcome not in kept}
+    return ", ".join(f"{outcome} {count}" for outcome, count in named.items()) or "none"
+
+
+def _chosen(funnel: dict[str, int]) -> list[str]:
+    outcomes = _by_outcome(funnel, "chosen")
+    steps = [
+        ("sampled", sum(outcomes.values())),
+        ("whole and right", outcomes["right"]),
+        ("well formed", funnel.get("chosen: well formed", 0)),
+        ("kept by the judge", funnel.get("chosen: kept by the judge", 0)),
+    ]
+    words = {name.removeprefix("judge: "): count for name, count in funnel.items() if name.startswith("judge: ")}
+    judged = ", ".join(f"{word} {count}" for word, count in words.items()) or "nothing to judge"
+    completed = funnel.get("chosen: form completed", 0)
+    return [
+        *_steps("samples of the chosen source", steps),
+        "",
+        f"Not whole or not right: {_left_out(outcomes, 'right')}. The judge's words: {judged}; a judge is one of "
+        f"{', '.join(JUDGES)}, see the provenance. Prompts whose chosen response got its form completed: {completed}.",
+    ]
+
+
+def _rejected(funnel: dict[str, int], kind: str) -> list[str]:
+    outcomes = _by_outcome(funnel, "rejected")
+    wanted = ("right",) if kind == "decoupled" else ("wrong", "no_answer")
+    steps = [
+        ("sampled", sum(outcomes.values())),
+        (f"whole and {' or '.join(wanted).replace('_', ' ')}", sum(outcomes[status] for status in wanted)),
+    ]
+    tried = ("no reasoning to complete the form from", "every corruption changes the answer")
+    failed = [f"{why} {funnel[f'rejected: {why}']}" for why in tried if f"rejected: {why}" in funnel]
+    return [
+        *_steps("samples of the rejected source", steps),
+        "",
+        f"Others: {_left_out(outcomes, *wanted)}. Tried and not usable: {', '.join(failed) or 'none'}.",
+    ]
+
+
+def _contents(report: Report) -> list[str]:
+    corruptions, sources = report["corruptions"], sorted(report["data_sources"].items())
+    return [
+        *_table("corruption", list(corruptions.items()), sum(corruptions.values())),
+        *_table("data source", sources, sum(count for _, count in sources)),
+    ]
+
+
+def _lengths(report: Report) -> list[str]:
+    rows = report["lengths"]
+    longest = max((count for row in rows for count in row[2:]), default=1) or 1
+    lines = [
+        f"| {low} to {high} | {chosen} `{_bar(chosen, longest)}` | {rejected} `{_bar(rejected, longest)}` |"
+        for low, high, chosen, rejected in rows
+    ]
+    return [
+        "",
+        f"Characters without tags: chosen {report['mean_chosen_length']:.1f} on average, rejected "
+        f"{report['mean_rejected_length']:.1f}.",
+        "",
+        "| characters | chosen | rejected |",
+        "|---|:---|:---|",
+        *lines,
+    ]
+
+
+def _bar(count: int, longest: int) -> str:
+    return "#" * round(BAR * count / longest) or "."
+
+
+def _losses(losses: dict[str, dict[str, object]]) -> list[str]:
+    lines = [""]
+    for side, loss in losses.items():
+        prompts = ", ".join(f"{kind} {count}" for kind, count in sorted(loss["prompts"].items())) or "none"
+        lines.append(f"- {side}: prompts: {prompts}; single samples of other prompts: {loss['samples']}")
+        lines += [f"    - {reason}" for reason in loss["reasons"]]
+        if loss["reasons"]:
+            lines.append(f"    - all of them: {loss['listed_in']}")
+    return lines
+
+
+def _pictures(row: dict[str, object], index: int, file: Path, folder: Path) -> list[str]:
+    """Markdown of a row's images, made small; a sentence where one cannot be had."""
+    lines = []
+    for number, reference in enumerate(row.get("images") or []):
+        try:
+            picture = decode_image(reference, file).convert("RGB")
+        except ImageError as error:
+            lines.append(f"(image {number}: {error})")
+            continue
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        name = f"row-{index}-{number}.png"
+        picture.save(folder / name)
+        lines.append(f"![image {number} of row {index}]({PICTURES}/{name})")
+    return lines
+
+
+def _example(example: dict[str, object], row: dict[str, object], pictures: list[str]) -> list[str]:
+    asked = [message["content"] for message in row["prompt"] if message["role"] == "user"]
+    texts = {
+        "question": asked[-1] if asked else "",
+        "answer": str(ground_truth(row)),
+        "chosen": example["chosen"],
+        "rejected": example["rejected"],
+    }
+    fence = "`" * max(3, 1 + max(_longest_run(text) for text in texts.values()))
+    return [
+        "",
+        f"### `{example['corruption']}`, row {example['row_id']}",
+        "",
+        *pictures,
+        *[""] * bool(pictures),
+        f"{fence}text",
+        *(f"{name + ':':9} {text}" for name, text in texts.items()),
+        fence,
+    ]
+
+
+def _longest_run(text: str) -> int:
+    """The most back-quotes in a row, which a fence around the text has to exceed."""
+    longest = run = 0
+    for character in text:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    return longest
