@@ -207,6 +207,10 @@ class PairEngine(FSDPEngineWithLMHead):
         positions, _ = self.core.get_rope_index(input_ids, mm_token_type_ids=types, image_grid_thw=grid)
         return positions[:, 0].numpy()
 
+    def needs_pixels(self, image: bytes) -> bool:
+        """Whether the pixels of this image, by its key, have to be made: a frozen tower may have its features."""
+        return self.features is None or not self.features.cache.holds(image)
+
     def token_log_probs(self, row: PackedRow) -> Tensor:
         """Log-probability of every branch token of a row, shape (branch tokens,), float32."""
         device = get_device_id()

@@ -27,6 +27,11 @@ class FeatureCache:
         self.folder = folder
         self._entries: OrderedDict[bytes, Features] = OrderedDict()
 
+    def holds(self, key: bytes) -> bool:
+        """Whether `get` would find it."""
+        file = self._file(key)
+        return key in self._entries or (file is not None and file.exists())
+
     def get(self, key: bytes) -> Features | None:
         if key in self._entries:
             self._entries.move_to_end(key)

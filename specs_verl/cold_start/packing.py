@@ -7,8 +7,9 @@ With a shared prefix a unit becomes [P | C1 | R1 | C2 | R2 ...]; without, every 
 prompt. Either way the branches come in the order C1, R1, C2, R2, ... so that log-probabilities view as (pairs, 2).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,6 +53,30 @@ class PackedRow:
     blank: bool = False  # True: the last branch belongs to a blank image, and counts for nothing
 
 
+def ahead(rows: Iterable[PackedRow], workers: int, needs_pixels: Callable[[bytes], bool]) -> Iterator[PackedRow]:
+    """The same rows, the pixels of each one made by threads while the one before it is in use."""
+    if workers < 1:
+        yield from rows
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="pixels") as pool:
+        current = None
+        try:
+            for row in rows:
+                coming = replace(row, images=tuple(_begun(image, pool, needs_pixels) for image in row.images))
+                if current is not None:
+                    yield current
+                current = coming
+            if current is not None:
+                yield current
+        except BaseException:  # whoever asked has left: nobody wants what has been begun
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _begun(image: ImageRef, pool: ThreadPoolExecutor, needs_pixels: Callable[[bytes], bool]) -> ImageRef:
+    return replace(image, load=pool.submit(image.load).result) if needs_pixels(image.key) else image
+
+
 class PackedRows:
     """The micro-batches of one step on one process, packed when they are asked for."""
 
@@ -62,8 +87,8 @@ class PackedRows:
         return len(self._plan)
 
     def __iter__(self) -> Iterator[PackedRow]:
-        for units in self._plan:
-            yield self._packer.pack(units or [self._filler], self._pairs, padding=not units)
+        packed = (self._packer.pack(units or [self._filler], self._pairs, padding=not units) for units in self._plan)
+        return ahead(packed, self._packer.image_workers, self._packer.needs_pixels)
 
 
 class Packer:
@@ -76,11 +101,18 @@ class Packer:
         prompt_positions: PromptPositions,
         shared_prefix: bool,
         always_an_image: bool = False,
+        image_workers: int = 0,
+        needs_pixels: Callable[[bytes], bool] = lambda key: True,
     ) -> None:
-        """`always_an_image`: give rows without an image a blank one.
-
-        A vision tower that trains is sharded: all processes must run it in every row, or the others wait for ever.
         """
+        Args:
+            always_an_image: give rows without an image a blank one. A vision tower that trains is sharded: all
+                processes must run it in every row, or the others wait for ever.
+            image_workers: threads that make the pixels of the next row while the current one is computed.
+            needs_pixels: whether the pixels of an image, by its key, will be asked for.
+        """
+        self.image_workers = image_workers
+        self.needs_pixels = needs_pixels
         self.always_an_image = always_an_image and rules is not None
         self.table = table
         self.rules = rules

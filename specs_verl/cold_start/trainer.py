@@ -159,6 +159,8 @@ class Trainer:
             engine.prompt_positions,
             self.config.data.shared_prefix,
             always_an_image=not engine.tower_frozen and self.processes > 1,
+            image_workers=self.config.data.image_workers,
+            needs_pixels=engine.needs_pixels,
         )
 
     def _reference(self, cache: ReferenceCache, engine: PairEngine) -> None:

@@ -65,7 +65,7 @@ class Machine:
     def overrides(self) -> list[str]:
         """Settings of our trainer beyond those of every run."""
         if not self.gpu:
-            return ["data.max_token_len_per_gpu=4096", "engine.reshard_after_forward=false"]
+            return ["data.max_token_len_per_gpu=4096", "data.image_workers=0"]
         precision = ["engine.mixed_precision.param_dtype=bf16", "model.enable_gradient_checkpointing=true"]
         return [*precision, "data.max_token_len_per_gpu=16384"]
 
