@@ -10,6 +10,9 @@ from specs_verl.errors import UserError
 from specs_verl.hub import local_checkpoint
 
 
+VISION_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+
+
 def check(config: DictConfig) -> None:
     """Raise UserError when a checkpoint or a file of pairs is not there, or not what it should be.
 
@@ -35,6 +38,12 @@ def require_checkpoint(path: Path, key: str) -> None:
     """Raise UserError unless `path` holds a Hugging Face checkpoint with weights."""
     if not (path / "config.json").is_file():
         raise UserError(f"{path}: no Hugging Face checkpoint there (config.json is missing). Set {key}.")
+    family = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    if "vision_config" in family and family.get("model_type") not in VISION_MODELS:
+        raise UserError(
+            f"{path}: a vision-language model of type {family.get('model_type')}. The cold start knows how "
+            f"{', '.join(VISION_MODELS)} number the positions of images, and text-only models; set {key} to one of these."
+        )
     if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
         raise UserError(f"{path}: the checkpoint has no weights (*.safetensors or *.bin). Set {key}.")
     index = path / "model.safetensors.index.json"
