@@ -9,7 +9,6 @@ from specs_verl.cold_start.pairs import check_files
 from specs_verl.errors import UserError
 from specs_verl.hub import local_checkpoint
 
-
 VISION_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
@@ -42,7 +41,8 @@ def require_checkpoint(path: Path, key: str) -> None:
     if "vision_config" in family and family.get("model_type") not in VISION_MODELS:
         raise UserError(
             f"{path}: a vision-language model of type {family.get('model_type')}. The cold start knows how "
-            f"{', '.join(VISION_MODELS)} number the positions of images, and text-only models; set {key} to one of these."
+            f"{', '.join(VISION_MODELS)} number the positions of images, and text-only models: set {key} to one of "
+            "these."
         )
     if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
         raise UserError(f"{path}: the checkpoint has no weights (*.safetensors or *.bin). Set {key}.")
