@@ -25,6 +25,9 @@ _MARKED = re.compile(
 )
 
 
+_BOLD_END = re.compile(r"\*\*([^*\n]{1,40}[:\s])\(?([A-Z])\)?[.)]?\*\*")
+
+
 def undressed(text: str) -> str:
     """LaTeX and markdown taken off; a letter in bold, quotes or brackets becomes "(B)"."""
     if "\\" in text:
@@ -33,13 +36,14 @@ def undressed(text: str) -> str:
             if not changed:
                 break
     text = _LATEX_NOISE.sub(" ", _HTML.sub(" ", text) if "<" in text else text)
+    text = _BOLD_END.sub(r"\1(\2). ", text)
     text = _MARKED.sub(lambda m: f"({next(g for g in m.groups() if g)})", text)
     return squeezed(text.replace("**", "").replace("__", "").replace("##", ""))
 
 
 _WORD = r"(?:options?|choices?|answers?|letters?|选项|图)"
 WHOLE = re.compile(
-    rf"(?:(?:probably|likely|maybe|perhaps|definitely|ans\.?)\s+)?(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:{_WORD}\s?(?:is|are)?[\W_]{{0,6}}){{0,2}}([A-Za-z])(?:[\W_]{{0,4}}\sis\s+(?:the\s+)?(?:correct|right))?",
+    rf"(?:(?:probably|likely|maybe|perhaps|definitely|surely|clearly|certainly|obviously|therefore|thus|hence|so|ans\.?)[,:]?\s+)?(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:{_WORD}\s?(?:is|are)?[\W_]{{0,6}}){{0,2}}([A-Za-z])(?:[\W_]{{0,4}}\sis\s+(?:the\s+)?(?:correct|right)|,\s+i\s+(?:believe|think|guess))?",
     re.IGNORECASE,
 )
 ONE = r"[(\[]?(?:[Oo]ption\s+|[Cc]hoice\s+)?[(\[]?([A-Z])[)\]]?(?![A-Za-z'’])"
@@ -54,7 +58,10 @@ _LEADING = re.compile(
 _HEDGED = re.compile(rf"{ONE}\s*(?:,?\s*or\s*){ONE}")
 LETTERS = re.compile(r"(?<![A-Za-z])([A-Z])(?![A-Za-z])")
 _TOGETHER = re.compile(r"([A-Z]{2,8})")
-EDGES = "".join(chr(code) for code in range(33, 127) if not chr(code).isalnum()) + " \t\r\n“”‘’–—•，。：；、（）【】"
+EDGES = (
+    "".join(chr(code) for code in range(33, 127) if not chr(code).isalnum())
+    + " \t\r\n“”‘’–—•，。：；、（）【】→⇒➡✓✔✅☑\ufe0f"
+)
 """Signs around a short answer that say nothing."""
 
 

@@ -14,7 +14,7 @@ import re
 from itertools import islice
 
 from reward_fns.choice_dress import EDGES, WHOLE, alone, leading, listed, undressed
-from reward_fns.choice_sentence import ANY_NOT, mentions, settled
+from reward_fns.choice_sentence import ANY_NOT, mentions, mentions_things, settled
 from reward_fns.extract import squeezed
 from reward_fns.final_value import concluding_number
 from reward_fns.options import ALPHABET, Options
@@ -41,11 +41,9 @@ def read_piece(text: str, options: Options, several: bool) -> frozenset[str] | N
     exact = options.letter_of(text)
     if exact is not None:
         return frozenset(exact)
-    answered = _ANSWERED.match(bare)
+    answered = _answered(bare, options)
     if answered is not None:
-        exact = options.letter_of(bare[answered.end() :]) or options.letter_of(bare.rpartition("=")[2])
-        if exact is not None:
-            return frozenset(exact)
+        return answered
     found = listed(bare, options, several) or leading(bare, options)
     if found is not None:
         return found
@@ -64,6 +62,16 @@ def read_piece(text: str, options: Options, several: bool) -> frozenset[str] | N
 
 _ANSWERED = re.compile(r"A\s?:\s*(?=\S)")
 """ "A: no" is an answer to a question, unless what follows is no option's text."""
+
+
+def _answered(bare: str, options: Options) -> frozenset[str] | None:
+    answered = _ANSWERED.match(bare)
+    if answered is None:
+        return None
+    exact = options.letter_of(bare.rpartition("=")[2]) if "=" in bare else None
+    return frozenset(exact) if exact else _text_first(bare[answered.end() :].partition("\n")[0], options)
+
+
 _COUNT = re.compile(r"(?i)(?:option|choice|number|no\.)?\s*[(\[]?(?:([1-9]|1\d|2[0-6])|(i{1,3}|iv|v|vi{0,3}))[)\].:]*")
 
 
@@ -87,11 +95,17 @@ _REFUSAL = re.compile(
     r"|not enough information|insufficient information|need more (?:information|context)|i'm sorry|i apologi[sz]e|as an ai|no correct (?:answer|option)|i don't know)\b"
 )
 _OTHERS = re.compile(
-    r"(?i)(?:^|\n)[^\n.]{0,60}\b(?:other|remaining|incorrect|wrong)\s+(?:possible\s+|answer\s+)?(?:answers?|options?|choices?|letters?)\b(?:[^\n.]{0,80}(?:incorrect|wrong|not|:)|\s*\n)"
+    r"(?i)\bwhy not (?:the )?others?\b|(?:^|\n)[^\n.]{0,60}\b(?:other|remaining|incorrect|wrong)\s+(?:possible\s+|answer\s+)?(?:answers?|options?|choices?|letters?)\b(?:[^\n.]{0,80}(?:incorrect|wrong|not|:)|\s*\n)"
 )
 
 
 _OTHERS_SIGNS = ("ther ", "emaining", "ncorrect ", "rong ")
+
+
+_RESTATED = re.compile(
+    r"(?:(?i:choices|options)\s*:?\s*)?\(?A[).:](?=\s)(?:(?!correct|right|wrong|false|true)[^\n]){1,80}?[ \t]\(?B[).:](?=\s)(?:(?!correct|right|wrong|false|true)[^\n]){1,80}?[ \t]\(?C[).:](?=\s)(?:(?!correct|right|wrong|false|true|[Aa]nswer)[^\n])*"
+)
+"""All options of the question in one line: "A) 5 B) 8 C) 10"."""
 
 
 def read_prose(text: str, options: Options, several: bool, committed: bool = False) -> frozenset[str] | None:
@@ -122,7 +136,7 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
             found = alone(sentence, options) or settled(sentence, options, several)
             if found is not None:
                 return found
-    bare = undressed(text)
+    bare = _RESTATED.sub(" ", undressed(text))
     sentences = [s.strip() for s in _SENTENCES.split(bare) if s and s.strip()]
     if not sentences:
         return None
@@ -191,7 +205,7 @@ def _head(bare: str, options: Options, several: bool) -> frozenset[str] | None:
     if not lines:
         return None
     first = lines[0]
-    found = alone(first, options) or listed(first, options, several)
+    found = alone(first, options) or listed(first, options, several) or _answered(first, options)
     if found is not None:
         return found
     # An enumeration of all options at the start ("A. ... \n B. ... \n C. ...", "A) x (B) y (C) z") restates the
@@ -226,6 +240,9 @@ def _weakly(text: str, sentences: list[str], options: Options) -> frozenset[str]
     letters = mentions(sentences[-1], options)
     if len(letters) == 1:
         return letters
+    last = _LAST_LETTER.search(text.strip()) if len(text) <= MAX_CASUAL else None
+    if last is not None and last[1] in options.letters and not mentions_things(text[: last.start(1)]):
+        return frozenset(last[1])
     small = _SMALL_END.search(sentences[-1]) if len(text) <= MAX_CASUAL else None
     if small is not None:
         letter = (small[1] or small[2]).upper()
@@ -245,6 +262,8 @@ def _weakly(text: str, sentences: list[str], options: Options) -> frozenset[str]
 MAX_CASUAL = 80
 """Characters of a reply in which a small letter may be an answer: "i think its b"."""
 
+_LAST_LETTER = re.compile(r"^(?:(?!\b[A-Z]\b)[^\n])*[^\W\d_]{2,}[\s:,]+([A-Z])[.!]?$")
+"""A short reply in any language that ends with its only capital letter."""
 _SMALL_END = re.compile(
     r"(?:\b(?i:is|its|it's|it’s|think|say|choose|pick|be|option|answer|with)\b[:\s]+\(?([a-h])\)?[.!]?$|\b([a-h])\)\s+is\b)"
 )
@@ -270,6 +289,9 @@ def _named_at_end(text: str, sentences: list[str], options: Options) -> str | No
             letter = options.letter_of(segment.rpartition("=")[2])
             if letter is not None:
                 return letter
+    stated = [letter for sentence in sentences[:3] if (letter := _stated_last(sentence, options))]
+    if len(set(stated)) == 1:
+        return stated[0]
     for sentence in reversed(sentences[-3:]):
         kept = _DENIED.sub(" ", sentence)
         named = options.named_in(kept)
@@ -278,6 +300,17 @@ def _named_at_end(text: str, sentences: list[str], options: Options) -> str | No
         if len(named) > 1:
             return _compared(kept, options)
     return None
+
+
+_COPULA = re.compile(r"(?i)\b(?:is|are|was|were|by|called|be)\b(?!\s+not)")
+
+
+def _stated_last(sentence: str, options: Options) -> str | None:
+    """The option that a sentence ends with behind "is": "The highlighted country is Italy."."""
+    parts = _COPULA.split(sentence.rstrip(" .!"))
+    wanted = normalised(parts[-1]) if len(parts) > 1 and not ANY_NOT.search(sentence) else ""
+    named = {text: letter for letter, text in options.normal.items() if text}
+    return named.get(wanted.removeprefix("the ").removeprefix("a ").removeprefix("an "))
 
 
 _DENIED = re.compile(

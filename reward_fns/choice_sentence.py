@@ -34,14 +34,14 @@ _IS_RIGHT = re.compile(
     r"(?:"
     + _L.format("2")
     + r")(?:(?!\b[A-Z]\b)[^.\n]){0,60}?\b(?:is|are|seems?|appears?|would\s+be|must\s+be|looks|fits|matches|best)\s+(?:to\s+be\s+)?(?:indeed\s+|therefore\s+|thus\s+|clearly\s+|the\s+|a\s+|most\s+|only\s+|more\s+|one\s+|best\s+|our\s+)*"
-    r"(?:correct|right|better|accurate|appropriate|best|answer|true|valid|suitable|likely|fitting|logical|reasonable|option|choice|plausible|describes|matches|represents|fits|description)\b",
+    r"(?:correct|right|better|accurate|appropriate|best|answer|true|valid|suitable|likely|fitting|logical|reasonable|option|choice|plausible|describes|matches|represents|fits|description|one\s+that\s+\w+)\b",
 )
 _BEST = re.compile(
     r"(?:"
     + _L.format("2")
     + r")\s+(?:(?:best|correctly|most\s+\w+)\s+\w+|(?:match|fit|describ|represent|satisf|answer|explain|show|agree)\w*\b(?:(?!\b[A-Z]\b)[^.\n]){0,60}\b(?:best|most\s+\w+)\b)"
 )
-_CHINESE = re.compile(r"(?:选项\s?)?" + _L.format("2") + r"\s?(?:选项)?(?:是|为)?(?:正确|对)")
+_CHINESE = re.compile(r"(?:选项\s?)?" + _L.format("2") + r"\s?(?:选项|项)?(?:是|为)?(?:正确|对)")
 _NOT = re.compile(
     r"(?i)(?:\bnot\b|n't\b|\bneither\b|\bnor\b|\bnever\b|\brather than\b|\binstead of\b|\bunlike\b|\bother than\b|\bexcept\b|\beliminat\w+|\brul\w+ out|\bexclud\w+|\bdiscard\w*"
     r"|\breject\w*|\bincorrect\b|\bwrong\b|不是|而非|不选|排除)(?:\s+(?:be|the|option|choice|answer|is|by|for|correct|necessarily|options|choices|just|either))*\s*[:(]?\s*$"
@@ -151,9 +151,17 @@ def _enumerated(sentence: str, start: int) -> bool:
     return any(found.start() <= start < found.end() for found in _ENUMERATED.finditer(sentence))
 
 
+_ABOUT_DENIAL = re.compile(
+    r"(?i)\b(?:that|which|who)\b[^,.;]*(?:\bnot\b|n't)[^,.;]*$|\bnot\s+(?:true|correct|supported|valid|consistent|shown|a|an)\b[^,.;]*$|\b(?:incorrect|wrong|false)\s+(?:statement|option|answer|one|choice)\s*$"
+)
+"""What was asked for is itself a denial: "the statement that is not true is C"."""
+
+
 def _negated(sentence: str, verb: int, start: int, end: int) -> bool:
     """Whether the choice between ``verb`` and ``start`` is denied before or after."""
     before = sentence[max(0, verb - 24) : start]
+    if sentence[verb : verb + 3].strip() in ("is", "are") and _ABOUT_DENIAL.search(sentence[:verb]):
+        return bool(_WRONG_AFTER.match(sentence, end)) and not _BECAUSE.match(sentence, end)
     denied = re.search(r"(?i)(?:\bnot|n't|\bneither|\bnever|\bincorrect|\bwrong)\b[^,.;]*$", before)
     if denied and not re.search(r"(?i)\bbut\b[^,.;]*$", before[denied.start() :]):
         return True
@@ -214,3 +222,8 @@ def mentions(sentence: str, options: Options) -> frozenset[str]:
                 continue
             found.add(letter)
     return frozenset(found)
+
+
+def mentions_things(before: str) -> bool:
+    """Whether the letter behind ``before`` names something else: "triangle ", "point "."""
+    return _OTHER_THINGS.search(before) is not None

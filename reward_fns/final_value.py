@@ -94,7 +94,7 @@ def concluding_number(text: str, zero_words: bool = False, year: bool = False) -
 
 
 _SEVERAL = re.compile(
-    r"(?i)[\s$({\[]*(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}\s*(?:,\s+|,(?=-?\d(?!\d))|\s(?:and|or)\s+|,\s*(?:and|or)\s+|\\text\{\s*(?:and|or)\s*\}\s*)(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}[\s$)}\].]*"
+    r"(?i)[\s$({\[]*(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}\s*(?:,\s+|,(?=-?[1-9](?!\d))|\s(?:and|or)\s+|,\s*(?:and|or)\s+|\\text\{\s*(?:and|or)\s*\}\s*)(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}[\s$)}\].]*"
 )
 
 
@@ -108,9 +108,11 @@ def no_single_number(text: str) -> bool:
     if len(text) > 40 or _ANY_WORD.search(_COMMANDS.sub(" ", text)):
         return False
     tree = read(text).tree
-    return (
-        tree is not None and tree[0] in ("mul", "pow", "add", "div", "neg") and bool(symbols(tree) or is_complex(tree))
-    )
+    if tree is None:
+        return False
+    if tree[0] in ("ratio", "group", "set", "list", "matrix", "pm", "union"):
+        return True
+    return tree[0] in ("mul", "pow", "add", "div", "neg") and bool(symbols(tree) or is_complex(tree))
 
 
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
@@ -118,7 +120,7 @@ _ANY_WORD = re.compile(r"[A-Za-z]{2,}|[^\x00-\u024f]")
 
 
 _DERIVED = re.compile(
-    r"(?i)\b(?:difference|gap|sum|total|range|ratio|average|mean|median|product|perimeter|area|volume|apart|(?:final|correct)\s+(?:answer|value))\b"
+    r"(?i)\b(?:difference|gap|sum|total|range|ratio|average|mean|median|product|perimeter|area|volume|apart|missing|next\s+(?:number|value|term)|(?:final|correct)\s+(?:answer|value))\b"
 )
 MAX_SHORT = 320
 """Characters of a reply that answers first and then says more about the same thing."""

@@ -210,7 +210,7 @@ def tidy(text: str) -> str:
             text = text[1:-1].strip("$")
         if text[:2] in (r"\(", r"\[") and text[-2:] in (r"\)", r"\]"):
             text = text[2:-2]
-        text = text.strip(" \t\n\r*_`\"'“”‘’;:。")
+        text = text.strip(" \t\n\r*_`\"'“”‘’;:。✅✓✔")
         if text[-2:] in (r"\,", r"\;", r"\:", r"\!", "\\ "):
             text = text[:-2]
         if text[:2] in (r"\,", r"\;", r"\:", r"\!", "\\ "):

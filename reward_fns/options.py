@@ -51,6 +51,9 @@ class Options:
             head, mark, _ = text.partition(";")
             if mark:
                 heads.setdefault(normalised(head), []).append(letter)
+            pronoun, _, rest = normalised(text).partition(" ")
+            if pronoun in ("it", "they") and rest:
+                heads.setdefault(rest, []).append(letter)
         return {head: letters[0] for head, letters in heads.items() if head and len(letters) == 1}
 
     def letter_of(self, text: str) -> str | None:
@@ -114,6 +117,9 @@ class Options:
         if not self.texts:
             return []
         found = _inside(f" {normalised(text)} ", self.normal)
+        if not found and self._heads:
+            longer = {letter: head for head, letter in self._heads.items() if " " in head}
+            found = _inside(f" {normalised(text)} ", longer)
         if not found and not self.numeric:
             found = _inside(f" {_stemmed(normalised(text))} ", self._stems)
         return found

@@ -41,7 +41,7 @@ _COPULA_BEFORE = re.compile(
     r"(?:total\s+of\s+|about\s+|approximately\s+|only\s+|exactly\s+|roughly\s+|around\s+|equal\s+to\s+|now\s+|also\s+|still\s+|just\s+|at\s+least\s+|at\s+most\s+|up\s+to\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
 )
 _CONCLUDES_BEFORE = re.compile(
-    r"(?i)(?:\b(?:so|thus|hence|therefore|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
+    r"(?i)(?:\b(?:so|thus|hence|therefore|together|altogether|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
 )
 _CONDITION_BEFORE = re.compile(
     r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=\d]{0,24}=\s*(?:[-\d./]+\s*(?:,|and|or|to|,\s*and)\s+(?:\w\s*=\s*)?){0,3}(?:\\?\$)?\s*$"
@@ -50,11 +50,12 @@ _LESS_BEFORE = re.compile(
     r"(?i)(?:\bhaving\s+\w+|\bwhile|\bwhereas|(?<!needs )(?<!need )(?<!has )(?<!have )(?<!had )(?<!able )(?<!going )\bto\s+(?!about|approximately|only|exactly|roughly|just|be)\w+)\s+(?:\\?\$)?$"
 )
 _COMPARED_AFTER = re.compile(
-    r"(?i)^\s*(?:\w+\s+){0,2}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b"
+    r"(?i)^\s*(?:\w+\s+){0,1}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b"
 )
 _SHARED_BEFORE = re.compile(r"(?i),\s+with\s+$")
 _EACH_AFTER = re.compile(r"(?i)\s*\w+\s+(?:in\s+each|per|each)\b")
 """", with 2 dots in each group": what a division comes to."""
+_EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
     r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
@@ -86,8 +87,10 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
         if _CONDITION_BEFORE.search(before) or _LESS_BEFORE.search(before):
             points -= 3
         elif (
-            _SHARED_BEFORE.search(before) and _EACH_AFTER.match(sentence[number.end : number.end + 40])
-        ) or _STRONG_BEFORE.search(before):
+            (_SHARED_BEFORE.search(before) and _EACH_AFTER.match(sentence[number.end : number.end + 40]))
+            or _STRONG_BEFORE.search(before)
+            or _EQUALS_INSIDE.match(sentence, number.start)
+        ):
             points += 4
         elif _CONCLUDES_BEFORE.search(before):
             points += 3.5
@@ -119,6 +122,7 @@ def _inside_parentheses(sentence: str, place: int) -> bool:
 def _quantities(text: str, year: bool) -> list[Number]:
     """The numbers of ``text`` that can be answers, mathematics between dollars read as a whole."""
     found: list[Number] = []
+    numbered: list[Number] = []
     plain = []
     at = 0
     for start, end, content in mathematics(text):
@@ -136,11 +140,14 @@ def _quantities(text: str, year: bool) -> list[Number]:
         before, after = outside[max(0, number.start - 24) : number.start], outside[number.end : number.end + 16]
         if _DENIED_BEFORE.search(before) or (_FROM_BEFORE.search(before) and _TO_AFTER.match(after)):
             continue
+        if before.rstrip().endswith("number"):
+            numbered.append(number)
         if _LABEL_BEFORE.search(before) or _NOT_QUANTITY_AFTER.match(after) or _RANGE_BEFORE.search(before):
             continue
         if number.kind == "word" and number.value == 1 and not number.unit and _NO_ONE.match(outside, number.start):
             continue
         found.append(number)
+    found = found or numbered  # "the number 17 is correct", when nothing else is said
     found.sort(key=lambda number: number.start)
     if year:
         return found
@@ -171,7 +178,7 @@ def _is_year(number: Number, text: str) -> bool:
 
 _COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _RANGE = re.compile(r"[\d.,$%\s]+[-–—][\d.,$%\s]+")
-_SAYS_MORE = re.compile(r"\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b.*\d", re.DOTALL)
+_SAYS_MORE = re.compile(r"\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b(?!\s*=).*\d", re.DOTALL)
 """A word before a number: prose, whose numbers are not factors of each other."""
 _ASIDE = re.compile(r"\d\s+\(")  # "0.67 (2/3)" is no product
 

@@ -97,11 +97,14 @@ _POWERED = re.compile(
 )
 
 
+_INVERSE = re.compile(r"(?<=\w)[\s·.*]+([A-Za-z]+)\s*\^\s*-1$")  # m s^-1
+
+
 @lru_cache(maxsize=4096)
 def read(text: str) -> Unit | None:
     """The unit that ``text`` names, None when it is none that we know."""
     bare = _LATEX.sub("", text).strip(" .,;:()^")
-    bare = re.sub(r"\s+per\s+", "/", bare)
+    bare = _INVERSE.sub(r"/\1", re.sub(r"\s+per\s+", "/", bare))
     bare = {"sq ft": "ft^2", "cc": "cm^3", "square": "", "hectare": "", "units": "", "unit": ""}.get(bare, bare)
     if not bare or len(bare) > 40:
         return None

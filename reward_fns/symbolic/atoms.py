@@ -211,6 +211,8 @@ class Atoms(Cursor):
             else:
                 rows[-1].append(self.relation(("&",)))
         filled = [row for row in rows if row]
+        if kind == "cases" and filled and all(len(row) == 1 and row[0][0] == "rel" for row in filled):
+            return ("list", tuple(row[0] for row in filled))  # a system of equations, solved
         if not filled or len({len(row) for row in filled}) != 1 or kind == "cases":
             raise TooHard("ragged matrix")
         matrix = ("matrix", tuple(map(tuple, filled)))

@@ -167,8 +167,8 @@ def _same_many(gold: Node, given: Node) -> bool | None:
             return _in_order(tuple(one.values()), tuple(two[name] for name in one))
     one, two = _items(gold), _items(given)
     if one is not None and two is not None:
-        if any("set" in side[2:] for side in (gold, given)) and any("[" in side[1:3] for side in (gold, given)):
-            return False  # {2, 5} is no closed interval
+        if any("set" in side[2:] for side in (gold, given)) and "group" in (gold[0], given[0]):
+            return False  # {2, 5} is no interval and no point
         return _in_order(one, two)
     if "all" in (gold[0], given[0]):
         return same_region(gold, given)

@@ -93,7 +93,8 @@ def _named_value(source: str) -> Node | None:
     if not equals or not _GEOMETRY.fullmatch(name.strip()):
         return None
     try:
-        return ("rel", ("=",), (("text", name.strip()), parse(rest.rpartition("=")[2])))
+        bare = re.sub(r"[^A-Za-z0-9]", "", name.replace("∠", "angle").replace("measured", ""))
+        return ("rel", ("=",), (("text", bare.removeprefix("m")), parse(rest.rpartition("=")[2])))
     except (TooHard, RecursionError):
         return None
 

@@ -31,7 +31,8 @@ def settle(node: Node) -> Node:
     if kind == "list":
         return _settle_list(node[1])
     if kind == "set":
-        return ("many", tuple(_flat(node[1])), "set")
+        nested = any(item[0] == "set" for item in node[1])  # {{}} is not {}
+        return ("many", tuple(node[1] if nested else _flat(node[1])), "set")
     if kind in _VALUES and contains(node, "pm"):
         return ("many", (mapped(node, _with_plus), mapped(node, _with_minus)))
     if kind == "text" and node[1].lower() in _NOTHING:

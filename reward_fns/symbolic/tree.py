@@ -264,6 +264,8 @@ class _Parser(Atoms):
         if right[0] == "text":
             return _with_text(left, right[1])
         if left[0] == "text":
+            if left[1].lower() in ("not", "no", "never", "isn't"):
+                raise TooHard("denied")
             return right
         if left[0] == "sym" and right[0] == "group" and right[1] == "(" and len(right[3]) > 1:
             return right  # a named point: A(1, 2)
@@ -333,7 +335,18 @@ class _Parser(Atoms):
         start = self.at
         inner = self.script_text()
         if node[0] == "num" and node[1].denominator == 1:
-            base = {"two": "2", "eight": "8", "ten": "10", "sixteen": "16"}.get(inner, inner)
+            base = {
+                "two": "2",
+                "eight": "8",
+                "ten": "10",
+                "sixteen": "16",
+                "three": "3",
+                "four": "4",
+                "five": "5",
+                "six": "6",
+                "seven": "7",
+                "nine": "9",
+            }.get(inner, inner)
             if base.isdigit():
                 return ("base", str(node[1]), base)
             raise TooHard("subscript of a number")

@@ -202,7 +202,7 @@ def _wordy(answer: Answer) -> bool:
     return len(words) > 2
 
 
-_SAYS = re.compile(r"[A-Za-z]{2}.*\d|\d.*\b[A-Za-z]{2}|[^\x00-\u2fff]|\n", re.DOTALL)
+_SAYS = re.compile(r"[A-Za-z]{2}.*\d|\d.*\b[A-Za-z]{2}|[\u0400-\u1fff\u3000-\uffef]|\n", re.DOTALL)
 """A number among words: the number that they conclude with is the answer."""
 
 _YES_NO = frozenset({"yes", "no", "true", "false"})

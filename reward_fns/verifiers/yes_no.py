@@ -51,7 +51,7 @@ _CLAIM = re.compile(r"(?i)\b(?:is|are|was|were|has|have|does|do|can|will|there's
 _DENIAL = re.compile(r"(?i)\b(?:not|no|neither|never|none)\b|n't\b")
 _NO_CLAIM = re.compile(
     r"(?i)\?|\b(?:image|picture|photo|figure|chart|graph|diagram|map)\s+(?:shows?|depicts?|displays?|features?|contains?|is\s+(?:of|an?)\b)"
-    r"|\b(?:cannot|can't|unable|unclear|impossible|sorry|enough|uncertain|depends?|provided?|whether)\b|^(?:let|to|first|we|i|step|given)\b"
+    r"|\b(?:cannot|can't|unable|clear|unclear|impossible|sorry|enough|uncertain|depends?|provided?|whether)\b|^(?:let|to|first|we|i|step|given)\b"
 )
 
 
