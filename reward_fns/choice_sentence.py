@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from reward_fns.choice_dress import LETTERS, ONE
 from reward_fns.options import Options
@@ -148,7 +149,13 @@ def _in_passing(sentence: str, match: re.Match[str], start: int) -> bool:
 
 def _enumerated(sentence: str, start: int) -> bool:
     """Whether the letter at ``start`` stands in a list of three or more, as the names of all options do."""
-    return any(found.start() <= start < found.end() for found in _ENUMERATED.finditer(sentence))
+    return any(first <= start < end for first, end in _enumerations(sentence))
+
+
+@lru_cache(maxsize=64)
+def _enumerations(sentence: str) -> tuple[tuple[int, int], ...]:
+    """Where such lists stand; asked for once per letter, so it is looked for once per sentence."""
+    return tuple(found.span() for found in _ENUMERATED.finditer(sentence))
 
 
 _ABOUT_DENIAL = re.compile(

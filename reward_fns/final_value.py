@@ -111,11 +111,12 @@ def no_single_number(text: str) -> bool:
     if tree is None:
         return False
     if tree[0] in ("ratio", "group", "set", "list", "matrix", "pm", "union"):
-        return True
+        return not _GROUPED.fullmatch(text.strip())
     return tree[0] in ("mul", "pow", "add", "div", "neg") and bool(symbols(tree) or is_complex(tree))
 
 
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
+_GROUPED = re.compile(r"\d+(?:,\d{2,})+")  # 10,00: a misplaced separator rather than two numbers
 _ANY_WORD = re.compile(r"[A-Za-z]{2,}|[^\x00-\u024f]")
 
 

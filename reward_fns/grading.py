@@ -18,6 +18,7 @@ from functools import lru_cache
 from time import perf_counter
 
 from reward_fns import pool
+from reward_fns.process_pool import TIMEOUT, PoolError
 from reward_fns.registry import BUILT_IN, Verifier, lookup
 from reward_fns.verdict import GoldError, Verdict
 
@@ -89,10 +90,10 @@ def _in_worker(
     if module is None or where["module"] == "__main__":
         where["module"] = ""  # loaded by path, as verl loads a user's file: the worker does the same
     answer = pool.ask(pool.Job("call", tuple(where.items()), verifier.seconds))
-    if answer == pool.TIMEOUT:
+    if answer == TIMEOUT:
         return Verdict("timeout", 0.0, None)
     if "error" in answer:
-        raise pool.PoolError(f"verifier {verifier.name!r} failed in its worker process: {answer['error']}")
+        raise PoolError(f"verifier {verifier.name!r} failed in its worker process: {answer['error']}")
     outcome = answer["ok"]
     return Verdict(*outcome) if len(outcome) > 1 else outcome[0]
 

@@ -1,6 +1,6 @@
 """The worker program: compares hard answers with math-verify, in processes that may be killed at any moment.
 
-    main(control_fd)        # in a process that reward_fns/pool.py starts, and nobody else
+    main(control_fd)        # in a process that reward_fns/process_pool.py starts, and nobody else
 
 One *template* process imports sympy and math-verify once and then forks a worker for every socket it is handed; a
 replacement for a killed worker is there in milliseconds, and the memory of the libraries is shared. Commands to the

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reward_fns import compute_score, names, score_batch
-from reward_fns.pool import PoolError
+from reward_fns.process_pool import PoolError
 from reward_fns.scoring import Score
 from specs_verl.errors import UserError
 from specs_verl.sampling.store import write_parquet

@@ -22,6 +22,7 @@ from reward_fns.choice_reading import read_piece, read_prose
 from reward_fns.extract import Piece, last_box, phrase, stated_pieces
 from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
 from reward_fns.options import Options
+from reward_fns.process_pool import TIMEOUT
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import Answer, candidates, read, segments, tidied
@@ -295,7 +296,7 @@ def _ask(gold: Gold, given: str, deadline: float) -> Verdict:
     if len(given) > MAX_HARD:
         return decided(False, given[:200])
     outcome = pool.compare(gold.answer.source, given, deadline)
-    if outcome == pool.TIMEOUT:
+    if outcome == TIMEOUT:
         return Verdict("timeout", 0.0, given[:200])
     return decided(outcome == "equal", given[:200])
 

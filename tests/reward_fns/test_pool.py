@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from reward_fns import pool, verify
+from reward_fns import pool, process_pool, verify
 
 HARD = ("\\boxed{\\int_0^1 x^2 dx}", "\\frac13")
 
@@ -41,12 +41,12 @@ def test_a_killed_worker_and_a_killed_template_are_replaced():
 
 def test_memory_is_capped(monkeypatch):
     monkeypatch.setenv("REWARD_FNS_WORKER_MB", "200")
-    own = pool.Pool(1)
+    own = process_pool.Pool(1)
     own.start()
     outcome = own.run({"kind": "math", "gold": "5", "given": "\\begin{pmatrix}1\\end{pmatrix}^{" + "9" * 60 + "}"}, 3.0)
     again = own.run({"kind": "math", "gold": "\\frac12", "given": "\\int_0^1 x dx"}, 20.0)
     own.close()
-    assert outcome == pool.TIMEOUT or outcome["ok"] != "equal"
+    assert outcome == process_pool.TIMEOUT or outcome["ok"] != "equal"
     assert again == {"ok": "equal"}
 
 
@@ -96,18 +96,18 @@ def test_close_ends_everything_and_the_next_answer_starts_anew():
 
 
 def test_a_missing_engine_is_an_error_with_advice(monkeypatch):
-    monkeypatch.setattr(pool, "_BOOT", "raise SystemExit('no module named math_verify')")
-    own = pool.Pool(1)
-    with pytest.raises(pool.PoolError, match="pip install math-verify"):
+    monkeypatch.setattr(process_pool, "_BOOT", "raise SystemExit('no module named math_verify')")
+    own = process_pool.Pool(1)
+    with pytest.raises(process_pool.PoolError, match="pip install math-verify"):
         own.start()
 
 
 def test_number_of_workers_is_checked(monkeypatch):
     monkeypatch.setenv("REWARD_FNS_WORKERS", "none")
-    with pytest.raises(pool.PoolError, match="positive number"):
-        pool.default_size()
+    with pytest.raises(process_pool.PoolError, match="positive number"):
+        process_pool.default_size()
     monkeypatch.setenv("REWARD_FNS_WORKERS", "3")
-    assert pool.default_size() == 3
+    assert process_pool.default_size() == 3
 
 
 def test_scripts_with_the_names_of_libraries_do_no_harm(tmp_path):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from reward_fns import Verdict, register, verify
-from reward_fns.pool import PoolError
+from reward_fns.process_pool import PoolError
 from reward_fns.registry import lookup, names
 
 USERS_FILE = """
