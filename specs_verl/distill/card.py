@@ -16,6 +16,7 @@ from pathlib import Path
 from data_prep.images import ImageError, decode_image
 from specs_verl.distill.grade import ground_truth
 from specs_verl.distill.judge import JUDGES
+from specs_verl.distill.pair import NO_PAIR
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.usable import FLAWS
 
@@ -85,9 +86,7 @@ def _table(title: str, rows: list[tuple[str, int]], whole: int) -> list[str]:
 
 def _prompts(report: Report) -> list[str]:
     funnel, dropped = report["funnel"], report["dropped"]
-    reasons = [
-        (name.removeprefix("prompts: "), count) for name, count in funnel.items() if name.startswith("prompts: ")
-    ]
+    reasons = [(why, funnel[f"prompts: {why}"]) for why in NO_PAIR if f"prompts: {why}" in funnel]
     selection = [(f"left out by selection: {why}", count) for why, count in dropped.items() if count]
     total = funnel.get("prompts", 0)
     return _table("prompts", [("all", total), *reasons, *selection, ("pairs", report["pairs"])], total)

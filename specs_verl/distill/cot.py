@@ -29,7 +29,7 @@ from specs_verl.distill.write import anchored, write_rows
 from specs_verl.errors import UserError
 from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import aligned, losses_of, write_json
+from specs_verl.sampling.store import aligned, locked, losses_of, sweep, write_json
 from specs_verl.sampling.usable import unusable
 
 MOST_SAMPLES = 24
@@ -155,7 +155,13 @@ def distill_cot(job: CotJob, on_progress: Callable[[Progress], None] | None = No
     """Sample the teacher, keep what is accepted, write out/sft.parquet and out/report.json; returns the counts."""
     out = Path(job.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").unlink(missing_ok=True)
+    with locked(out):
+        sweep(out)
+        (out / "report.json").unlink(missing_ok=True)
+        return _distill_cot(job, out, on_progress)
+
+
+def _distill_cot(job: CotJob, out: Path, on_progress: Callable[[Progress], None] | None) -> dict[str, object]:
     total = len(RowTable(job.prompts))
     dealt = {name: range(number, total, len(job.patterns)) for number, name in enumerate(job.patterns)}
     jobs = [_sampling(job, name, rows) for name, rows in dealt.items() if len(rows)]

@@ -33,7 +33,7 @@ from specs_verl.distill.model_judge import verdicts
 from specs_verl.errors import UserError
 from specs_verl.sampling.fingerprint import file_digest
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import SampleRun, write_json, write_parquet
+from specs_verl.sampling.store import SampleRun, sweep, write_json, write_parquet
 
 SCHEMA = pa.schema(
     [
@@ -78,6 +78,7 @@ def grade(
 ) -> None:
     """Grade all shards of a run that are not graded yet; `on_progress` gets shards done and shards in all."""
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
     _drop_stale(run, out, judge)
     shards = run.shards()
     tasks = [Task(str(shard), str(out / shard.name), data, judge) for shard in shards]

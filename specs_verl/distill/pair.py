@@ -37,6 +37,9 @@ REJECTED_STATUSES = {"decoupled": ("right",), "coupled": ("wrong", "no_answer")}
 
 PAIR_KINDS = tuple(REJECTED_STATUSES)
 
+NO_PAIR = ("not sampled", "ground truth cannot be read", "nothing to choose", "nothing to reject")
+"""Why a prompt gives no pair, in the order in which it is asked."""
+
 NOT_ASKED = "not asked"
 """The word on a sample that no judge has seen."""
 
@@ -222,10 +225,10 @@ class PairMaker:
 def _why_not(chosen: list[dict[str, object]], rejected: list[dict[str, object]], has_chosen: bool) -> str:
     """Name of the count of a row that gave no pair."""
     if not chosen or not rejected:
-        return "prompts: not sampled"
+        return f"prompts: {NO_PAIR[0]}"
     if any(sample["status"] == "unparsable_gold" for sample in (*chosen, *rejected)):
-        return "prompts: ground truth cannot be read"
-    return "prompts: nothing to reject" if has_chosen else "prompts: nothing to choose"
+        return f"prompts: {NO_PAIR[1]}"
+    return f"prompts: {NO_PAIR[3] if has_chosen else NO_PAIR[2]}"
 
 
 def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:

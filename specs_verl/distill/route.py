@@ -34,7 +34,7 @@ from specs_verl.errors import UserError
 from specs_verl.sampling import Job, Progress, SampleRun, SamplingParameters, sample
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import aligned, write_json
+from specs_verl.sampling.store import aligned, locked, sweep, write_json
 from specs_verl.sampling.usable import unusable
 
 SELF, EXPERT = "self", "expert"
@@ -86,7 +86,15 @@ def route(routing: Routing, on_progress: Callable[[Progress], None] | None = Non
     if run.manifest["data_fingerprint"] != data_fingerprint(routing.prompts):
         raise UserError(f"{run.path} holds samples of other prompts than {', '.join(routing.prompts)}.")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").unlink(missing_ok=True)
+    with locked(out):
+        sweep(out)
+        (out / "report.json").unlink(missing_ok=True)
+        return _route(routing, run, out, on_progress)
+
+
+def _route(
+    routing: Routing, run: SampleRun, out: Path, on_progress: Callable[[Progress], None] | None
+) -> dict[str, object]:
     grades = out / "grades"
     grade(run, grades, routing.prompts, "none", routing.workers)
 

@@ -31,7 +31,7 @@ from specs_verl.errors import UserError
 from specs_verl.sampling.endpoint import Endpoint
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import SampleRun, aligned, losses_of, write_json
+from specs_verl.sampling.store import SampleRun, aligned, locked, losses_of, sweep, write_json
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -63,7 +63,15 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
     runs = {"chosen": SampleRun(Path(job.chosen_samples)), "rejected": SampleRun(Path(job.rejected_samples))}
     _check(job, runs)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").unlink(missing_ok=True)
+    with locked(out):
+        sweep(out)
+        (out / "report.json").unlink(missing_ok=True)
+        return _distill(job, runs, out, on_progress)
+
+
+def _distill(
+    job: Distillation, runs: dict[str, SampleRun], out: Path, on_progress: OnProgress | None
+) -> dict[str, object]:
     grades = {}
     for source, run in runs.items():
         grades[source] = out / "grades" / f"{source}-{run.manifest['model_fingerprint']}"

@@ -12,8 +12,11 @@ Every file appears under its name only when it is whole (temporary name, then re
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -57,6 +60,24 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
     os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Two runs must not share a directory; the lock goes with the process, so a kill never leaves one behind."""
+    with (directory / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{directory}: another process is writing into this directory. Wait for it.") from error
+        yield
+
+
+def sweep(directory: Path) -> None:
+    """Remove the unfinished files that killed processes left in a directory that is locked: `.NAME.PROCESS_ID`."""
+    for left in directory.glob(".*"):
+        if left.suffix[1:].isdigit():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def losses_of(run: SampleRun, examples: int = 3) -> dict[str, object]:

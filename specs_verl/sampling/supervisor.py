@@ -9,7 +9,6 @@ The supervisor itself imports neither torch nor vLLM. Killing it leaves a direct
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import json
 import os
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +29,7 @@ from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerp
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.stopping import predicate
-from specs_verl.sampling.store import FORMAT, SampleRun, write_json
+from specs_verl.sampling.store import FORMAT, SampleRun, locked, sweep, write_json
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0
@@ -97,7 +96,7 @@ class _JobState:
         self.job = job
         self.run = SampleRun(Path(job.out))
         self.run.path.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(_locked(self.run.path))
+        stack.enter_context(locked(self.run.path))
         self.run.open(_manifest(job, len(table)))
         self.shard_rows = int(self.run.manifest["shard_rows"])
         self.n_shards = -(-len(table) // self.shard_rows)
@@ -106,6 +105,8 @@ class _JobState:
         self.rows_before = 0
         for claim in (self.run.path / "claims").iterdir():
             claim.unlink()
+        for name in ("shards", "skipped"):
+            sweep(self.run.path / name)
 
     @property
     def shards_done(self) -> int:
@@ -372,17 +373,6 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Two runs must not share a directory; the lock goes with the process, so a kill never leaves one behind."""
-    with (directory / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{directory}: another process is sampling into this directory. Wait for it.") from error
-        yield
 
 
 def _modified(path: Path) -> float:

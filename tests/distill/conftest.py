@@ -1,6 +1,6 @@
-"""The loopback chat server of the sampling tests serves here too."""
+"""Modules imported by plain name: the chat server of the sampling tests, and what spawned processes import."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sampling"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "sampling"), str(Path(__file__).parent)]

@@ -145,7 +145,7 @@ def test_another_checkpoint_is_refused(make_job, checkpoint):
 
 def test_two_runs_cannot_share_a_directory(make_job):
     job = make_job()
-    with pytest.raises(UserError, match="another process is sampling"):
+    with pytest.raises(UserError, match="another process is writing"):
         sample_all([job, job])
 
 
