@@ -1,7 +1,8 @@
 """Grades the samples of a run with reward_fns, shard by shard, in parallel; continues where it was killed.
 
-    grade(SampleRun(path), out_dir / "grades" / "zero", data_files, judge="rule")
-    for row, samples in graded_rows(run, out_dir / "grades" / "zero"): ...
+    zero = GradedRun(SampleRun(path), out_dir / "grades" / "zero", judge="rule")
+    grade([zero], data_files)
+    for row, samples in graded_rows(zero): ...
 
 A graded shard has the name of the shard that it grades and knows its digest: row, sample, status, pred, format and, for
 right and well-formed samples, what the judge says.
@@ -14,7 +15,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -31,9 +32,8 @@ from reward_fns.scoring import row_grading
 from specs_verl.distill.judge import support
 from specs_verl.distill.model_judge import verdicts
 from specs_verl.errors import UserError
-from specs_verl.sampling.fingerprint import file_digest
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import SampleRun, sweep, write_json, write_parquet
+from specs_verl.sampling.store import SampleRun, is_derived, sweep, write_derived, write_json
 
 SCHEMA = pa.schema(
     [
@@ -47,9 +47,6 @@ SCHEMA = pa.schema(
 )
 
 GRADING_COLUMNS = ["data_source", "reward_model", "extra_info"]
-
-GRADED_FROM = b"graded_from"
-"""Key of a graded shard's metadata: digest of the samples it grades."""
 
 GRADING_ERRORS = (KeyError, TypeError, ValueError)
 """What reward_fns raises for a row that names no known verifier, or gives it parameters that it does not know."""
@@ -68,35 +65,46 @@ class Task:
     judge: str
 
 
+@dataclass(frozen=True)
+class GradedRun:
+    """A sampling run and the directory of its grades."""
+
+    run: SampleRun
+    out: Path
+    judge: str
+    """`rule` to have right, well-formed samples judged by rule, else `none`."""
+
+
 def grade(
-    run: SampleRun,
-    out: Path,
+    runs: Iterable[GradedRun],
     data: tuple[str, ...],
-    judge: str,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Grade all shards of a run that are not graded yet; `on_progress` gets shards done and shards in all."""
-    out.mkdir(parents=True, exist_ok=True)
-    sweep(out)
-    _drop_stale(run, out, judge)
-    shards = run.shards()
-    tasks = [Task(str(shard), str(out / shard.name), data, judge) for shard in shards]
+    """Grade all shards that are not graded yet; `on_progress` gets shards done and shards in all."""
+    tasks = []
+    for graded in runs:
+        graded.out.mkdir(parents=True, exist_ok=True)
+        sweep(graded.out)
+        _drop_stale(graded)
+        tasks += [Task(str(shard), str(graded.out / shard.name), data, graded.judge) for shard in graded.run.shards()]
     left = [task for task in tasks if not is_graded(task)]
     done = len(tasks) - len(left)
     workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(left)))
+    # Processes serve all runs: each one starts symbolic workers of its own, which costs seconds.
     for _ in map(grade_shard, left) if workers == 1 else _in_processes(left, workers):
         done += 1
         if on_progress:
             on_progress(done, len(tasks))
 
 
-def _drop_stale(run: SampleRun, out: Path, judge: str) -> None:
+def _drop_stale(graded: GradedRun) -> None:
     """Grades made under another judge, of other ground truths or by another version must not be mistaken for these."""
-    made_from = {"judge": judge, "data": run.manifest["data_fingerprint"], "specs_verl": version("specs-verl")}
-    manifest = out / "manifest.json"
+    data = graded.run.manifest["data_fingerprint"]
+    made_from = {"judge": graded.judge, "data": data, "specs_verl": version("specs-verl")}
+    manifest = graded.out / "manifest.json"
     if manifest.is_file() and json.loads(manifest.read_text(encoding="utf-8")) != made_from:
-        for stale in out.glob("shard-*.parquet"):
+        for stale in graded.out.glob("shard-*.parquet"):
             stale.unlink()
     write_json(manifest, made_from)
 
@@ -143,11 +151,7 @@ def _end_with_parent(parent: int) -> None:
 
 def is_graded(task: Task) -> bool:
     """Whether the grades of exactly these samples are there."""
-    graded = Path(task.graded)
-    if not graded.is_file():
-        return False
-    metadata = pq.read_schema(graded).metadata or {}
-    return metadata.get(GRADED_FROM) == file_digest(Path(task.samples))
+    return is_derived(Path(task.graded), Path(task.samples))
 
 
 def grade_shard(task: Task) -> None:
@@ -162,8 +166,7 @@ def grade_shard(task: Task) -> None:
         graded = grade_samples(samples, rows, task.judge)
     except GRADING_ERRORS as error:
         raise _blamed(samples, rows, table, error) from error
-    schema = SCHEMA.with_metadata({GRADED_FROM: file_digest(Path(task.samples))})
-    write_parquet(Path(task.graded), pa.Table.from_pylist(graded, schema=schema))
+    write_derived(Path(task.graded), pa.Table.from_pylist(graded, schema=SCHEMA), Path(task.samples))
 
 
 def grade_samples(
@@ -236,21 +239,17 @@ def ground_truth(row: dict[str, object]) -> str | None:
     return model.get("ground_truth") if isinstance(model, dict) else None
 
 
-def graded_rows(
-    run: SampleRun, grades: Path, judged: Path | None = None
-) -> Iterator[tuple[int, list[dict[str, object]]]]:
+def graded_rows(graded: GradedRun, judged: Path | None = None) -> Iterator[tuple[int, list[dict[str, object]]]]:
     """Samples with their grades, grouped by row in the order of rows; one shard in memory at a time.
 
     With `judged`, the word of the model judge takes the place of the rule's.
     """
-    for shard in run.shards():
-        graded = grades / shard.name
-        if not graded.is_file():
-            raise UserError(f"{graded}: not graded. Start the distillation again with the same arguments.")
+    for shard in graded.run.shards():
+        grades = graded.out / shard.name
         samples = pq.read_table(shard).to_pylist()
         words = None if judged is None else verdicts(judged, shard.name)
         group: list[dict[str, object]] = []
-        for sample, marks in zip(samples, pq.read_table(graded).to_pylist(), strict=True):
+        for sample, marks in zip(samples, pq.read_table(grades).to_pylist(), strict=True):
             if words is not None:
                 marks["support"] = words.get((sample["row"], sample["sample"]))
             if group and group[-1]["row"] != sample["row"]:

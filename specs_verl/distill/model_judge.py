@@ -25,7 +25,7 @@ from specs_verl.distill.corrupt import blocks
 from specs_verl.errors import UserError
 from specs_verl.sampling.endpoint import Cache, Endpoint, EndpointClient, EndpointError
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import SampleRun, write_parquet
+from specs_verl.sampling.store import SampleRun, is_derived, write_derived
 from specs_verl.sampling.usable import unusable
 
 SCHEMA = pa.schema([("row", pa.int64()), ("sample", pa.int32()), ("support", pa.string()), ("reason", pa.string())])
@@ -64,9 +64,9 @@ def judge_run(
     shards = run.shards()
     try:
         for number, shard in enumerate(shards, 1):
-            if not (out / shard.name).exists():
+            if not is_derived(out / shard.name, shard):
                 judged = asyncio.run(_judge_shard(shard, grades / shard.name, data, endpoint, cache))
-                write_parquet(out / shard.name, pa.Table.from_pylist(judged, schema=SCHEMA))
+                write_derived(out / shard.name, pa.Table.from_pylist(judged, schema=SCHEMA), shard)
             if on_progress:
                 on_progress(number, len(shards))
     finally:

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from specs_verl.distill.complete import complete
-from specs_verl.distill.grade import GRADING_COLUMNS, grade, graded_rows, ground_truth
+from specs_verl.distill.grade import GRADING_COLUMNS, GradedRun, grade, graded_rows, ground_truth
 from specs_verl.distill.pair import grade_again, share
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import anchored, write_rows
@@ -95,11 +95,11 @@ def route(routing: Routing, on_progress: Callable[[Progress], None] | None = Non
 def _route(
     routing: Routing, run: SampleRun, out: Path, on_progress: Callable[[Progress], None] | None
 ) -> dict[str, object]:
-    grades = out / "grades"
-    grade(run, grades, routing.prompts, "none", routing.workers)
+    graded = GradedRun(run, out / "grades", "none")
+    grade([graded], routing.prompts, routing.workers)
 
     counts: Counter[str] = Counter()
-    found = list(_own(routing, run, grades, counts))
+    found = list(_own(routing, graded, counts))
     hard = [row for row, trajectory in found if trajectory is None]
     trajectories = [trajectory for _, trajectory in found if trajectory is not None]
     if hard and routing.expert is not None:
@@ -119,11 +119,9 @@ def _route(
     return report
 
 
-def _own(
-    routing: Routing, run: SampleRun, grades: Path, counts: Counter[str]
-) -> Iterator[tuple[int, Trajectory | None]]:
+def _own(routing: Routing, graded: GradedRun, counts: Counter[str]) -> Iterator[tuple[int, Trajectory | None]]:
     """For every row that is not dropped: its own right trajectory, or None when it needs an expert."""
-    for row, samples in graded_rows(run, grades):
+    for row, samples in graded_rows(graded):
         counts["prompts"] += 1
         if any(sample["status"] == "unparsable_gold" for sample in samples):
             counts["dropped: ground truth cannot be read"] += 1

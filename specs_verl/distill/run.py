@@ -16,12 +16,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from data_prep.identity import image_identity, prompt_identity
 from specs_verl.distill.card import write_card
-from specs_verl.distill.grade import grade, graded_rows
+from specs_verl.distill.grade import GradedRun, grade, graded_rows
+from specs_verl.distill.judge import RULES
 from specs_verl.distill.model_judge import judge_run
 from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
 from specs_verl.distill.select import Candidate, Selection, select
@@ -72,19 +74,20 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
 def _distill(
     job: Distillation, runs: dict[str, SampleRun], out: Path, on_progress: OnProgress | None
 ) -> dict[str, object]:
-    grades = {}
-    for source, run in runs.items():
-        grades[source] = out / "grades" / f"{source}-{run.manifest['model_fingerprint']}"
-        judge = "rule" if source == "chosen" and job.pairing.judge in ("rule", "strict") else "none"
-        step = f"grading {source}"
-        report_step = (lambda done, total, step=step: on_progress(step, done, total)) if on_progress else None
-        grade(run, grades[source], job.prompts, judge, job.workers, report_step)
-
-    judged = _judged(job, runs["chosen"], grades["chosen"], on_progress)
+    graded = {
+        source: GradedRun(
+            run,
+            out / "grades" / f"{source}-{run.manifest['model_fingerprint']}",
+            "rule" if source == "chosen" and job.pairing.judge in RULES else "none",
+        )
+        for source, run in runs.items()
+    }
+    grade(graded.values(), job.prompts, job.workers, on_progress and partial(on_progress, "grading"))
+    judged = _judged(job, graded["chosen"], on_progress)
     maker = PairMaker(job.pairing)
     staged = out / "staged.parquet"
     candidates: list[Candidate] = []
-    write_staged(staged, _all_pairs(job, runs, grades, judged, maker, candidates, on_progress))
+    write_staged(staged, _all_pairs(job, graded, judged, maker, candidates, on_progress))
     if not candidates:
         raise UserError(
             f"{out}: no prompt gave a pair. Counts: {dict(maker.funnel)}. Sample more per prompt, or check that the "
@@ -110,30 +113,29 @@ def _distill(
     return report
 
 
-def _judged(job: Distillation, run: SampleRun, grades: Path, on_progress: OnProgress | None) -> Path | None:
+def _judged(job: Distillation, chosen: GradedRun, on_progress: OnProgress | None) -> Path | None:
     """Let the model judge have its say, where the pairing asks for it; returns where its verdicts are."""
     if job.pairing.judge != "model":
         return None
     endpoint = Endpoint.parse(job.judge_endpoint or "")
-    out = Path(job.out) / "judged" / f"{re.sub('[^A-Za-z0-9._-]+', '-', endpoint.model)}-{grades.name}"
-    report = (lambda done, total: on_progress("judging", done, total)) if on_progress else None
-    judge_run(run, grades, out, job.prompts, endpoint, report)
+    out = Path(job.out) / "judged" / f"{re.sub('[^A-Za-z0-9._-]+', '-', endpoint.model)}-{chosen.out.name}"
+    judge_run(chosen.run, chosen.out, out, job.prompts, endpoint, on_progress and partial(on_progress, "judging"))
     return out
 
 
 def _all_pairs(
     job: Distillation,
-    runs: dict[str, SampleRun],
-    grades: dict[str, Path],
+    graded: dict[str, GradedRun],
     judged: Path | None,
     maker: PairMaker,
     candidates: list[Candidate],
     on_progress: OnProgress | None,
 ) -> Iterator[Pair]:
     """Every pair that can be made; what selection needs of each is appended to `candidates` on the way."""
-    table = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs.values()))
-    chosen = aligned(graded_rows(runs["chosen"], grades["chosen"], judged), len(table))
-    rejected = aligned(graded_rows(runs["rejected"], grades["rejected"]), len(table))
+    runs = [source.run for source in graded.values()]
+    table = RowTable(job.prompts, limit=min(int(run.manifest["rows"]) for run in runs))
+    chosen = aligned(graded_rows(graded["chosen"], judged), len(table))
+    rejected = aligned(graded_rows(graded["rejected"]), len(table))
     for (index, row), good, bad in zip(table.slice(0, len(table)), chosen, rejected, strict=True):
         if on_progress and (index % 200 == 0 or index + 1 == len(table)):
             on_progress("pairing", index + 1, len(table))

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
+from specs_verl.sampling.fingerprint import file_digest
 from specs_verl.sampling.parameters import SamplingParameters
 
 FORMAT = 1
@@ -44,6 +45,9 @@ SCHEMA = pa.schema(
         ("model", pa.string()),
     ]
 )
+
+MADE_FROM = b"made_from"
+"""Key in the metadata of a parquet file: digest of the file that it was made from."""
 
 MUST_AGREE = ("format", "parameters", "model_fingerprint", "data_fingerprint", "rows")
 
@@ -101,6 +105,16 @@ def aligned(groups: Iterator[tuple[int, list[dict[str, object]]]], n_rows: int) 
             current = next(groups, None)
         else:
             yield []
+
+
+def write_derived(path: Path, table: pa.Table, source: Path) -> None:
+    """Write a table that was made from another file, with that file's digest in its metadata."""
+    write_parquet(path, table.replace_schema_metadata({MADE_FROM: file_digest(source)}))
+
+
+def is_derived(path: Path, source: Path) -> bool:
+    """Whether a file is there and was made from the other one as it is now."""
+    return path.is_file() and (pq.read_schema(path).metadata or {}).get(MADE_FROM) == file_digest(source)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
     taskset -c 1 python tests/benchmarks/distill_pairs.py --workers 1
     python tests/benchmarks/distill_pairs.py --prompts 500 --profile profile.txt --workers 1
 
-Prints wall and processor time, the latter of all processes together, and the rate of the raw math-verify calls among
-them is not included elsewhere: the symbolic workers of reward_fns are children too. Not part of the test run.
+Prints wall time and processor time, the latter of all processes together: of this one, its grading processes and the
+symbolic workers of reward_fns. Not part of the test run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from distill_world import BASE, ZERO, write_prompts, write_run
 
 from specs_verl.distill import Distillation, Pairing, distill
@@ -57,16 +58,18 @@ def main() -> None:
         wall = time.monotonic() - started
     responses = 2 * args.prompts * args.n
     print(f"{responses} responses -> {report['pairs']} pairs: {wall:.1f} s; finished after: {steps}")
-    print(f"processor seconds of all ended processes: {processor_seconds() - before:.1f}")
+    print(f"processor seconds of all processes: {processor_seconds() - before:.1f}")
     if args.profile:
         with open(args.profile, "w") as file:
             pstats.Stats(profiler, stream=file).sort_stats("cumulative").print_stats(60)
 
 
 def processor_seconds() -> float:
-    """Of this process and of its children that have ended, in user and system mode."""
+    """Of this process, of its children that have ended, and of its descendants that still run; user and system mode."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    running = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
+    alive = sum(times.user + times.system + times.children_user + times.children_system for times in running)
+    return alive + sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":

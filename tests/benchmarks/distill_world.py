@@ -87,9 +87,10 @@ def response(index: int, rng: random.Random, rates: Rates) -> str:
     right = rng.random() < rates.right
     answer = rng.choice(task(index if right else index + 24).dresses)
     steps = " ".join(
-        f"Step {step}: from the figure the length of side {chr(97 + step % 26)} is {rng.randint(1, 99)} and the angle is "
-        f"{rng.randint(1, 179)} degrees." for step in range(1, rng.randint(4, 34))
-    )  # fmt: skip
+        f"Step {step}: in the figure the length of side {chr(97 + step % 26)} is {rng.randint(1, 99)} and the angle "
+        f"beside it has {rng.randint(1, 179)} degrees."
+        for step in range(1, rng.randint(4, 34))
+    )
     thought = f"{steps} So the result is ${answer}$."
     stated = rf"The answer is $\boxed{{{answer}}}$"
     draw = rng.random()

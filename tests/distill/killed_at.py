@@ -31,7 +31,7 @@ def main():
             yield kill() if point == "writing" and number == 150 else pair
 
     def progress(step, done, total):
-        if point == "grading" and step == "grading rejected" and done == 5:
+        if point == "grading" and step == "grading" and done == 21:
             kill()
 
     PairMaker.make, run_module.read_staged = dying_make, dying_read

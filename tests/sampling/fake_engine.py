@@ -11,10 +11,12 @@ The environment variable FAKE_ENGINE says how: a comma-separated list of
 """
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
 
+from data_prep.images import decode_image
 from specs_verl.sampling.engine import Finished, Sample
 from specs_verl.sampling.prompts import Prompt, PromptError
 
@@ -81,6 +83,27 @@ class SeededEngine(FakeEngine):
 
     def reseed(self, seed):
         raise AssertionError("never called when requests carry seeds")
+
+
+class DecodingEngine(FakeEngine):
+    """Decodes the images of a row and keeps nothing; writes at its end how much memory its process took at most."""
+
+    capacity = 256
+
+    def build(self, row, data_file):
+        images = [decode_image(image, data_file) for image in row["images"]]
+        return Prompt([1, 2, 3], images, 3)
+
+    def add(self, key, prompt, seed, n):
+        self.queue.append((key, seed, n, prompt))
+
+    def step(self):
+        key, _, n, _ = self.queue.pop()
+        return [Finished(key, [Sample(i, f"row {key} sample {i}", "stop", 4, 0) for i in range(n)])]
+
+    def close(self):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        (self.checkpoint / "peak_kilobytes").write_text(str(peak))
 
 
 def even(row, responses):
