@@ -25,6 +25,9 @@ MAX_PIECE = 2_000
 MAX_TAIL = 6_000
 """Characters at the end of a response in which phrases and last values are searched."""
 
+MAX_VALUE = 6
+"""Characters of an answer block that cannot hold more than the bare value."""
+
 MAX_BOXES = 64
 """Boxes looked at, from the end."""
 
@@ -59,7 +62,6 @@ def stated_pieces(response: str, answer_after_think: bool = False) -> Iterator[P
 _TOKEN = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id|assistant)\|>|</s>|<end_of_turn>|\[/?INST\]"
 )
-_TOKEN_SIGNS = ("<|", "</s>", "<end_of", "INST]")
 _NEXT_QUESTION = re.compile(
     r"\n[ \t]{0,8}(?:\*\*)?(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))(?:\s{0,4}\d+)?\s{0,4}[:.](?:\*\*)?"
 )
@@ -68,7 +70,7 @@ _NEXT_QUESTION = re.compile(
 def own_turn(text: str) -> str:
     """What the model wrote before it went on with a question of its own, as base models do; the whole text when it had
     not answered by then."""
-    if ("<" in text or "[" in text) and any(sign in text for sign in _TOKEN_SIGNS):
+    if "<|" in text or "</s>" in text or "INST]" in text or "<end_of" in text:
         token = next((match for match in _TOKEN.finditer(text) if text[: match.start()].strip()), None)
         if token is not None:
             text = text[: token.start()]
@@ -106,7 +108,8 @@ _CLOSING_BLOCK = re.compile(r"<(?P<tag>(?!think|answer)[A-Za-z_]{2,20})>(?P<valu
 def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
     block = answer_block(region)
     if block is not None:
-        yield from _committed(block)
+        if len(block) > MAX_VALUE or not block.isascii():
+            yield from _committed(block)
         yield Piece(block[:MAX_PIECE], "answer")
     else:
         closing = _CLOSING_BLOCK.search(region[-MAX_CLOSING:].rstrip())
@@ -366,11 +369,16 @@ def _phrase_in(tail: str) -> str | None:
     if "  " in tail or "\n\n\n" in tail or "\t" in tail:
         tail = squeezed(tail)
     for match in _announcements(tail):
-        if not _NOT_AN_ANSWER.match(tail, match.end()) and not _IF_ONLY.search(tail, 0, match.end()):
+        if not _NOT_AN_ANSWER.match(tail, match.end()) and not _supposed(tail, match.end()):
             found = announced(tail, match.end())
             if found is not None:
                 return found
     return None
+
+
+def _supposed(text: str, end: int) -> bool:
+    """Whether the announcement that ends at ``end`` is about another case: "if ..., the answer would be"."""
+    return "would" in text[max(0, end - 24) : end] and _IF_ONLY.search(text, 0, end) is not None
 
 
 def _announcements(text: str) -> Iterator[re.Match[str]]:

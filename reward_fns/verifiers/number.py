@@ -120,6 +120,9 @@ def same_number(
     """
     if found.value == gold.value and found.percent == gold.percent and not (found.unit and (gold.unit or unit)):
         return True
+    bare = not (found.percent or gold.percent or found.unit or gold.unit) and found.kind == gold.kind == "plain"
+    if bare and found.decimals is gold.decimals is precision is abs_tol is rel_tol is None:
+        return False  # two whole numbers
     if found.percent == gold.percent:
         scales = (Fraction(1),)
     elif found.percent:  # 25 % for 0.25, or for a bare 25
