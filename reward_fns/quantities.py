@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from reward_fns import numerals
 from reward_fns.numerals import Number
-from reward_fns.symbolic.reading import mathematics, read
+from reward_fns.symbolic.reading import last_row, mathematics, read
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.values import Reading, symbols, value
 
@@ -55,6 +55,7 @@ _COMPARED_AFTER = re.compile(
 _SHARED_BEFORE = re.compile(r"(?i),\s+with\s+$")
 _EACH_AFTER = re.compile(r"(?i)\s*\w+\s+(?:in\s+each|per|each)\b")
 """", with 2 dots in each group": what a division comes to."""
+_YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
@@ -104,6 +105,8 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
             points -= 4
         if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):
             points -= 4
+        if year and _YEAR_NAMED.search(before):
+            points += 4
         if any(start <= number.start < end for start, end in bold):
             points += 5
         if number.kind == "word":
@@ -187,6 +190,8 @@ _ASIDE = re.compile(r"\d\s+\(")  # "0.67 (2/3)" is no product
 def expression_number(text: str) -> Number | None:
     r"""The value of a constant expression or of the last member of an equation: "2\sqrt{3}", "x = 3 + 4 = 7",
     "\frac{10}{4} \text{ cm}"."""
+    if "\\begin{" in text:
+        text = last_row(text)
     if len(text) > 300 or _ASIDE.search(text) or _RANGE.fullmatch(text) or _SAYS_MORE.search(_COMMANDS.sub(" ", text)):
         return None
     tree = read(text).tree

@@ -103,7 +103,7 @@ _MERIDIEM = re.compile(r"\b([apAP])\.\s?m\.?")
 _ROWS = re.compile(r"\\begin\{(align|aligned|gather|gathered|split|eqnarray)\*?\}(.*?)\\end\{\1\*?\}", re.DOTALL)
 
 
-def _last_row(text: str) -> str:
+def last_row(text: str) -> str:
     """What an aligned derivation ends with."""
     return _ROWS.sub(lambda rows: rows[2].rstrip(" \\\n").rpartition("\\\\")[2].replace("&", " "), text)
 
@@ -121,7 +121,7 @@ def tidied(text: str) -> str:
     if ".m" in text:
         text = _MERIDIEM.sub(r"\1m", text)
     if "\\begin{" in text:
-        text = _last_row(text)
+        text = last_row(text)
     for _ in range(4):
         before = text
         text = numerals.tidy(text)
