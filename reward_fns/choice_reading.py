@@ -99,11 +99,11 @@ _OTHERS = re.compile(
 )
 
 
-_OTHERS_SIGNS = ("ther ", "emaining", "ncorrect ", "rong ")
+_OTHERS_SIGNS = ("ther ", "thers", "emaining", "ncorrect ", "rong ")
 
 
 _RESTATED = re.compile(
-    r"(?:(?i:choices|options)\s*:?\s*)?\(?A[).:](?=\s)(?:(?!correct|right|wrong|false|true)[^\n]){1,80}?[ \t]\(?B[).:](?=\s)(?:(?!correct|right|wrong|false|true)[^\n]){1,80}?[ \t]\(?C[).:](?=\s)(?:(?!correct|right|wrong|false|true|[Aa]nswer)[^\n])*"
+    r"(?:(?i:choices|options)\s*:?\s*)?\(?A[).:](?=\s)(?:(?!is\b|are\b|correct|right|wrong|false|true)[^\n]){1,80}?[ \t]\(?B[).:](?=\s)(?:(?!is\b|are\b|correct|right|wrong|false|true)[^\n]){1,80}?[ \t]\(?C[).:](?=\s)(?:(?!is\b|are\b|correct|right|wrong|false|true|[Aa]nswer)[^\n]){0,60}"
 )
 """All options of the question in one line: "A) 5 B) 8 C) 10"."""
 
@@ -136,7 +136,7 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
             found = alone(sentence, options) or settled(sentence, options, several)
             if found is not None:
                 return found
-    bare = _RESTATED.sub(" ", undressed(text))
+    bare = _without_listed_end(_RESTATED.sub(" ", undressed(text)))
     sentences = [s.strip() for s in _SENTENCES.split(bare) if s and s.strip()]
     if not sentences:
         return None
@@ -182,6 +182,20 @@ def _option_alone(sentence: str, options: Options) -> str | None:
         return match[1] if normalised(match[2]) == options.normal.get(match[1]) else None
     wanted = normalised(bare)
     return next((letter for letter, text in options.normal.items() if text and text == wanted), None)
+
+
+_OPTION_LINE = re.compile(r"[-*•\s]*\(?([A-Z])[).:]\s(?!.*(?:correct|right|wrong|true|false|yes|no\b|✓|❌))")
+
+
+def _without_listed_end(bare: str) -> str:
+    """Text that ends with the options of the question, one a line and nothing said about them, without those lines."""
+    lines = bare.rstrip().split("\n")
+    letters = ""
+    while len(letters) < len(lines) and (match := _OPTION_LINE.match(lines[-1 - len(letters)])) is not None:
+        letters = match[1] + letters
+    if len(letters) >= 3 and letters == ALPHABET[: len(letters)] and len(letters) < len(lines):
+        return "\n".join(lines[: -len(letters)])
+    return bare
 
 
 _TABLE = re.compile(

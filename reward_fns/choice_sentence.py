@@ -57,6 +57,7 @@ ANY_NOT = re.compile(r"(?i)\b(?:not|neither|nor|incorrect|wrong|isn't|aren't|nev
 _DOUBTED = re.compile(
     r"(?i)\b(?:at first(?: glance| sight)?|initially|although|though|while|might|may|could|tempting|whether|if)\b[^.,;:]*$"
 )
+_NONE_OF = re.compile(r"(?i)\b(?:none|neither)\s+of\b[^.]*$")
 _BUT = re.compile(r"(?i)\w*[^.\n,;]{0,40},?\s+(?:but|however|yet)\b(?!\s+(?:not|[A-Z]\b))")
 _WORDED = re.compile(
     r"\b(?:[Oo]ption|OPTION|[Cc]hoice|[Aa]nswer|[Ll]etter|[Ff]igure|[Dd]iagram|[Ii]mage|[Gg]raph|[Pp]icture|[Ss]hape|[Pp]anel|[Pp]attern|[Ss]tatement)s?\s*:?\s*"
@@ -184,7 +185,11 @@ def _called_right(sentence: str) -> Iterator[tuple[int, str]]:
         before = sentence[max(0, start - 40) : start]
         if not letter.isupper() or ANY_NOT.search(sentence[start : match.end()]) or _NOT.search(before):
             continue
-        if _DOUBTED.search(before) or _BUT.match(sentence, match.end()):
+        if (
+            _NONE_OF.search(sentence[max(0, start - 80) : start])
+            or _DOUBTED.search(before)
+            or _BUT.match(sentence, match.end())
+        ):
             continue
         if not dressed:
             worded = re.search(r"(?i)(?:option|choice|answer|letter)\s*$", before)

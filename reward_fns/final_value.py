@@ -71,7 +71,7 @@ def concluding_number(text: str, zero_words: bool = False, year: bool = False) -
             return whole
         if no_single_number(text):
             return None
-    opening = _opening_value(text) or _opening_claim(text)
+    opening = _opening_value(text) or _opening_claim(text) or _opening_bold(text)
     if opening is not None:
         return opening
     fallback = None
@@ -85,7 +85,7 @@ def concluding_number(text: str, zero_words: bool = False, year: bool = False) -
             if zero_words and fallback is None and _ZERO.search(sentence):
                 return numerals.parse("0")
             continue
-        if not _EXPLAINS.match(sentence) and found.kind != "year":
+        if not _EXPLAINS.match(sentence) and found.kind != "weak":
             return found
         fallback = fallback or found
         if place > 8:
@@ -121,7 +121,7 @@ _ANY_WORD = re.compile(r"[A-Za-z]{2,}|[^\x00-\u024f]")
 
 
 _DERIVED = re.compile(
-    r"(?i)\b(?:difference|gap|sum|total|range|ratio|average|mean|median|product|perimeter|area|volume|apart|missing|next\s+(?:number|value|term)|(?:final|correct)\s+(?:answer|value))\b"
+    r"(?i)\b(?:difference|gap|sum|(?:the|in)\s+total|range|ratio|average|mean|median|product|perimeter|area|volume|apart|missing|next\s+(?:number|value|term)|(?:final|correct)\s+(?:answer|value))\b"
 )
 MAX_SHORT = 320
 """Characters of a reply that answers first and then says more about the same thing."""
@@ -134,7 +134,22 @@ def _opening_claim(text: str) -> Number | None:
     if not 2 <= len(sentences) <= 4 or not _DERIVED.search(sentences[0]):
         return None
     rest = " ".join(sentences[1:])
+    if _PART_OF.search(rest):
+        return None
     return best(sentences[0]) if not _DERIVED.search(rest) and not _CONCLUDES.search(rest) else None
+
+
+_PART_OF = re.compile(r"(?i)\b(?:among|of|out\s+of)\s+(?:them|these|those)\b")
+_BOLD = re.compile(r"\*\*([^*\n]{1,24})\*\*")
+
+
+def _opening_bold(text: str) -> Number | None:
+    """The only bold number, when the first sentence states it and nothing is concluded later."""
+    bold = [number for match in _BOLD.finditer(text) if (number := numerals.parse(match[1])) is not None]
+    first = _SENTENCES.split(text.lstrip(), 1)
+    if len(bold) != 1 or len(first) < 2 or "**" not in first[0] or _CONCLUDES.search(first[1]):
+        return None
+    return bold[0] if _BOLD.search(first[0]) and _CORRECTS.search(first[1]) is None else None
 
 
 def _opening_value(text: str) -> Number | None:

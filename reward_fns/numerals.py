@@ -39,6 +39,8 @@ class Number(NamedTuple):
     """plain, fraction, word, ordinal, range, clock or list (an item marker such as "2."): only the first three can be
     answers in running text."""
     currency: bool = False
+    scale: int = 1
+    """What a word behind the number multiplied it by: 10**6 for "1.5 million"."""
 
 
 _CURRENCY = (
@@ -177,7 +179,7 @@ def parse(text: str) -> Number | None:
         if number is None or number.kind not in ("plain", "fraction"):
             return None
         rest = cleaned[number.end :].strip()
-        if number.unit and any(sign.isdigit() for sign in rest):
+        if number.unit and _ANOTHER.search(rest):
             found = find_all(cleaned)
             return found[0] if len(found) == 1 and found[0].unit != number.unit else None
         return number._replace(unit=rest) if not rest or is_label(rest) else None
@@ -192,6 +194,7 @@ _NAMED_AMOUNTS = {
     "half": Fraction(1, 2), "a half": Fraction(1, 2), "one-half": Fraction(1, 2), "a quarter": Fraction(1, 4), "a third": Fraction(1, 3),
     "two-thirds": Fraction(2, 3), "three-quarters": Fraction(3, 4), "a dozen": Fraction(12), "dozen": Fraction(12), "half a dozen": Fraction(6),
 }  # fmt: skip
+_ANOTHER = re.compile(r"(?:^|\s)\d")
 _ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)")
 
 
@@ -255,19 +258,20 @@ def _from_match(match: re.Match[str], text: str) -> Number | None:
     if match["ordinal"]:
         kind = "ordinal"
     unit = ""
+    scale = 1
     if not match["percent"] and kind != "ordinal":
         after = _AFTER.match(text, end)
         if after is not None:
             unit = next((group for group in after.groups() if group), "").strip()
-            scale = _MAGNITUDE.get(unit.lower())
-            if scale is not None:
+            scale = _MAGNITUDE.get(unit.lower(), 1)
+            if scale > 1:
                 value, end = value * scale, after.end()
                 unit = ""
             elif text[end : end + 1].isalpha() and len(unit) > 4 and not after.group(1):
                 kind = "list" if kind == "plain" else kind  # glued to a word: "3rdparty", "7eleven"
     if kind == "plain":
         kind = _context(text, start, end)
-    return Number(value, decimals, bool(match["percent"]), unit, start, end, kind, bool(match["currency"]))
+    return Number(value, decimals, bool(match["percent"]), unit, start, end, kind, bool(match["currency"]), scale)
 
 
 def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:

@@ -55,6 +55,10 @@ _COMPARED_AFTER = re.compile(
 _SHARED_BEFORE = re.compile(r"(?i),\s+with\s+$")
 _EACH_AFTER = re.compile(r"(?i)\s*\w+\s+(?:in\s+each|per|each)\b")
 """", with 2 dots in each group": what a division comes to."""
+_BOUND_BEFORE = re.compile(
+    r"(?i)\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger)\s+than|exceed\w*)\s+(?:\\?\$)?$"
+)
+_RELATIVE = re.compile(r"(?i)\b(?:that|who|whose)\s+(?!is\b|makes|gives|equals|leaves|means|totals?)")
 _YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
@@ -85,7 +89,7 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
     for rank, number in enumerate(quantities):
         before = sentence[max(0, number.start - 48) : number.start]
         points = 0.0
-        if _CONDITION_BEFORE.search(before) or _LESS_BEFORE.search(before):
+        if _CONDITION_BEFORE.search(before) or _LESS_BEFORE.search(before) or _BOUND_BEFORE.search(before):
             points -= 3
         elif (
             (_SHARED_BEFORE.search(before) and _EACH_AFTER.match(sentence[number.end : number.end + 40]))
@@ -105,6 +109,8 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
             points -= 4
         if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):
             points -= 4
+        if rank and _RELATIVE.search(sentence, quantities[0].end, number.start):
+            points -= 3
         if year and _YEAR_NAMED.search(before):
             points += 4
         if any(start <= number.start < end for start, end in bold):
@@ -132,6 +138,8 @@ def _quantities(text: str, year: bool) -> list[Number]:
         plain.append(text[at:start])
         plain.append(" " * (end - start))
         number = numerals.parse(content) or expression_number(content)
+        if number is None and "=" in content:  # T = 118.6 min = 7.1 s
+            number = numerals.parse(content.rpartition("=")[2])
         if number is not None:
             found.append(number._replace(start=start, end=end))
         at = end
@@ -150,13 +158,15 @@ def _quantities(text: str, year: bool) -> list[Number]:
         if number.kind == "word" and number.value == 1 and not number.unit and _NO_ONE.match(outside, number.start):
             continue
         found.append(number)
+    if not found and not numbered:  # "in the 5th week": better than nothing
+        return [n._replace(kind="weak") for n in numerals.find_all(outside) if n.kind == "ordinal"]
     found = found or numbered  # "the number 17 is correct", when nothing else is said
     found.sort(key=lambda number: number.start)
     if year:
         return found
     years = [n for n in found if _is_year(n, text)]
     not_years = [n for n in found if not years or not (n in years or _could_be_year(n, text))]
-    return not_years or [n._replace(kind="year") for n in found]
+    return not_years or [n._replace(kind="weak") for n in found]
 
 
 _DENIED_BEFORE = re.compile(

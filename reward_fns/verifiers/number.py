@@ -120,6 +120,8 @@ def same_number(
     """
     if found.value == gold.value and found.percent == gold.percent and not (found.unit and (gold.unit or unit)):
         return True
+    if found.scale >= 10**6 and gold.scale == 1 and abs(gold.value) < 10**6:  # a table in billions
+        found = found._replace(value=found.value / found.scale, scale=1)
     bare = not (found.percent or gold.percent or found.unit or gold.unit) and found.kind == gold.kind == "plain"
     if bare and found.decimals is gold.decimals is precision is abs_tol is rel_tol is None:
         return False  # two whole numbers

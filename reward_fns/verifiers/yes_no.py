@@ -18,6 +18,8 @@ _WORD = re.compile(
     r"(?i)\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b))|(不是|是的|正确|错误|是|否)"
 )
 _NEGATED = re.compile(r"(?i)(?:\bnot|n't|\bnever)\s+(?:necessarily\s+|quite\s+|entirely\s+)?$")
+_NO_THING = re.compile(r"(?i)no\s+(?!because|since|as\b|it\b|the\b|there\b)[a-z]")
+"""In the middle of a sentence: "no comparison", "no clear trend"."""
 _SENTENCES = re.compile(r"\n+|(?<=[.!?])\s+")
 
 
@@ -90,7 +92,9 @@ def _in_rest(text: str) -> bool | None:
     if match is not None:
         return _value(match, match.string)
     for sentence in reversed([s for s in _SENTENCES.split(text) if s.strip()][-30:]):
-        words = list(_WORD.finditer(sentence))
+        words = [
+            word for word in _WORD.finditer(sentence) if not word.start() or not _NO_THING.match(sentence, word.start())
+        ]
         if words:
             return _value(words[-1], sentence)
     return None
