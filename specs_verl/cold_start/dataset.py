@@ -1,6 +1,6 @@
 """Pairs of one set of files, ready to be packed: the table they lie in, their token ids, and a packer for them.
 
-train = PairSet.load(files, max_rows, encoder)
+train = PairSet(dataset.table, tuple(dataset.pairs), dataset.dropped)       # a PreferenceDataset, or one like it
 rows = train.rows(batch, processes=2, rank=0, max_tokens=8192, packer=packer)
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from specs_verl.cold_start import order
-from specs_verl.cold_start.encode import EncodedPair, Encoder
+from specs_verl.cold_start.encode import EncodedPair
 from specs_verl.cold_start.packing import PackedRows, Packer
 from specs_verl.cold_start.pairs import PairTable
 
@@ -20,11 +20,6 @@ class PairSet:
     table: PairTable
     pairs: tuple[EncodedPair, ...]
     dropped: int  # rows left out as too long
-
-    @classmethod
-    def load(cls, table: PairTable, encoder: Encoder) -> "PairSet":
-        pairs, dropped = encoder.encode(table)
-        return cls(table, tuple(pairs), dropped)
 
     def __len__(self) -> int:
         return len(self.pairs)

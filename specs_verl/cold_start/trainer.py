@@ -18,17 +18,16 @@ import torch.distributed as dist
 from omegaconf import DictConfig, OmegaConf
 from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.import_utils import load_extern_object
 
 from specs_verl.cold_start import checkpoint, order, quiet, runs
 from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
-from specs_verl.cold_start.encode import Encoder
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
 from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.metrics import BatchLoss, add_sums, mean_metrics
 from specs_verl.cold_start.packing import Packer
-from specs_verl.cold_start.pairs import PairTable
 from specs_verl.cold_start.policy import build_worker, single_process_defaults
 from specs_verl.cold_start.preflight import file_list
 from specs_verl.cold_start.progress import Progress
@@ -93,10 +92,6 @@ class Trainer:
         """Everything that can fail because of the data, before any weight is loaded."""
         config, data = self.config, self.config.data
         self.model_config = omega_conf_to_dataclass(config.model)
-        encoder = Encoder.from_processor(
-            self.model_config.processor, self.model_config.tokenizer, data.max_length, data.too_long, data.end_of_turn
-        )
-        self.encoder = encoder
         self.train = self._load_pairs(data.train_files, data.train_max_samples)
         self.val = self._load_pairs(data.val_files, data.val_max_samples) if data.val_files is not None else None
         if self.val is None and config.trainer.early_stop_patience > 0:
@@ -111,7 +106,7 @@ class Trainer:
         with self._quiet():
             self.worker = build_worker(config, self.model_config, self.total_steps)
         self.processes, self.rank = dist.get_world_size(), dist.get_rank()
-        settings = encoder.image_rules.settings if encoder.image_rules else ""
+        settings = self.encoder.image_rules.settings if self.encoder.image_rules else ""
         fingerprints = {
             "weights": _from_main(lambda: weights_fingerprint(self.source)),
             "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
@@ -119,10 +114,15 @@ class Trainer:
         self.identity = runs.identity(config, fingerprints, self.total_steps)
 
     def _load_pairs(self, files, max_rows: int) -> PairSet:
-        table = PairTable.open(file_list(files), max_rows, row_files=self.out / ".rows")
-        pairs = PairSet.load(table, self.encoder)
+        model = self.model_config
+        dataset = _dataset_class(self.config.data.custom_cls)(
+            file_list(files), model.tokenizer, self.config.data, model.processor, max_samples=max_rows
+        )
+        self.encoder = dataset.encoder
+        pairs = PairSet(dataset.table, tuple(dataset.pairs), dataset.dropped)
         if pairs.dropped:
-            self._say(f"dropped {pairs.dropped} of {len(table)} pairs, longer than {self.encoder.max_length} tokens.")
+            limit = self.config.data.max_length
+            self._say(f"dropped {pairs.dropped} of {len(pairs.table)} pairs, longer than {limit} tokens.")
         return pairs
 
     def _build(self) -> None:
@@ -310,6 +310,13 @@ class Trainer:
             (self.out / runs.COMPLETE).unlink(missing_ok=True)
             runs.keep_metrics_up_to(self.out, self.step)
         dist.barrier()
+
+
+def _dataset_class(custom: DictConfig) -> type:
+    try:
+        return load_extern_object(custom.path, custom.name)
+    except (ImportError, AttributeError, OSError) as error:
+        raise UserError(f"data.custom_cls: {custom.name} of {custom.path} cannot be loaded ({error}).") from error
 
 
 def _from_main(compute):

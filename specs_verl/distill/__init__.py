@@ -9,8 +9,9 @@
 
 The steps, one file each: sample (../sampling) -> grade.py -> judge.py or model_judge.py -> corrupt.py, complete.py ->
 pair.py -> select.py -> write.py, tally.py, card.py; run.py puts them in a row, recipes.py names the ablations, cli.py
-is the command. Beside it: dataset.py (the pairs as verl's custom data set), export.py (formats of other trainers),
-route.py (Metis-RISE) and cot.py (RL with Cold Start), which write supervised data through trajectories.py.
+is the command. Beside it: export.py (formats of other trainers), route.py (Metis-RISE) and cot.py (RL with Cold Start),
+which write supervised data through trajectories.py. The data set class of the pairs is the cold start's
+(../cold_start/preference_dataset.py).
 """
 
 from specs_verl.distill.pair import Pair, Pairing

@@ -130,6 +130,19 @@ def test_the_form_of_the_computation_does_not_change_the_numbers(train, form, tm
     assert_same(train(), train(*form, out=tmp_path / "other"), tolerance=2e-5)
 
 
+def test_a_data_set_class_of_ones_own(train, tmp_path):
+    (tmp_path / "every_other.py").write_text(
+        "from specs_verl.cold_start.preference_dataset import PreferenceDataset\n"
+        "class EveryOther(PreferenceDataset):\n"
+        "    def __init__(self, *arguments, **named):\n"
+        "        super().__init__(*arguments, **named)\n"
+        "        self.pairs = self.pairs[::2]\n"
+    )
+    own = [f"data.custom_cls.path={tmp_path / 'every_other.py'}", "data.custom_cls.name=EveryOther"]
+    # 14 pairs; of these 7, in batches of 4: 2 steps per epoch instead of 4
+    assert len(train(*own, "trainer.total_training_steps=null")) == 2
+
+
 def test_a_resumed_run_is_the_uninterrupted_run(train, tmp_path):
     straight = train("trainer.save_freq=2", "trainer.max_ckpt_to_keep=null")
     # as a kill after step 5 would leave it: checkpoints of steps 2 and 4, metrics up to 5, no result
@@ -274,6 +287,7 @@ def test_a_full_disk_keeps_what_is_there(train, monkeypatch):
         ("trainer.early_stop_patience=1", "trainer.early_stop_patience"),
         ("data.drop_last=true", "do not fill one batch"),
         ("engine.strategy=fsdp", "needs a GPU"),
+        ("data.custom_cls.name=Nothing", "data.custom_cls: Nothing of pkg"),
     ],
 )
 def test_bad_settings(train, override, message):

@@ -17,7 +17,7 @@ from data_prep.nano.model import build_processor
 
 pairs, out = sys.argv[1:]
 processor = build_processor()
-custom = {"path": "pkg://specs_verl.distill.dataset", "name": "PreferenceDataset"}
+custom = {"path": "pkg://specs_verl.cold_start.preference_dataset", "name": "PreferenceDataset"}
 config = OmegaConf.create(
     {
         "custom_cls": custom,

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from data_prep import nano
 from data_prep.images import decode_image
 from data_prep.nano.model import build_model
+from specs_verl.cold_start.preference_dataset import PreferenceDataset
 from specs_verl.distill import Distillation, distill
-from specs_verl.distill.dataset import PreferenceDataset
 from specs_verl.errors import UserError
 
 from . import building
@@ -133,7 +133,7 @@ def test_verls_sft_trainer_trains_on_the_chosen_responses(pairs, nano_model, tmp
     pq.write_table(table.take(with_images), tmp_path / "pairs.parquet")
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "-m", "verl.trainer.sft_trainer"),
-        "data.custom_cls.path=pkg://specs_verl.distill.dataset",
+        "data.custom_cls.path=pkg://specs_verl.cold_start.preference_dataset",
         "data.custom_cls.name=PreferenceDataset",
         f"data.train_files={tmp_path / 'pairs.parquet'}",
         f"+data.cache_dir={tmp_path / 'cache'}",

@@ -1,6 +1,6 @@
 """``PreferenceDataset``: preference pairs as tensors, for trainers that load their data through verl's configuration.
 
-    data.custom_cls.path=pkg://specs_verl.distill.dataset data.custom_cls.name=PreferenceDataset
+    data.custom_cls.path=pkg://specs_verl.cold_start.preference_dataset data.custom_cls.name=PreferenceDataset
     data.train_files=runs/pairs/pairs.parquet
 
 Both of verl's loaders build it: ``create_sft_dataset`` (which passes `parquet_files`) and ``create_rl_dataset``
@@ -12,8 +12,8 @@ Both of verl's loaders build it: ``create_sft_dataset`` (which passes `parquet_f
     index                                                            row of the pair in the files
 
 The first half has the names of verl's own SFT data set, so that `python -m verl.trainer.sft_trainer` trains on the
-chosen responses as it is: the supervised cold start that the method is compared with. Text, images, end of turn and
-checks are those of the preference trainer (specs_verl/cold_start): the same tokens and pixels in both.
+chosen responses as it is: the supervised cold start that the method is compared with. Our own trainer loads the class
+in the same way and packs `table` and `pairs` instead of items: the same tokens and pixels in both.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class PreferenceDataset(Dataset):
             `truncation` must be error: a pair that lost its end, or part of an image, is no pair.
         processor: None for a text-only model.
         max_samples: only the first so many rows; -1 for all.
+
+    Attributes:
+        table, pairs, dropped, encoder: the rows, those that fit as token ids, how many did not, and what encoded them.
 
     Raises:
         UserError: a file or row that cannot be trained on, named; settings that cannot be honoured.
@@ -136,6 +139,6 @@ def _check(settings: Mapping[str, object]) -> None:
 
 
 def _row_files(settings: Mapping[str, object]) -> Path:
-    """Where row-by-row copies of large files are kept, see cold_start/rowfile.py."""
+    """Where row-by-row copies of large files are kept, see rowfile.py."""
     root = settings.get("cache_dir") or os.environ.get("SPECS_CACHE") or "~/.cache/specs-verl"
     return Path(str(root)).expanduser() / "rows"
