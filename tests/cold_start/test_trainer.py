@@ -130,6 +130,15 @@ def test_the_form_of_the_computation_does_not_change_the_numbers(train, form, tm
     assert_same(train(), train(*form, out=tmp_path / "other"), tolerance=2e-5)
 
 
+def test_mixed_precision_is_close_to_float32(train, tmp_path):
+    exact = train("trainer.total_training_steps=3", "optim.lr=1e-4")
+    bf16 = ["engine.mixed_precision.param_dtype=bf16", "model.enable_gradient_checkpointing=true"]
+    rounded = train("trainer.total_training_steps=3", "optim.lr=1e-4", *bf16, out=tmp_path / "bf16")
+    for one, other in zip(exact, rounded, strict=True):
+        assert one["loss"] != other["loss"]
+        assert one["loss"] == pytest.approx(other["loss"], rel=0.01)
+
+
 def test_a_data_set_class_of_ones_own(train, tmp_path):
     (tmp_path / "every_other.py").write_text(
         "from specs_verl.cold_start.preference_dataset import PreferenceDataset\n"
