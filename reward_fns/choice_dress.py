@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from reward_fns.extract import squeezed
+from reward_fns.layout import squeezed
 from reward_fns.options import Options
 
 _LATEX_TEXT = re.compile(

@@ -15,8 +15,8 @@ from itertools import islice
 
 from reward_fns.choice_dress import EDGES, WHOLE, alone, leading, listed, undressed
 from reward_fns.choice_sentence import ANY_NOT, mentions, mentions_things, settled
-from reward_fns.extract import squeezed
 from reward_fns.final_value import concluding_number
+from reward_fns.layout import squeezed
 from reward_fns.options import ALPHABET, Options
 from reward_fns.symbolic.reading import segments
 from reward_fns.verifiers.text import normalised

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 
 from reward_fns import numerals
-from reward_fns.extract import squeezed, stated_pieces
+from reward_fns.extract import stated_pieces
+from reward_fns.layout import squeezed
 from reward_fns.numerals import Number
 from reward_fns.quantities import best, expression_number
 from reward_fns.symbolic.reading import read

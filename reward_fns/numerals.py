@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from reward_fns.number_words import MAGNITUDE, Word, find_words, whole
 from reward_fns.units import is_label
 
 MAX_DIGITS = 400
@@ -57,10 +58,6 @@ _VULGAR = {
     "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
 }  # fmt: skip
 _FRAC = r"\\[dtc]?frac\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))"
-_MAGNITUDE = {
-    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-    "millions": 10**6, "billions": 10**9, "trillions": 10**12, "thousands": 10**3, "mn": 10**6, "bn": 10**9,
-}  # fmt: skip
 _UNIT = r"(?:\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{\s*([^{}]{1,40})\}|\\?(°|′|″)\s*([CF])?|\^\s*\{?\s*(\\circ)\s*\}?\s*(?:\\?(?:text|mathrm)?\{?\s*([CF])\b\}?)?|([A-Za-zµμΩ²³][A-Za-z²³/^0-9µμΩ]{0,24}))"
 
 _WORDY = r"A-Za-z0-9_\u00b2-\u024f\u0370-\u03ff"
@@ -92,7 +89,7 @@ def find_all(text: str) -> list[Number]:
     """All numbers of ``text`` in order, number words included."""
     text = with_points(text)
     found = [number for match in _NUMBER.finditer(text) if (number := _from_match(match, text)) is not None]
-    words = _find_words(text)
+    words = [_from_word(word) for word in find_words(text)]
     if words:
         merged = sorted(found + words, key=lambda number: number.start)
         found = [n for i, n in enumerate(merged) if i == 0 or n.start >= merged[i - 1].end]
@@ -150,7 +147,6 @@ def _compounded(numbers: list[Number], text: str) -> list[Number]:
 _PLAIN = re.compile(r"[+\-−]?\d{1,15}")
 _SPACED = re.compile(r"[+\-−]?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _ZERO_COMMA = re.compile(r"[+\-−]?0,\d+")
-_WRAPPING = re.compile(r"^[\s$*_`\"'“”‘’=≈~:(\[{]+|[\s$*_`\"'“”‘’.,;:!)\]}]+$")
 
 
 @lru_cache(maxsize=8192)
@@ -166,7 +162,7 @@ def parse(text: str) -> Number | None:
         return None
     if cleaned[:1] + cleaned[-1:] in ("()", "[]", "{}") and not any(sign in cleaned[1:-1] for sign in "()[]{},;"):
         cleaned = cleaned[1:-1].strip()
-    named = _NAMED_AMOUNTS.get(cleaned.lower()) or _ordinal(cleaned)
+    named = whole(cleaned)
     if named is not None:
         return Number(named, None, kind="word")
     if _SPACED.fullmatch(cleaned):  # 12 345.6
@@ -183,24 +179,14 @@ def parse(text: str) -> Number | None:
             found = find_all(cleaned)
             return found[0] if len(found) == 1 and found[0].unit != number.unit else None
         return number._replace(unit=rest) if not rest or is_label(rest) else None
-    words = _find_words(cleaned)
+    words = [_from_word(word) for word in find_words(cleaned)]
     if words and words[0].start == 0:
         rest = cleaned[words[0].end :].strip()
         return words[0]._replace(unit=rest) if not rest or is_label(rest) else None
     return None
 
 
-_NAMED_AMOUNTS = {
-    "half": Fraction(1, 2), "a half": Fraction(1, 2), "one-half": Fraction(1, 2), "a quarter": Fraction(1, 4), "a third": Fraction(1, 3),
-    "two-thirds": Fraction(2, 3), "three-quarters": Fraction(3, 4), "a dozen": Fraction(12), "dozen": Fraction(12), "half a dozen": Fraction(6),
-}  # fmt: skip
 _ANOTHER = re.compile(r"(?:^|\s)\d")
-_ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)")
-
-
-def _ordinal(text: str) -> Fraction | None:
-    match = _ORDINAL.fullmatch(text)
-    return Fraction(int(match[1])) if match is not None else None
 
 
 def tidy(text: str) -> str:
@@ -244,6 +230,10 @@ def tidy(text: str) -> str:
     return text
 
 
+def _from_word(word: Word) -> Number:
+    return Number(word.value, None, word.percent, "", word.start, word.end, "word")
+
+
 def _from_match(match: re.Match[str], text: str) -> Number | None:
     value, decimals, kind = _value(match)
     if value is None:
@@ -263,7 +253,7 @@ def _from_match(match: re.Match[str], text: str) -> Number | None:
         after = _AFTER.match(text, end)
         if after is not None:
             unit = next((group for group in after.groups() if group), "").strip()
-            scale = _MAGNITUDE.get(unit.lower(), 1)
+            scale = MAGNITUDE.get(unit.lower(), 1)
             if scale > 1:
                 value, end = value * scale, after.end()
                 unit = ""
@@ -341,103 +331,3 @@ def _context(text: str, start: int, end: int) -> str:
     ):
         return "list"
     return "plain"
-
-
-# -------------------------------------------------------------------------------------------------------------- words
-
-_ONES = {
-    w: i
-    for i, w in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
-    )
-}
-_TENS = {
-    w: 10 * i for i, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
-}
-_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
-          "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10}  # fmt: skip
-_ANY_WORD = "|".join([*_ONES, *_TENS, "hundred", "thousand", "million", "billion"])
-_WORDS = re.compile(
-    rf"(?<![\w-])(?P<negative>(?:minus|negative)\s+)?(?P<words>(?:{_ANY_WORD})(?:(?:\s+and\s+|[\s-]+)(?:{_ANY_WORD}))*)(?:[\s-]+(?P<part>{'|'.join(_PARTS)}))?(?![\w])(?P<percent>\s*(?:percent|per cent|%))?",
-    re.IGNORECASE,
-)
-_WORD_HINT = re.compile(r"(?i)\b(?:" + _ANY_WORD + r")\b")
-
-
-_CHINESE_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九十")} | {"两": 2, "兩": 2}
-_CHINESE = re.compile(
-    r"(?<![第一-龥])?([零一二两兩三四五六七八九]?十?[一二三四五六七八九]?)(?=[个個只隻条張张人辆本支枝朵棵片块名位匹头架])"
-)
-
-
-def _find_chinese(text: str) -> list[Number]:
-    """三只猫 -> 3, 十二个 -> 12: a number below a hundred in front of a counting word."""
-    found = []
-    for match in _CHINESE.finditer(text):
-        tens, ten, ones = match[1].rpartition("十")
-        if not match[1] or (not ten and len(ones) > 1):
-            continue
-        value = (_CHINESE_DIGITS.get(tens, 1) * 10 if ten else 0) + _CHINESE_DIGITS.get(ones, 0)
-        found.append(Number(Fraction(value), None, False, "", match.start(), match.end(), "word"))
-    return found
-
-
-def _find_words(text: str) -> list[Number]:
-    found = [] if text.isascii() else _find_chinese(text)
-    for match in _WORDS.finditer(text):
-        value = _word_value(re.split(r"[\s-]+", match["words"].lower()))
-        if value is None:
-            continue
-        if match["part"]:
-            value = Fraction(value, _PARTS[match["part"].lower()])
-        if match["negative"]:
-            value = -value
-        found.append(Number(Fraction(value), None, bool(match["percent"]), "", match.start(), match.end(), "word"))
-    return found
-
-
-def _word_value(words: list[str]) -> int | None:
-    """three hundred and twenty one -> 321; None when the words do not form one number ("two three")."""
-    total = current = 0
-    last = 0  # size of the last word, to refuse "two three"
-    for word in words:
-        if word == "and":
-            continue
-        if word in _ONES:
-            if 0 < last < 20 or (last and last < 100 and _ONES[word] > 9) or (last == -1 and word == "zero"):
-                return None
-            current += _ONES[word]
-            last = _ONES[word] or -1
-        elif word in _TENS:
-            if 0 < last < 100 or last == -1:
-                return None
-            current += _TENS[word]
-            last = _TENS[word]
-        elif word == "hundred":
-            current = (current or 1) * 100
-            last = 100
-        else:
-            total += (current or 1) * _MAGNITUDE[word]
-            current, last = 0, 1000
-    return total + current

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns import numerals
-from reward_fns.extract import squeezed
+from reward_fns.layout import squeezed
 from reward_fns.numerals import Number
 from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard

@@ -17,9 +17,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns import numerals, pool, units
+from reward_fns.announced import phrase
+from reward_fns.boxed import last_box
 from reward_fns.choice_dress import undressed
 from reward_fns.choice_reading import read_piece, read_prose
-from reward_fns.extract import Piece, last_box, phrase, stated_pieces
+from reward_fns.extract import Piece, stated_pieces
 from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
 from reward_fns.options import Options
 from reward_fns.process_pool import TIMEOUT
