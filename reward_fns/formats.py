@@ -89,8 +89,8 @@ def _compiled(source: str):
         return re2.compile("(?s)" + source)
     except re2.error as error:
         raise ValueError(
-            f"Format pattern {source!r} cannot be compiled: {error}. It runs in a linear-time engine (RE2): look-around and "
-            "back-references do not exist there."
+            f"Format pattern {source!r} cannot be compiled: {error}. It runs in a linear-time engine "
+            "(RE2): look-around and back-references do not exist there."
         ) from error
 
 

@@ -198,8 +198,11 @@ class Pool:
             try:
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-c", _BOOT, str(theirs.fileno()), paths],
-                    pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                )  # fmt: skip
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
             finally:
                 theirs.close()
             ours.settimeout(START_SECONDS)

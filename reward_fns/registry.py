@@ -129,7 +129,8 @@ def lookup(name: str) -> Verifier:
     found = _registered.get(canonical)
     if found is None:
         raise KeyError(
-            f"No verifier is called {name!r}. Known: {', '.join(names())}. Add your own with @reward_fns.register({name!r})."
+            f"No verifier is called {name!r}. Known: {', '.join(names())}. "
+            f"Add your own with @reward_fns.register({name!r})."
         )
     return found
 

@@ -72,7 +72,8 @@ def compute_score(
     unknown = sorted(set(others) - _IGNORED)
     if unknown:
         raise TypeError(
-            f"compute_score has no parameter {', '.join(map(repr, unknown))}; verifier parameters go into params={{...}}."
+            f"compute_score has no parameter {', '.join(map(repr, unknown))}; "
+            "verifier parameters go into params={...}."
         )
     grading = row_grading(extra_info, verifier, params)
     chosen = lookup(grading.verifier)

@@ -219,7 +219,8 @@ _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
 def _mentions(text: str, words: str) -> bool:
-    """Whether a short sentence states the gold words as its answer: at its start or end, or behind "is"; yes and no only at its start."""
+    """Whether a short sentence states the gold words as its answer: at its start or end, or behind "is"; yes
+    and no only at its start."""
     said = normalised(_COMMANDS.sub(" ", _TEXTS.sub(r" \1 ", text)))
     if len(said) > 200 or words not in said:
         return False
