@@ -37,7 +37,7 @@ _ANNOUNCES = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NOT_AN_ANSWER = re.compile(
-    r"\s*(?:not\b|n't\b|(?:in)?correct\s*(?:[.,!;)]|$|because|and\b)|right\b|verified\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
+    r"\s*(?:(?:definitely|certainly|clearly|surely|probably)\s+not\b|not\b|n't\b|(?:in)?correct\s*(?:[.,!;)]|$|because|and\b)|right\b|verified\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
     r"|(?:found|given|determined|based)\b|one of\b|among\b|[A-Z](?:\s?[和、,，]\s?[A-Z])*\s?[项是都均为]{0,3}(?:错误|不正确|不对|不符))",
     re.IGNORECASE,
 )
@@ -63,6 +63,8 @@ def _phrase_in(tail: str) -> str | None:
     if "  " in tail or "\n\n\n" in tail or "\t" in tail:
         tail = squeezed(tail)
     for match in _announcements(tail):
+        if match[0][:8].lower() == "solution" and tail[match.end() :].lstrip(" *:")[:1] == "\n":
+            continue  # a heading: steps follow
         if not _NOT_AN_ANSWER.match(tail, match.end()) and not _supposed(tail, match.end()):
             found = announced(tail, match.end())
             if found is not None:

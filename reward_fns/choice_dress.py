@@ -53,7 +53,7 @@ _SEVERAL = re.compile(
 )
 _LEADING = re.compile(
     r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*)?[(\[]?(?:(?P<letter>[A-Z])"
-    r"(?:\s*(?:[)\]:：、】），。．]|\.(?=\s|$|\)))|\s*,(?!\s*[A-Z]\b)|\s*[-–—=]+\s|\s+(?=because\b|since\b|as\b|is\s+(?:the\s+)?(?:correct|right|answer|best|my)\b|\()|\s*\n|\s*$|\s?(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]))|(?P<small>[b-hj-z]|a)\s*\))"
+    r"(?:\s*(?:[)\]:：、】），。．]|\.(?=\s|$|\)))|\s*,(?!\s*[A-Z]\b)|\s*[-–—=]+\s|\s+(?=because\b|since\b|as\b|it\s+is\b|is\s+(?:the\s+)?(?:correct|right|answer|best|my)\b|\()|\s*\n|\s*$|\s?(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]))|(?P<small>[b-hj-z]|a)\s*\))"
 )
 _HEDGED = re.compile(rf"{ONE}\s*(?:,?\s*or\s*){ONE}")
 LETTERS = re.compile(r"(?<![A-Za-z])([A-Z])(?![A-Za-z])")

@@ -204,9 +204,18 @@ _TABLE = re.compile(
 )
 
 
+_VERDICT_LINE = re.compile(
+    r"(?m)^[-*•\s]*\(?([A-Z])[).:]\s[^\n]{1,200}?[:–—-]\s(?:(correct|right|true)|incorrect|wrong|false)\b",
+    re.IGNORECASE,
+)
+"""A line an option, the verdict behind a colon: "C. A shift to higher frequency: correct, as ..."."""
+
+
 def _tabulated(bare: str, options: Options) -> frozenset[str] | None:
     """Every option with its verdict, exactly one of them good: "A: false, B: true, C: false"."""
     rows = {match.group(1): bool(match.group(2)) for match in _TABLE.finditer(bare) if match.group(1).isupper()}
+    if len(rows) < 3:
+        rows = {match[1]: bool(match[2]) for match in _VERDICT_LINE.finditer(bare)}
     if len(rows) < 3 or sum(rows.values()) != 1 or options.yes_no is not None or not rows.keys() <= options.letters:
         return None
     return frozenset(letter for letter, good in rows.items() if good)
@@ -241,6 +250,8 @@ def _text_first(first: str, options: Options) -> frozenset[str] | None:
     if letter is not None:
         return frozenset(letter)
     opening = re.split(r"[,.:;!\n]", first, maxsplit=1)[0]
+    if first[len(opening) :].startswith(":") and len(options.named_in(first)) > 1:
+        return None  # "Denver: 12, Boston: 16"
     if opening != first and len(opening) <= 40 and not options.numeric:
         letter = options.letter_of(opening)
         if letter is not None:
@@ -270,6 +281,9 @@ def _weakly(text: str, sentences: list[str], options: Options) -> frozenset[str]
     if len(letters) == 1:
         return letters
     named = options.named_in(" ".join(sentences))
+    if not named and len(text) <= MAX_CASUAL:
+        misspelt = options.similar_to(text)
+        named = [misspelt] if misspelt is not None else []
     return frozenset(named) if len(named) == 1 else None
 
 
@@ -322,7 +336,9 @@ _COPULA = re.compile(r"(?i)\b(?:is|are|was|were|by|called|be)\b(?!\s+not)")
 def _stated_last(sentence: str, options: Options) -> str | None:
     """The option that a sentence ends with behind "is": "The highlighted country is Italy."."""
     parts = _COPULA.split(sentence.rstrip(" .!"))
-    wanted = normalised(parts[-1]) if len(parts) > 1 and not ANY_NOT.search(sentence) else ""
+    if len(parts) < 2 or ANY_NOT.search(sentence) or len(options.named_in(sentence)) > 1:
+        return None
+    wanted = normalised(parts[-1])
     named = {text: letter for letter, text in options.normal.items() if text}
     return named.get(wanted.removeprefix("the ").removeprefix("a ").removeprefix("an "))
 

@@ -20,7 +20,7 @@ from reward_fns.options import Options
 
 _L = r"(?:\((?P<in{0}>[A-Za-z])\)|(?P<bare{0}>[A-Z])(?![A-Za-z'’\-_^=+*/(]|\s*[=+*/^]))"
 # A bare "A" before a word is the article, unless the word cannot follow an article.
-_GUARD = r"(?!(?<=\s[AI])\s+(?!because\b|since\b|as\b|and\b|but\b|due\b|given\b|which\b|for\b|with\b|is\b|would\b|seems\b|matches\b|has\b|here\b|in\b|on\b|from\b|\()[A-Za-z])"
+_GUARD = r"(?!(?<=\s[AI])\s+(?!because\b|since\b|as\b|and\b|but\b|due\b|given\b|which\b|for\b|with\b|is\b|would\b|seems\b|matches\b|has\b|here\b|in\b|on\b|from\b|then\b|\()[A-Za-z])"
 _NOUN = r"(?:(?:the\s+|an?\s+)?(?:correct\s+|right\s+|best\s+|final\s+|most\s+\w+\s+)?(?:answer|option|choice|letter|statement|figure|image|picture|selection|graph|diagram)(?:\s+(?:choice|option|letter))?\s*(?:is\s+|:\s*)?)?"
 _CHOOSES = re.compile(
     r"(?P<verb>(?:\b(?:is|are|be|choose|chose|select|selected|pick|picked|chosen|go(?:ing)?\s+with|went\s+with|opt\s+for|settle\s+on|guess|say|think|believe|vote\s+for"
@@ -130,7 +130,7 @@ _MENTIONED_BEFORE = re.compile(
     r"(?i)\b(?:in|for|of|by|from|under|than|if|while|whereas|both|unlike|like|consider|considering|says|said)\s+(?:the\s+)?(?:answer\s+)?$"
 )
 _GOES_ON = re.compile(r"\)?\s+(?!because|since|as|which|due|given|with|and|or|based|here|is\s+(?:the|my)\b)[a-z]+")
-_OR_ANOTHER = re.compile(r"\)?\s*,?\s*(?:or|/)\s+(?:option\s+)?[(\[]?[A-Z](?![A-Za-z'’])")
+_OR_ANOTHER = re.compile(r"\)?\s*,?\s*(?:or|/|to|through)\s+(?:option\s+)?[(\[]?[A-Z](?![A-Za-z'’])")
 _ENUMERATED = re.compile(rf"{ONE}\s*,\s*{ONE}\s*,?\s*(?:,|or|and|&)\s*(?:or\s+|and\s+)?{ONE}")
 
 
@@ -226,7 +226,11 @@ def mentions(sentence: str, options: Options) -> frozenset[str]:
     for pattern in (_WORDED, _BRACKETED):
         for match in pattern.finditer(sentence):
             letter = match.group(1)
-            if letter not in options.letters or _enumerated(sentence, match.start(1)):
+            if (
+                letter not in options.letters
+                or _enumerated(sentence, match.start(1))
+                or _OR_ANOTHER.match(sentence, match.end())
+            ):
                 continue
             if _NOT.search(sentence[max(0, match.start() - 40) : match.start(1)]) or _WRONG_AFTER.match(
                 sentence, match.end()

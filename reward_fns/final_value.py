@@ -161,7 +161,7 @@ def _opening_value(text: str) -> Number | None:
         if opening is None:
             return None
         first, rest = opening[1], text.lstrip()[opening.end() :]
-    if not any(sign.isdigit() for sign in first) or _MARKER.match(first):
+    if _MARKER.match(first):
         return None
     value = numerals.parse(first)
     return value if value is not None and not _CONCLUDES.search(rest) and not _CORRECTS.search(rest) else None
@@ -173,6 +173,9 @@ def _main_clause(sentence: str) -> str:
         _, comma, clause = sentence.rpartition(", ")
         if comma and any(sign.isdigit() for sign in clause):
             sentence = clause
+    trailing = _TRAILING.search(sentence)
+    if trailing is not None and any(sign.isdigit() for sign in sentence[: trailing.start()]):
+        sentence = sentence[: trailing.start()]
     connectors = [match.end() for match in _CONNECTOR.finditer(sentence)]
     if connectors and any(sign.isdigit() for sign in sentence[connectors[-1] :]):
         return sentence[connectors[-1] :]
@@ -226,10 +229,11 @@ _CONCLUDES = re.compile(
 )
 _CORRECTS = re.compile(r"(?i)\b(?:actually|wait|sorry|correction|recount\w*|missed|mistake|oops)\b")
 _SUBORDINATE = re.compile(r"(?i)[\s*_(]*(?:since|because|as|given that)\b")
+_TRAILING = re.compile(r"(?i),?\s+(?:after|because|since|given that|when|if|by \w+ing)\b[^,;]*$")
 _CONNECTOR = re.compile(
     r"(?i)(?:,|;|\band)\s+(?:so|thus|hence|therefore|which (?:means|gives|makes|leaves)|giving|making|leaving)\b(?! far| that| much| many| on\b)"
 )
 _EXPLAINS = re.compile(
-    r"(?i)^[\s*_(\-•>]*(?:this (?:is|means|can|was|result|shows|includes|answer)|because|since(?![^,]*,)|note|remember|(?:double-?)?check\w*|verif\w+|proof|let(?: me|'s| us) (?:double-?)?(?:check|verify)|here|in other words|where|let me know|if you|please"
+    r"(?i)^[\s*_(\-•>]*(?:\w+\s+of (?:them|these|those|which)|this (?:is|means|can|was|result|shows|includes|answer)|because|since(?![^,]*,)|note|remember|(?:double-?)?check\w*|verif\w+|proof|let(?: me|'s| us) (?:double-?)?(?:check|verify)|here|in other words|where|let me know|if you|please"
     r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can|could) (?:also )?(?:double-?)?(?:check|verify)|to (?:check|verify)|it is worth|assuming|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
 )

@@ -180,7 +180,7 @@ def parse(text: str) -> Number | None:
             return found[0] if len(found) == 1 and found[0].unit != number.unit else None
         return number._replace(unit=rest) if not rest or is_label(rest) else None
     words = [_from_word(word) for word in find_words(cleaned)]
-    if words and words[0].start == 0:
+    if len(words) == 1 and words[0].start == 0:
         rest = cleaned[words[0].end :].strip()
         return words[0]._replace(unit=rest) if not rest or is_label(rest) else None
     return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reward_fns import numerals
+from reward_fns import numerals, units
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import read
 from reward_fns.verifiers.text import normalised, similarity
@@ -77,6 +77,9 @@ class Options:
                 and number.value == value.value
                 and (number.percent == value.percent or not value.percent)
             ]
+            if len(alike) > 1 and units.read(value.unit) is not None:  # 8 mL or 8 L
+                wanted_unit = units.read(value.unit)
+                alike = [letter for letter in alike if units.read(self.numbers[letter].unit) == wanted_unit]
             return alike[0] if len(alike) == 1 else None
         if len(text) <= 200 and any(sign in text for sign in "\\^/√π_{"):
             return self._letter_of_expression(text)

@@ -59,6 +59,13 @@ _BOUND_BEFORE = re.compile(
     r"(?i)\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger)\s+than|exceed\w*)\s+(?:\\?\$)?$"
 )
 _RELATIVE = re.compile(r"(?i)\b(?:that|who|whose)\s+(?!is\b|makes|gives|equals|leaves|means|totals?)")
+_LABELLED = re.compile(
+    r"(?i)\b(?:sum|total|difference|average|mean|result|answer|product)\s*[:=]\s*(?:\\?\$|\*\*)?\s*$"
+)
+_TOTAL_AFTER = re.compile(r"(?i)\s*(?:\w+\s+){0,2}(?:in\s+total|altogether|in\s+all)\b")
+_SUBJECT_AFTER = re.compile(r"(?i)\s*(?:is|was|are|were)\s+the\s")
+_NAMELY = re.compile(r"(?i)\b(?:namely|such\s+as|including|for\s+example|e\.g)\b")
+_APPROACHES = re.compile(r"(?i)\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
 _YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
@@ -89,7 +96,12 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
     for rank, number in enumerate(quantities):
         before = sentence[max(0, number.start - 48) : number.start]
         points = 0.0
-        if _CONDITION_BEFORE.search(before) or _LESS_BEFORE.search(before) or _BOUND_BEFORE.search(before):
+        if (
+            _CONDITION_BEFORE.search(before)
+            or _APPROACHES.search(before)
+            or _LESS_BEFORE.search(before)
+            or _BOUND_BEFORE.search(before)
+        ):
             points -= 3
         elif (
             (_SHARED_BEFORE.search(before) and _EACH_AFTER.match(sentence[number.end : number.end + 40]))
@@ -105,10 +117,20 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
             points += 2
         elif _AGAINST_BEFORE.search(before):
             points -= 2
-        if 0 <= sentence.find(": ", quantities[0].end) < number.start:  # "7 people: 4 men and 3 women"
+        if (
+            not _LABELLED.search(before) and 0 <= sentence.find(": ", quantities[0].end) < number.start
+        ):  # "7 people: 4 men and 3 women"
             points -= 4
         if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):
             points -= 4
+        after = sentence[number.end : number.end + 40]
+        labelled = _LABELLED.search(before) is not None
+        if labelled or _TOTAL_AFTER.match(after):
+            points += 5
+        if not before.strip(" *") and _SUBJECT_AFTER.match(after):
+            points += 4
+        if rank and _NAMELY.search(sentence, quantities[0].end, number.start):
+            points -= 5
         if rank and _RELATIVE.search(sentence, quantities[0].end, number.start):
             points -= 3
         if year and _YEAR_NAMED.search(before):
@@ -155,7 +177,13 @@ def _quantities(text: str, year: bool) -> list[Number]:
             numbered.append(number)
         if _LABEL_BEFORE.search(before) or _NOT_QUANTITY_AFTER.match(after) or _RANGE_BEFORE.search(before):
             continue
-        if number.kind == "word" and number.value == 1 and not number.unit and _NO_ONE.match(outside, number.start):
+        if (
+            number.kind == "word"
+            and number.value == 1
+            and not number.unit
+            and _NO_ONE.match(outside, number.start)
+            and not _JUST.search(before)
+        ):
             continue
         found.append(number)
     if not found and not numbered:  # "in the 5th week": better than nothing
@@ -174,6 +202,7 @@ _DENIED_BEFORE = re.compile(
 )
 _FROM_BEFORE = re.compile(r"(?i)\b(?:from|between)\s+(?:\\?\$)?$")
 _TO_AFTER = re.compile(r"(?i)\s*%?\s*(?:\w+\s+)?(?:to|and|until)\s+(?:\\?\$)?\d")
+_JUST = re.compile(r"(?i)\b(?:just|only|exactly)\s+$")
 _NO_ONE = re.compile(
     r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]"
 )

@@ -30,10 +30,16 @@ def same_value(gold: Node, given: Node) -> bool | None:
         readings.append(Reading(percent=False))
     if contains(gold, "deg") != contains(given, "deg"):
         readings.append(Reading(radians=True))
+    if _has_log(gold) or _has_log(given):
+        readings.append(Reading(common=True))
     verdicts = [_equal_under(gold, given, reading) for reading in readings]
     if True in verdicts:
         return True
     return None if None in verdicts else False
+
+
+def _has_log(node: Node) -> bool:
+    return node[:2] == ("fn", "log") or any(map(_has_log, children(node)))
 
 
 def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:

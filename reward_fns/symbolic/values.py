@@ -33,6 +33,8 @@ class Reading(NamedTuple):
     point: int = 0
     percent: bool = True
     """50 % is 0.5; False: 50."""
+    common: bool = False
+    """log without a base is the common logarithm; False: the natural one."""
     radians: bool = False
     """30 degrees are pi / 6; False: 30 (inside a trigonometric function they are always pi / 6)."""
 
@@ -242,7 +244,8 @@ def _function(name: str, arguments: tuple[Node, ...], reading: Reading, radians:
             return Fraction(0)
         if values[0] == 0 and name in ("cos", "exp", "cosh"):
             return Fraction(1)
-        return _COMPLEX[name](complex(values[0]))
+        found = _COMPLEX[name](complex(values[0]))
+        return found / math.log(10) if name == "log" and reading.common else found
     if name in ("floor", "ceil") and len(values) == 1:
         number = values[0] if isinstance(values[0], Fraction) else values[0].real
         return Fraction(math.floor(number) if name == "floor" else math.ceil(number))
