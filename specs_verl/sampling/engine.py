@@ -90,9 +90,7 @@ class VllmEngine:
         self.parameters = parameters
         on_cpu = current_platform.is_cpu()
         self.capacity = settings.max_num_seqs or SEQUENCES
-        # A generator per request costs a quarter of the throughput of a tiny model and protects only against a killed
-        # run ending up with other samples; on the CPU a shard is therefore reproduced as a whole.
-        self.seeds_per_request = not on_cpu
+        self._on_cpu = on_cpu
         self._builder = PromptBuilder(
             checkpoint, parameters.max_prompt_tokens, parameters.system_prompt, parameters.instruction
         )
@@ -127,6 +125,14 @@ class VllmEngine:
         options["enable_chunked_prefill"] = False
         options["max_num_batched_tokens"] = max(self._max_length, 8192)
         return options
+
+    @property
+    def seeds_per_request(self) -> bool:
+        """A generator per request costs a quarter of the throughput of a tiny model and protects only against a killed
+        run ending up with other samples; on the CPU a shard is therefore reproduced as a whole. With adaptive sampling
+        the order of requests depends on how fast answers are graded: only seeds of their own reproduce them.
+        """
+        return not self._on_cpu or self.parameters.until is not None
 
     @property
     def busy(self) -> bool:

@@ -20,6 +20,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from enum import Enum
 from itertools import islice
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     pq.write_table(table, temporary, compression="zstd")
     os.replace(temporary, path)
+
+
+WHOLE_SHARD = "all"
+"""Under this name the deaths over a shard are counted, as those over a row are under its number."""
+
+
+class Lesson(Enum):
+    """What a worker's death has told."""
+
+    NONE = "none"
+    SUSPECT_SHARD = "suspect shard"
+    BROKEN_ROW = "broken row"
 
 
 @contextlib.contextmanager
@@ -213,16 +226,14 @@ class SampleRun:
         samples.sort(key=lambda sample: (sample["row"], sample["sample"]))
         write_parquet(self.shard_path(shard), pa.Table.from_pylist(samples, schema=SCHEMA))
 
-    # A worker that dies leaves the rows it was sampling under suspicion: their shard is sampled again row by row, with
-    # a note of the row that is being tried, so that after the next death the row itself is known and left out.
-
-    def suspect(self, shard: int) -> None:
-        """Have a shard sampled row by row from now on."""
-        (self.path / "claims" / f"suspect-{shard:05d}").touch()
+    # A worker that dies leaves the rows it was sampling under suspicion. Once may be chance (the machine was out of
+    # memory, somebody killed the worker): the shard is sampled again as it is, which gives the very same samples.
+    # After the second death it is sampled row by row, with a note of the row that is being tried, so that the row
+    # itself is known, and left out, once it has been tried twice in vain.
 
     def is_suspect(self, shard: int) -> bool:
-        """Whether a worker died while it sampled this shard."""
-        return (self.path / "claims" / f"suspect-{shard:05d}").exists()
+        """Whether a shard is sampled row by row from now on."""
+        return self._deaths(shard).get(WHOLE_SHARD, 0) >= 2
 
     def note_trying(self, shard: int, row: int) -> None:
         """Remember the row of a suspect shard that is sampled now."""
@@ -230,25 +241,23 @@ class SampleRun:
 
     def broken_rows(self, shard: int) -> list[int]:
         """Rows of a shard that killed the engine twice when sampled alone."""
-        return [int(row) for row, deaths in self._deaths(shard).items() if deaths >= 2]
+        return [int(row) for row, deaths in self._deaths(shard).items() if row != WHOLE_SHARD and deaths >= 2]
 
     def _deaths(self, shard: int) -> dict[str, int]:
         file = self.path / "claims" / f"deaths-{shard:05d}"
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
-    def learn_from_death(self, shard: int) -> bool:
-        """Draw the consequence of a worker's death in a shard; True when that found a row to be left out."""
+    def learn_from_death(self, shard: int) -> Lesson:
+        """Draw the consequence of a worker's death while it sampled a shard."""
         trying = self.path / "claims" / f"trying-{shard:05d}"
-        if not trying.is_file():
-            self.suspect(shard)
-            return False
-        row = trying.read_text(encoding="utf-8").strip()
-        trying.unlink()
+        row = trying.read_text(encoding="utf-8").strip() if trying.is_file() else WHOLE_SHARD
+        trying.unlink(missing_ok=True)
         deaths = self._deaths(shard)
-        # Once may be chance: the machine may have been out of memory, or somebody may have killed the worker.
         deaths[row] = deaths.get(row, 0) + 1
         write_json(self.path / "claims" / f"deaths-{shard:05d}", deaths)
-        return deaths[row] >= 2
+        if deaths[row] != 2:
+            return Lesson.NONE
+        return Lesson.SUSPECT_SHARD if row == WHOLE_SHARD else Lesson.BROKEN_ROW
 
     def summarise(self, seconds: float) -> dict[str, object]:
         """Count what the shards hold and write summary.json, which marks the run as complete."""

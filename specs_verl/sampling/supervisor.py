@@ -29,7 +29,7 @@ from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerp
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.stopping import predicate
-from specs_verl.sampling.store import FORMAT, SampleRun, locked, sweep, write_json
+from specs_verl.sampling.store import FORMAT, Lesson, SampleRun, locked, sweep, write_json
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0
@@ -126,18 +126,20 @@ class _JobState:
         files = (self.run.path / "claims").glob("worker-*.json")
         return {int(file.stem.rpartition("-")[2]): json.loads(file.read_text(encoding="utf-8")) for file in files}
 
-    def release(self, rank: int, died: bool) -> bool:
-        """Give back what a worker had claimed and not completed; True when its death told which row is to blame."""
-        learned = False
+    def release(self, rank: int, died: bool) -> set[Lesson]:
+        """Give back what a worker had claimed and not completed; what its death has told."""
+        lessons = set()
         claims = self.run.path / "claims"
+        # A worker that cannot load its engine says nothing about the rows.
+        died_sampling = died and self.beats().get(rank, {}).get("stage") == "sampling"
         (claims / f"worker-{rank}.json").unlink(missing_ok=True)
         for claim in claims.glob("shard-*"):
             shard = int(claim.name.rpartition("-")[2])
             if claim.read_text(encoding="utf-8").strip() == str(rank) and not self.run.shard_path(shard).exists():
                 claim.unlink()
-                if died:
-                    learned = self.run.learn_from_death(shard) or learned
-        return learned
+                if died_sampling:
+                    lessons.add(self.run.learn_from_death(shard))
+        return lessons
 
 
 class _Supervisor:
@@ -195,15 +197,15 @@ class _Supervisor:
             self._kill_if_stalled(rank, worker)
             return
         del self._workers[rank]
-        learned = [state.release(rank, died=code != 0) for state in self._states]
+        lessons = set().union(*(state.release(rank, died=code != 0) for state in self._states))
         if code == 0 and self._workers:
             return
         self._all_complete()
         done = sum(state.shards_done for state in self._states)
         if code == 0 and all(state.all_shards_there for state in self._states):
             return
-        self._broken_rows += any(learned)
-        in_vain = done == self._shards_at_last_death and not any(learned)
+        self._broken_rows += Lesson.BROKEN_ROW in lessons
+        in_vain = done == self._shards_at_last_death and not lessons - {Lesson.NONE}
         self._deaths_in_vain = self._deaths_in_vain + 1 if in_vain else 1
         self._shards_at_last_death = done
         most = 0 if code == HOPELESS else MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR

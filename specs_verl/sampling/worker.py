@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -35,6 +36,9 @@ WAITING = 3
 
 BEAT_SECONDS = 0.4
 
+ASKING_THREADS = 4
+"""Threads that ask stopping rules."""
+
 ENGINES = {
     "vllm": "engine:VllmEngine",
     "verl": "verl_engine:VerlServersEngine",
@@ -42,7 +46,10 @@ ENGINES = {
 }
 
 FAULT_OF_ENGINE = ("refused_by_engine", "request_failed")
-"""Kinds of skipped rows that, when they are all rows of a shard, mean that the engine is broken and not the rows."""
+"""Kinds of skipped rows that, when a shard has no others, mean that the engine is broken and not the rows."""
+
+SUSPICIOUS_ROWS = 8
+"""So many at least: the last shard of a run may have a single row, and that row may be at fault."""
 
 DRAINING = -1
 """Fed instead of a row while the shard before must finish first."""
@@ -131,6 +138,9 @@ class ShardRunner:
         self._manifest = run.manifest
         self._enough = predicate(job.parameters.until) if job.parameters.until else None
         self._in_flight: dict[str, RowWork] = {}
+        # Stopping rules grade, which may take seconds for a single answer: the engine goes on meanwhile.
+        self._asking: dict[Future[bool], RowWork] = {}
+        self._threads = ThreadPoolExecutor(ASKING_THREADS, thread_name_prefix="enough")
 
     def run_shards(self, shards: Iterator[int]) -> None:
         """Sample all shards that the iterator gives."""
@@ -138,18 +148,28 @@ class ShardRunner:
         feed = self._feed(shards)
         exhausted = False
         while True:
-            while not exhausted and len(self._in_flight) * n < WAITING * self._engine.capacity:
+            while not exhausted and self._open_rows * n < WAITING * self._engine.capacity:
                 fed = next(feed, None)
                 exhausted = fed is None
                 if fed == DRAINING:
                     break
-            if not self._in_flight:
+            if not self._open_rows:
                 if exhausted:
                     break
                 continue
-            for finished in self._engine.step():
-                self._take(finished)
+            if self._in_flight:
+                for finished in self._engine.step():
+                    self._take(finished)
+            else:
+                wait(self._asking, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
+            for answered in [future for future in self._asking if future.done()]:
+                self._hear(answered)
             self._heartbeat.beat()
+
+    @property
+    def _open_rows(self) -> int:
+        """Rows that wait for samples, or for the word whether they have enough."""
+        return len(self._in_flight) + len(self._asking)
 
     def _feed(self, shards: Iterator[int]) -> Iterator[int]:
         """Add one row to the engine at every step of this generator; yields the row's index."""
@@ -158,7 +178,7 @@ class ShardRunner:
             work = ShardWork(shard)
             careful = self._run.is_suspect(shard)
             # A shard without seeds per request is one random stream: it starts when nothing else draws from it.
-            while self._in_flight and (careful or not self._engine.seeds_per_request):
+            while self._open_rows and (careful or not self._engine.seeds_per_request):
                 yield DRAINING
             if not self._engine.seeds_per_request:
                 self._engine.reseed(seed_of(self._job.parameters.seed, 0, shard))
@@ -173,7 +193,7 @@ class ShardRunner:
                 self._start(work, index, row)
                 self._heartbeat.beat()
                 yield index
-                while careful and self._in_flight:
+                while careful and self._open_rows:
                     yield DRAINING
             work.all_rows_read = True
             self._finish_if_complete(work)
@@ -215,9 +235,33 @@ class ShardRunner:
         work.failed += finished.failed
         work.failure = work.failure or finished.failure
         # A request that failed altogether is not repeated: the engine has tried often enough.
-        if (finished.samples or not finished.failed) and self._wants_more(work):
-            self._draw(work)
+        gave_up = finished.failed and not finished.samples
+        if self._enough is None or gave_up or len(work.samples) >= self._job.parameters.max_samples:
+            self._close(work)
             return
+        usable = [s.response for s in work.samples if unusable(s.response, s.finish_reason, s.n_vision_tokens) is None]
+        if usable:
+            self._asking[self._threads.submit(self._enough, work.row, usable)] = work
+        else:
+            self._draw(work)
+
+    def _hear(self, answered: Future[bool]) -> None:
+        """Draw more samples of a row, or close it, now that its stopping rule has spoken."""
+        work = self._asking.pop(answered)
+        try:
+            enough = answered.result()
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self._table.file_of(work.index)}, row {work.index}: the stopping rule {self._job.parameters.until} "
+                f"cannot judge it: {error.args[0] if error.args else error} Fix the row, or leave it out."
+            ) from error
+        if enough:
+            self._close(work)
+        else:
+            self._draw(work)
+
+    def _close(self, work: RowWork) -> None:
+        """All samples of a row are there."""
         if work.failed and not work.samples:
             self._skip(work.shard, work.identity, "request_failed", work.failure)
         elif work.failed:
@@ -231,16 +275,10 @@ class ShardRunner:
         shard.rows_done += 1
         self._finish_if_complete(shard)
 
-    def _wants_more(self, work: RowWork) -> bool:
-        if self._enough is None or len(work.samples) >= self._job.parameters.max_samples:
-            return False
-        usable = [s.response for s in work.samples if unusable(s.response, s.finish_reason, s.n_vision_tokens) is None]
-        return not usable or not self._enough(work.row, usable)
-
     def _finish_if_complete(self, shard: ShardWork) -> None:
         if shard.all_rows_read and shard.waiting == 0:
             refused = [entry for entry in shard.skipped if entry["kind"] in FAULT_OF_ENGINE]
-            if refused and not shard.samples:
+            if len(refused) >= SUSPICIOUS_ROWS and not shard.samples:
                 raise RuntimeError(
                     f"The engine refuses every row of shard {shard.shard}; the first: {refused[0]['reason']}"
                 )

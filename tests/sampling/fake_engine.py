@@ -109,3 +109,23 @@ class DecodingEngine(FakeEngine):
 def even(row, responses):
     """A stopping rule: rows of even number have enough."""
     return int(responses[0].split()[1]) % 2 == 0
+
+
+def patient(row, responses):
+    """A rule that has no answer for row 0 until it has been asked about row 30."""
+    index, asked = int(responses[0].split()[1]), Path(os.environ["SPECS_TEST_ASKED"])
+    if index == 30:
+        asked.touch()
+    deadline = time.monotonic() + 30
+    while index == 0 and not asked.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the engine stands still while a stopping rule thinks")
+        time.sleep(0.01)
+    return True
+
+
+def puzzled(row, responses):
+    """A rule that cannot deal with row 40."""
+    if int(responses[0].split()[1]) == 40:
+        raise KeyError("no verifier is called 'moth'.")
+    return True

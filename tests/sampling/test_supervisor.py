@@ -1,7 +1,9 @@
 """Runs with real worker processes on a fake engine: nothing lost, nothing twice, whatever dies."""
 
+import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,10 +11,16 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from data_prep import schema
 from specs_verl.errors import UserError
 from specs_verl.sampling import SamplingError, sample, sample_all, supervisor
+
+SCHEMA = pa.schema([field for field in schema.SCHEMA if field.name in ("prompt", "images")])
 
 
 def texts(run):
@@ -96,6 +104,40 @@ def test_rows_that_the_engine_refuses_are_counted(make_job, monkeypatch):
     run = sample(make_job())
     assert run.summary["skipped"] == {"refused_by_engine": 2, "corrupt_image": 1}
     assert {record["row"] for record in run.samples()} == set(range(200)) - {3, 17, 199}
+
+
+def test_a_single_row_in_the_last_shard_may_be_refused(make_job, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", "refuse@192")
+    job = make_job()
+    run = sample(type(job)(**{**job.__dict__, "rows": 193}))  # six shards of 32 rows and one of a single row
+    assert run.summary["skipped"] == {"refused_by_engine": 1, "corrupt_image": 1} and run.complete
+
+
+def test_memory_does_not_grow_with_the_data(make_job, checkpoint, tmp_path):
+    """Ten times the rows, 216 MB more of images: the worker's peak may not follow."""
+    peaks = []
+    for count in (200, 2000):
+        path = tmp_path / f"{count}.parquet"
+        with pq.ParquetWriter(path, SCHEMA) as writer:
+            for start in range(0, count, 100):
+                rows = [image_row(index) for index in range(start, start + 100)]
+                writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+        job = make_job(f"out{count}", "DecodingEngine", workers=1, n=2)
+        run = sample(type(job)(**{**job.__dict__, "data": (str(path),)}))
+        assert run.summary["rows"] == count
+        peaks.append(int((checkpoint / "peak_kilobytes").read_text()) / 1024)
+    assert path.stat().st_size > 200e6, "noise does not compress: the data is really there"
+    assert peaks[1] - peaks[0] < 60, f"{peaks} MiB"
+
+
+def image_row(index):
+    """A row with a picture of noise, 120 kB."""
+    content = io.BytesIO()
+    Image.frombytes("RGB", (200, 200), random.Random(index).randbytes(120_000)).save(content, "BMP")
+    return {
+        "prompt": [{"role": "user", "content": f"<image>question {index}"}],
+        "images": [{"bytes": content.getvalue(), "path": None}],
+    }
 
 
 def test_a_killed_run_goes_on_where_it_was(make_job, tmp_path):
@@ -187,6 +229,19 @@ def test_adaptive_sampling_stops_row_by_row(make_job, monkeypatch, engine):
     assert counts == {row: 10 if row % 2 else 4 for row in range(200) if row != 17}
     for _, samples in run.by_row():
         assert [record["sample"] for record in samples] == list(range(len(samples)))
+
+
+def test_sampling_goes_on_while_a_stopping_rule_thinks(make_job, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setenv("SPECS_TEST_ASKED", str(tmp_path / "asked"))
+    run = sample(make_job(engine="SeededEngine", workers=1, n=4, until="fake_engine:patient", max_samples=16))
+    check_complete(run, n=4)
+
+
+def test_a_row_that_a_stopping_rule_cannot_judge_is_named(make_job, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    with pytest.raises(SamplingError, match=r"a\.parquet, row 40: the stopping rule .* no verifier is called 'moth'"):
+        sample(make_job(workers=1, n=4, until="fake_engine:puzzled", max_samples=16))
 
 
 @pytest.mark.parametrize(
