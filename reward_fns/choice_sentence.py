@@ -205,10 +205,15 @@ _LIST_ANY = re.compile(rf"{ONE}(?:\s*(?:,\s*and\b|,|;|、|&|/|\+|\band\b|，|和
 _JOINED = re.compile(r"&|\band\b|和")
 
 
+@lru_cache(maxsize=64)
+def _lists(sentence: str) -> tuple[re.Match[str], ...]:
+    return tuple(_LIST_ANY.finditer(sentence))
+
+
 def _with_neighbours(sentence: str, start: int, letter: str, options: Options, several: bool) -> frozenset[str]:
     """Letters that are listed together with the chosen one: "(A) and (C)"; commas alone join only when several answers
     are asked for."""
-    for listed in _LIST_ANY.finditer(sentence):
+    for listed in _lists(sentence):
         if listed.start() <= start < listed.end():
             found = LETTERS.findall(listed.group())
             letters = frozenset(found)
