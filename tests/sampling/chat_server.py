@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class ChatServer:
     """answer(body) gives the text of a reply; `bodies` are the requests that came."""
 
+    slow_seconds = 1.5
+
     def __init__(self, answer, faults=()):
         self.answer, self.faults, self.bodies = answer, list(faults), []
         self.keys = set()
@@ -29,7 +31,10 @@ class ChatServer:
             def log_message(self, *_):
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128  # five, the default, drops connections when many come at once
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
@@ -41,14 +46,22 @@ class ChatServer:
         self._server.shutdown()
         self._server.server_close()
 
+    def fault_of(self, body):
+        """The fault of a certain request; for subclasses."""
+        return None
+
+    def finish_reason(self, body):
+        """How a reply ended; for subclasses."""
+        return "stop"
+
     def _serve(self, handler):
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         with self._lock:
             self.bodies.append(body)
             self.keys.add(handler.headers.get("Authorization"))
-            fault = self.faults.pop(0) if self.faults else None
+            fault = self.faults.pop(0) if self.faults else self.fault_of(body)
         if fault == "slow":
-            time.sleep(1.5)
+            time.sleep(self.slow_seconds)
         if fault == "drop":
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
@@ -62,7 +75,7 @@ class ChatServer:
         else:
             text = "" if fault == "empty" else self.answer(body)
             message = {"role": "assistant", "content": text}
-            choice = {"message": message, "finish_reason": "stop"}
+            choice = {"message": message, "finish_reason": self.finish_reason(body)}
             content = json.dumps({"choices": [choice], "usage": {"completion_tokens": len(text.split())}}).encode()
         try:
             handler.send_response(status)
