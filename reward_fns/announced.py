@@ -41,6 +41,8 @@ _NOT_AN_ANSWER = re.compile(
     r"|(?:found|given|determined|based)\b|one of\b|among\b|[A-Z](?:\s?[和、,，]\s?[A-Z])*\s?[项是都均为]{0,3}(?:错误|不正确|不对|不符))",
     re.IGNORECASE,
 )
+_PROSE = re.compile(r"(?:To|We|First|Let|Given|In|Since|If|Using|By|Step|For|Here|Now|Start)\b")
+"""Begins the steps behind "Solution:", which is no announcement."""
 _IF_ONLY = re.compile(r"(?i)\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$")
 """Of another question: "if the radius were doubled, the answer would be ..."."""
 _SENTENCE_END = re.compile(r"\n|(?<=[^\s.\d][.!?])\s+(?=[A-Z*])|(?<=\d[.!?])\s+(?=[A-Z*])")
@@ -67,7 +69,7 @@ def _phrase_in(tail: str) -> str | None:
             continue  # a heading: steps follow
         if not _NOT_AN_ANSWER.match(tail, match.end()) and not _supposed(tail, match.end()):
             found = announced(tail, match.end())
-            if found is not None:
+            if found is not None and not (match[0][:8].lower() == "solution" and _PROSE.match(found)):
                 return found
     return None
 

@@ -101,7 +101,7 @@ _COMMA_DECIMAL = re.compile(
     r"(\d{1,3}(?:\.\d{3})+,\d+)"  # 1.234,56
     r"|(\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{1,2})(?!\d)"  # 12 345,6
     r"|(?<=€)(\d+,\d{1,2})(?![\d,])|(?<=€ )(\d+,\d{1,2})(?![\d,])"
-    r"|(\d+,\d{1,2})(?=\s?(?:€|EUR\b|Euro|euro|kg\b|g\b|cm|mm\b|km|m\b|m²|m\^|l\b|%|°|Grad\b|Prozent\b|Liter\b|Stunden\b))"
+    r"|(\d+,\d{1,2})(?=\s\$(?!\S)|\s?(?:€|EUR\b|Euro|euro|kg\b|g\b|cm|mm\b|km|m\b|m²|m\^|l\b|%|°|Grad\b|Prozent\b|Liter\b|Stunden\b))"
     r"|(?<=\bist )(\d+,\d{1,2})(?!\d)|(?<=\bträgt )(\d+,\d{1,2})(?!\d)|(?<=\best )(\d+,\d{1,2})(?!\d)|(?<=\bes )(\d+,\d{1,2})(?!\d)"
     r")|(?:(?<=\bes )|(?<=\bist )|(?<=\bson ))(\d{1,3}(?:\.\d{3})+)(?![\d,.])"
 )

@@ -117,14 +117,13 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
             points += 2
         elif _AGAINST_BEFORE.search(before):
             points -= 2
-        if (
-            not _LABELLED.search(before) and 0 <= sentence.find(": ", quantities[0].end) < number.start
-        ):  # "7 people: 4 men and 3 women"
+        labelled = _LABELLED.search(before) is not None
+        aside = 0 <= sentence.find(": ", quantities[0].end) < number.start  # "7 people: 4 men and 3 women"
+        if aside and not labelled and points <= 2:
             points -= 4
         if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):
             points -= 4
         after = sentence[number.end : number.end + 40]
-        labelled = _LABELLED.search(before) is not None
         if labelled or _TOTAL_AFTER.match(after):
             points += 5
         if not before.strip(" *") and _SUBJECT_AFTER.match(after):

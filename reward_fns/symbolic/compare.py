@@ -75,6 +75,8 @@ def _same_relation(gold: Node, given: Node) -> bool | None:
         if name is not None:
             return _same(gold[2][-1], given)
         if all(operator in ("=", "~") for operator in gold[1]) and given[0] not in ("named", "all", "many"):
+            if _measured(gold[2][0]) and not symbols(gold[2][-1]):
+                return _same(gold[2][-1], given)
             return False  # "2x + z = 1" is not answered by "1"
         return same_region(gold, given)
     gold_name, given_name = name_of(gold), name_of(given)
@@ -92,6 +94,11 @@ def _same_relation(gold: Node, given: Node) -> bool | None:
     if verdict is not None:
         return verdict
     return same_region(gold, given)
+
+
+def _measured(node: Node) -> bool:
+    """A left side that names one quantity: (p, q), V_1 : V_2, NO / BO, |AB|."""
+    return node[0] in ("ratio", "div", "group") or node[:2] == ("fn", "abs")
 
 
 def _outcomes(relation: Node) -> list[Node]:

@@ -99,6 +99,7 @@ def _named_value(source: str) -> Node | None:
         return None
 
 
+_ESCAPED_TWICE = re.compile(r"\\\\(?=[A-Za-z]{2})")
 _MERIDIEM = re.compile(r"\b([apAP])\.\s?m\.?")
 _ROWS = re.compile(r"\\begin\{(align|aligned|gather|gathered|split|eqnarray)\*?\}(.*?)\\end\{\1\*?\}", re.DOTALL)
 
@@ -118,6 +119,8 @@ _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\s
 def tidied(text: str) -> str:
     """Dressing taken off: delimiters of mathematics, bold, "The answer is", final stops."""
     text = text.replace("{:}", ":")
+    if "\\\\" in text and "begin" not in text:  # escaped once too often, as in JSON
+        text = _ESCAPED_TWICE.sub(r"\\", text)
     if ".m" in text:
         text = _MERIDIEM.sub(r"\1m", text)
     if "\\begin{" in text:

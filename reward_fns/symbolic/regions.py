@@ -105,9 +105,9 @@ def _inequality(node: Node) -> list[Interval] | None:
         return _parts(members[1])
     turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
     if len(members) == 2 and operators[0] in turned:
-        if members[0][0] == "sym" and not symbols(members[1]):
+        if _variable(members[0]) and not symbols(members[1]):
             operator, bound = operators[0], members[1]
-        elif members[1][0] == "sym" and not symbols(members[0]):
+        elif _variable(members[1]) and not symbols(members[0]):
             operator, bound = turned[operators[0]], members[0]
         else:
             return None
@@ -116,13 +116,19 @@ def _inequality(node: Node) -> list[Interval] | None:
         if operator[0] == "<":
             return [(_MINUS_OO, bound, True, operator == "<")]
         return [(bound, _OO, operator == ">", True)]
-    if len(members) == 3 and members[1][0] == "sym" and not symbols(members[0]) and not symbols(members[2]):
+    if len(members) == 3 and _variable(members[1]) and not symbols(members[0]) and not symbols(members[2]):
         first, second = operators
         if first[0] == second[0] == "<":
             return [(members[0], members[2], first == "<", second == "<")]
         if first[0] == second[0] == ">":
             return [(members[2], members[0], second == ">", first == ">")]
     return None
+
+
+def _variable(node: Node) -> bool:
+    """x, or f(x)."""
+    applied = node[0] == "mul" and len(node[1]) == 2 and node[1][0] in (("sym", "f"), ("sym", "g"), ("sym", "h"))
+    return node[0] == "sym" or (applied and node[1][1][0] == "sym")
 
 
 def _height(node: Node) -> float:

@@ -40,6 +40,9 @@ DEADLINE = 5.0
 DIGITS = 4
 """Digits that a decimal needs to stand for an exact gold such as 1/3."""
 
+MAX_GOLD = 200
+"""Characters of a ground truth that is an answer; a longer one is a solution and read like a response."""
+
 MAX_WHOLE = 15
 """Digits of the whole numbers, by far the commonest answers, that are compared without reading anything."""
 
@@ -96,7 +99,7 @@ _OPTION_GOLD = re.compile(r"\(([A-J])\)(?:(?!\W{1,4}(?:and\W+)?\(?[A-J]\b)\W.*)?
 def read_gold(text: str) -> Gold:
     """The gold answer; a whole solution as ground truth is read like a response. GoldError when nothing can be made of
     it."""
-    stated = last_box(text) or (phrase(text) if "####" in text else None) or text
+    stated = last_box(text) or (phrase(text) if "####" in text or len(text) > MAX_GOLD else None) or text
     inside = segments(stated)
     if len(inside) == 1 and not tidied(stated).startswith(("\\text", "$")) and len(stated) > len(inside[0]) + 8:
         stated = inside[0]
@@ -252,6 +255,8 @@ def agree(gold: Gold, given: Answer) -> bool | None:
         return True
     if answer.number is not None and given.number is not None:
         return same_number(given.number, answer.number, digits=DIGITS)
+    if given.number is not None and given.number.decimals and _DECIMAL_COMMA.fullmatch(answer.source):
+        return same_number(given.number, numerals.parse(answer.source.replace(",", ".")), digits=DIGITS)
     if answer.number is not None and answer.number.decimals and _DECIMAL_COMMA.fullmatch(given.source):
         return same_number(numerals.parse(given.source.replace(",", ".")), answer.number, digits=DIGITS)
     if gold.words:
