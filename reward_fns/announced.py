@@ -85,18 +85,19 @@ def _announcements(text: str) -> Iterator[re.Match[str]]:
     if len(lowered) != len(text):  # a few letters change length in lower case; positions must stay comparable
         lowered = text
     keywords = _KEYWORDS + _LATIN_KEYWORDS if lowered.isascii() else _KEYWORDS + _LATIN_KEYWORDS + _FOREIGN_KEYWORDS
-    position = {keyword: lowered.rfind(keyword) for keyword in keywords}
+    places = [lowered.rfind(keyword) for keyword in keywords]
     for _ in range(32):
-        keyword = max(position, key=position.get)
-        at = position[keyword]
+        at = max(places)
         if at < 0:
             return
+        which = places.index(at)
+        keyword = keywords[which]
         match = _ANNOUNCES.match(text, at)
         if match is None and keyword == "answer":
             match = _heading(text, at)
         if match is not None:
             yield match
-        position[keyword] = lowered.rfind(keyword, 0, at)
+        places[which] = lowered.rfind(keyword, 0, at)
 
 
 _TITLE = re.compile(r"(?i)answers?[ ]?[*_:#]{0,4}[ ]*(?=\n)")

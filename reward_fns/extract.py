@@ -66,15 +66,32 @@ _NEXT_QUESTION = re.compile(
 def own_turn(text: str) -> str:
     """What the model wrote before it went on with a question of its own, as base models do; the whole text when it had
     not answered by then."""
-    if "<|" in text or "</s>" in text or "INST]" in text or "<end_of" in text:
+    tagged = "<" in text and ("<|" in text or "</s>" in text or "<end_of" in text)
+    if tagged or ("[" in text and "INST]" in text):  # single characters are found quickest
         token = next((match for match in _TOKEN.finditer(text) if text[: match.start()].strip()), None)
         if token is not None:
             text = text[: token.start()]
-    for match in _NEXT_QUESTION.finditer(text):
+    for match in _next_questions(text):
         before = text[: match.start()]
         if last_box(before) is not None or phrase(before) is not None:
             return before
     return text
+
+
+FEW_LINES = 12
+
+
+def _next_questions(text: str) -> Iterator[re.Match[str]]:
+    """Matches of _NEXT_QUESTION; in a text of few lines the line breaks are found much quicker than by the pattern."""
+    if text.count("\n") > FEW_LINES:
+        yield from _NEXT_QUESTION.finditer(text)
+        return
+    at = text.find("\n")
+    while at >= 0:
+        match = _NEXT_QUESTION.match(text, at)
+        if match is not None:
+            yield match
+        at = text.find("\n", at + 1)
 
 
 def split_think(response: str) -> tuple[str, str, bool]:

@@ -146,6 +146,8 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,24})\*\*")
 
 def _opening_bold(text: str) -> Number | None:
     """The only bold number, when the first sentence states it and nothing is concluded later."""
+    if "**" not in text[:MAX_SHORT]:
+        return None
     bold = [number for match in _BOLD.finditer(text) if (number := numerals.parse(match[1])) is not None]
     first = _SENTENCES.split(text.lstrip(), 1)
     if len(bold) != 1 or len(first) < 2 or "**" not in first[0] or _CONCLUDES.search(first[1]):

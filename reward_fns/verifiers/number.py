@@ -72,7 +72,8 @@ def count(
 
 
 def _like_a_year(gold: Number) -> bool:
-    return gold.value.denominator == 1 and 1500 <= gold.value <= 2100 and not gold.unit and not gold.percent
+    value = gold.value
+    return value.denominator == 1 and 1500 <= value.numerator <= 2100 and not gold.unit and not gold.percent
 
 
 _THERE_IS_NONE = re.compile(
