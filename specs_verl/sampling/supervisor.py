@@ -44,6 +44,9 @@ MOST_RESTARTS = 3
 MOST_RESTARTS_AFTER_ERROR = 2
 """The same for workers that ended with a Python error, which mostly comes again."""
 
+GRACE_SECONDS = 10.0
+"""Between asking a worker to end and killing it."""
+
 MOST_BROKEN_ROWS = 20
 """Rows that each killed the engine, after which the engine is to blame and not the rows."""
 
@@ -97,7 +100,7 @@ class _JobState:
         self.run = SampleRun(Path(job.out))
         self.run.path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(self.run.path))
-        self.run.open(_manifest(job, len(table)))
+        self.run.open(manifest_of(job, len(table)))
         self.shard_rows = int(self.run.manifest["shard_rows"])
         self.n_shards = -(-len(table) // self.shard_rows)
         self.rows = len(table)
@@ -174,10 +177,19 @@ class _Supervisor:
                     for rank, place in enumerate(placement):
                         self._look_after(plan, rank, place)
             finally:
-                for worker in self._workers.values():
-                    worker.kill()
-                for worker in self._workers.values():
-                    worker.wait()
+                self._end_workers()
+
+    def _end_workers(self) -> None:
+        """Ask the workers to end, so that those with servers elsewhere end them too, then make sure."""
+        for worker in self._workers.values():
+            worker.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for worker in self._workers.values():
+            try:
+                worker.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
 
     def _start(self, plan: Path, rank: int, place: _Place) -> None:
         log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
@@ -351,7 +363,8 @@ def _check_model(job: Job) -> None:
         raise UserError("vLLM is not installed. Install the cpu or the gpu extra of specs-verl.")
 
 
-def _manifest(job: Job, rows: int) -> dict[str, object]:
+def manifest_of(job: Job, rows: int) -> dict[str, object]:
+    """What a run directory promises, see store.py."""
     return {
         "format": FORMAT,
         "parameters": asdict(job.parameters),

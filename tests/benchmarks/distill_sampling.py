@@ -1,9 +1,11 @@
-"""Tokens per second of specs_verl.sampling against vllm.LLM.chat: same checkpoint, prompts, images and engine.
+"""Tokens per second of specs_verl.sampling against vllm.LLM.chat: same checkpoint, prompts, images, engine and process.
 
     python tests/benchmarks/distill_sampling.py --model CKPT --data train.parquet --rows 400 --n 8
 
-The two take turns, so that both meet the same machine load; the first turn of each warms up and is not counted.
-LLM.chat gets the images as decoded pictures, which is the cheapest way it offers. Not part of the test run.
+`sampling` is what a worker does: rows from the parquet, prompts, images, requests, text from tokens, shards on disk.
+`chat` is LLM.chat with all conversations at once; its images are decoded from the parquet too, and handed over as
+Pillow pictures, the cheapest way it offers. The two take turns, so that both meet the same machine load; the first
+turn of each warms up and is not counted. Not part of the test run.
 """
 
 from __future__ import annotations
@@ -11,10 +13,9 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from pathlib import Path
-
-TURNS = 4
 
 
 def main() -> None:
@@ -25,52 +26,55 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--n", type=int, default=8)
     parser.add_argument("--max-tokens", type=int, default=160)
+    parser.add_argument("--max-prompt-tokens", type=int, default=512)
+    parser.add_argument("--turns", type=int, default=4, help="counted turns of each")
     args = parser.parse_args()
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     from specs_verl import plugin  # noqa: F401
     from specs_verl.sampling.engine import VllmEngine
-    from specs_verl.sampling.parameters import EngineSettings, SamplingParameters
+    from specs_verl.sampling.parameters import Job, SamplingParameters
 
-    parameters = SamplingParameters(n=args.n, max_tokens=args.max_tokens, max_prompt_tokens=512, seed=1)
-    engine = VllmEngine(args.model, parameters, EngineSettings(), Path())
-    rates: dict[str, list[float]] = {"sampling": [], "chat": []}
-    for turn in range(TURNS + 1):
+    parameters = SamplingParameters(
+        n=args.n, max_tokens=args.max_tokens, max_prompt_tokens=args.max_prompt_tokens, seed=1
+    )
+    job = Job(args.model, (args.data,), "", parameters, args.rows)
+    engine = VllmEngine(args.model, parameters, job.engine, Path())
+    rates: dict[str, list[tuple[float, float]]] = {"sampling": [], "chat": []}
+    for turn in range(args.turns + 1):
         for name, measure in (("sampling", through_sampling), ("chat", through_chat)):
             started, used = time.perf_counter(), time.process_time()
-            tokens = measure(engine, args)
+            tokens = measure(engine, job)
             wall, cpu = time.perf_counter() - started, time.process_time() - used
-            print(f"turn {turn} {name:8s} {tokens} tokens, {tokens / wall:.0f} / s, {tokens / cpu:.0f} / CPU second")
+            print(
+                f"turn {turn} {name:8} {tokens} tokens, {tokens / wall:.0f} / s, {tokens / cpu:.0f} / processor second",
+                flush=True,
+            )
             if turn:
-                rates[name].append(tokens / cpu)
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    print(f"sampling / chat, tokens per CPU second: {medians['sampling'] / medians['chat']:.3f}")
+                rates[name].append((tokens / wall, tokens / cpu))
+    for number, unit in enumerate(("second", "processor second")):
+        medians = {name: statistics.median(rate[number] for rate in turns) for name, turns in rates.items()}
+        print(f"sampling / chat, tokens per {unit}: {medians['sampling'] / medians['chat']:.3f}")
 
 
-def through_sampling(engine: object, args: argparse.Namespace) -> int:
-    """The worker's own loop over one shard."""
+def through_sampling(engine: object, job: object) -> int:
+    """All shards of a run, by the worker's own loop."""
     from specs_verl.sampling.rows import RowTable
+    from specs_verl.sampling.store import SampleRun
+    from specs_verl.sampling.supervisor import manifest_of
+    from specs_verl.sampling.worker import Heartbeat, ShardRunner, unclaimed
 
-    engine.reseed(1)
-    tokens = 0
-    rows = iter(RowTable((args.data,), limit=args.rows).slice(0, args.rows))
-    waiting = 0
-    exhausted = False
-    while not exhausted or engine.busy:
-        while not exhausted and waiting * args.n < 3 * engine.capacity:
-            index, row = next(rows, (None, None))
-            if index is None:
-                exhausted = True
-                break
-            engine.add(str(index), engine.build(row, Path(args.data)), None, args.n)
-            waiting += 1
-        for finished in engine.step():
-            waiting -= 1
-            tokens += sum(sample.n_tokens for sample in finished.samples)
-    return tokens
+    table = RowTable(job.data, job.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        run = SampleRun(Path(folder))
+        run.open(manifest_of(job, len(table)))
+        shards = -(-len(table) // int(run.manifest["shard_rows"]))
+        heartbeat = Heartbeat(Path(folder) / "claims" / "worker-0.json", os.getppid())
+        ShardRunner(job, run, engine, table, heartbeat).run_shards(unclaimed(run, shards, 0))
+        return run.summarise(0.0)["tokens"]
 
 
-def through_chat(engine: object, args: argparse.Namespace) -> int:
+def through_chat(engine: object, job: object) -> int:
     """vllm.LLM.chat on the same engine."""
     import torch
     from vllm import SamplingParams as VllmParameters
@@ -80,11 +84,14 @@ def through_chat(engine: object, args: argparse.Namespace) -> int:
 
     torch.manual_seed(1)
     conversations = []
-    for _, row in RowTable((args.data,), limit=args.rows).slice(0, args.rows):
-        images = [{"type": "image_pil", "image_pil": decode_image(image, Path(args.data))} for image in row["images"]]
+    table = RowTable(job.data, job.rows)
+    for index, row in table.slice(0, len(table)):
+        decoded = [decode_image(image, table.file_of(index)) for image in row["images"]]
+        images = [{"type": "image_pil", "image_pil": image} for image in decoded]
         text = row["prompt"][0]["content"].replace("<image>", "")
         conversations.append([{"role": "user", "content": [*images, {"type": "text", "text": text}]}])
-    parameters = VllmParameters(n=args.n, temperature=1.0, max_tokens=args.max_tokens)
+    wanted = job.parameters
+    parameters = VllmParameters(n=wanted.n, temperature=wanted.temperature, max_tokens=wanted.max_tokens)
     outputs = engine._llm.chat(conversations, parameters, use_tqdm=False, chat_template_content_format="openai")
     return sum(len(sample.token_ids) for output in outputs for sample in output.outputs)
 
