@@ -11,24 +11,27 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 from specs_verl.distill.judge import JUDGES
 from specs_verl.distill.pair import PAIR_KINDS, Pairing
-from specs_verl.distill.recipes import RECIPES, SOURCES, Recipe
+from specs_verl.distill.recipes import SOURCES, Recipe, names, read_recipe
 from specs_verl.distill.run import Distillation, distill
 from specs_verl.distill.select import DUPLICATES, Selection
 from specs_verl.errors import UserError
-from specs_verl.sampling import EngineSettings, Job, Progress, SamplingError, SamplingParameters, sample_all
+from specs_verl.sampling import EngineSettings, Job, Progress, SamplingError, sample_all
 from specs_verl.sampling.endpoint import is_endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Arguments of the command; those that a recipe can say are None unless given."""
     parser.add_argument("--prompts", nargs="+", required=True, metavar="FILE", help="parquet files in verl's schema")
     parser.add_argument("--out", required=True, metavar="DIR", help="data set directory; graded samples there are kept")
-    recipes = "; ".join(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items())
-    parser.add_argument("--recipe", choices=tuple(RECIPES), default="specs", help=f"default specs. {recipes}")
+    recipes = "; ".join(f"{name}: {read_recipe(name).summary}" for name in names())
+    parser.add_argument(
+        "--recipe", default="specs", metavar="NAME", help=f"a name or a YAML file (default %(default)s). {recipes}"
+    )
     sources = parser.add_argument_group("sources", "for each source of the recipe its model, or its finished samples")
     for source in SOURCES:
         sources.add_argument(f"--{source}", metavar="MODEL", help="checkpoint directory, or chat endpoint as URL#MODEL")
@@ -38,35 +41,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pairs.add_argument("--rejected", choices=SOURCES, help="source of the rejected responses")
     pairs.add_argument("--pairs", choices=PAIR_KINDS, help="decoupled: both right; coupled: the rejected one is wrong")
     pairs.add_argument(
-        "--judge", choices=tuple(JUDGES), help="drops chosen samples whose reasoning contradicts the answer (rule), is "
-        "silent too (strict), or which a model finds inconsistent (model)"
-    )  # fmt: skip
-    pairs.add_argument("--judge-endpoint", metavar="URL#MODEL", help="for --judge model")
-    pairs.add_argument("--as-is", action="store_true", help="use badly formed rejected samples as they are")
-    pairs.add_argument("--complete-chosen", action="store_true", default=None, help="complete the form of right ones")
-    pairs.add_argument(
-        "--match-length", action="store_true", help="chosen sample nearest in length to the rejected one"
+        "--judge",
+        choices=tuple(JUDGES),
+        help="drops chosen samples whose reasoning contradicts the answer (rule), is silent too (strict), or which a "
+        "model finds inconsistent (model)",
     )
-    pairs.add_argument("--seed", type=int, default=0, help="of sampling, choice and corruptions (default %(default)s)")
+    pairs.add_argument("--judge-endpoint", metavar="URL#MODEL", help="for --judge model")
+    for flag, text in (
+        ("--as-is", "use badly formed rejected samples as they are"),
+        ("--complete-chosen", "complete the form of right chosen samples"),
+        ("--match-length", "chosen sample nearest in length to the rejected one"),
+    ):
+        pairs.add_argument(flag, action="store_true", default=None, help=text)
+    pairs.add_argument("--seed", type=int, help="of sampling, choice and corruptions")
     selection = parser.add_argument_group("selection")
-    selection.add_argument("--max-pairs", type=int, help="balanced over data source, pass rate and corruption")
+    selection.add_argument("--max-pairs", type=int, help="balanced over data source, pass rate, length and corruption")
     selection.add_argument("--max-length-gap", type=float, metavar="CHARACTERS", help="bound on the mean difference")
     selection.add_argument("--duplicates", choices=DUPLICATES, default="prompt", help="default %(default)s")
-    defaults = SamplingParameters()
-    sampling = parser.add_argument_group("sampling", "for sources given as models")
-    sampling.add_argument("--n", type=int, default=defaults.n, help="samples per prompt (default %(default)s)")
+    sampling = parser.add_argument_group("sampling", "for sources given as models, instead of what the recipe says")
+    sampling.add_argument("--n", type=int, help="samples per prompt")
     sampling.add_argument(
         "--max-samples", type=int, help="adaptive: n at a time until the pair is complete, at most this"
     )
-    sampling.add_argument("--temperature", type=float, default=defaults.temperature, help="default %(default)s")
-    sampling.add_argument("--top-p", type=float, default=defaults.top_p, help="default %(default)s")
-    sampling.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="default %(default)s")
-    sampling.add_argument(
-        "--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s"
-    )
+    sampling.add_argument("--temperature", type=float)
+    sampling.add_argument("--top-p", type=float)
+    sampling.add_argument("--max-tokens", type=int, help="longest response")
+    sampling.add_argument("--max-prompt-tokens", type=int, help="longest prompt, images included")
     sampling.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own")
     sampling.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     sampling.add_argument("--rows", type=int, metavar="N", help="only the first N prompts")
+    sampling.add_argument(
+        "--engine", choices=("vllm", "verl"), help="of checkpoints: vLLM in worker processes, or verl's rollout servers"
+    )
+    sampling.add_argument(
+        "--rollout", nargs="*", default=[], metavar="OVERRIDE", help="Hydra overrides for --engine verl"
+    )
     parser.add_argument("--workers", type=int, help="processes for sampling and grading (default: by the machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -82,9 +91,13 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"The recipe draws on {source}: pass either --{source} MODEL or --{source}-samples DIR.")
         directories[source] = samples or str(Path(args.out) / "samples" / source)
         if model:
-            parameters = sampling_of(args, recipe, source)
-            engine = EngineSettings(workers=args.workers)
-            jobs.append(Job(model, prompts, directories[source], parameters, args.rows, engine))
+            checkpoint = not is_endpoint(model)
+            engine = EngineSettings(
+                engine=args.engine if checkpoint else None,
+                rollout=tuple(args.rollout) if checkpoint else (),
+                workers=args.workers,
+            )
+            jobs.append(Job(model, prompts, directories[source], recipe.sampling(source), args.rows, engine))
     job = Distillation(
         prompts=prompts,
         chosen_samples=directories[recipe.chosen],
@@ -92,10 +105,10 @@ def run(args: argparse.Namespace) -> int:
         out=args.out,
         pairing=Pairing(
             kind=recipe.pairs,
-            seed=args.seed,
+            seed=recipe.seed,
             judge=recipe.judge,
-            as_is=args.as_is,
-            match_length=args.match_length,
+            as_is=recipe.as_is,
+            match_length=recipe.match_length,
             complete_chosen=recipe.complete_chosen,
         ),
         selection=Selection(args.max_pairs, args.max_length_gap, args.duplicates),
@@ -123,39 +136,8 @@ def run(args: argparse.Namespace) -> int:
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe with the options that were given."""
-    named = RECIPES[args.recipe]
-    return Recipe(
-        summary=named.summary,
-        chosen=args.chosen or named.chosen,
-        rejected=args.rejected or named.rejected,
-        pairs=args.pairs or named.pairs,
-        judge=args.judge or named.judge,
-        complete_chosen=named.complete_chosen if args.complete_chosen is None else args.complete_chosen,
-    )
-
-
-def sampling_of(args: argparse.Namespace, recipe: Recipe, source: str) -> SamplingParameters:
-    """How a source is sampled; adaptive sampling stops when the source has given what its side of the pair needs."""
-    until = None
-    if args.max_samples is not None:
-        if recipe.chosen == source:
-            until = "right" if recipe.complete_chosen else "well_formed"
-        else:
-            until = "right" if recipe.pairs == "decoupled" else "wrong"
-        if recipe.chosen == recipe.rejected and recipe.pairs == "coupled":
-            until = "both"
-    return SamplingParameters(
-        n=args.n,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        max_tokens=args.max_tokens,
-        max_prompt_tokens=args.max_prompt_tokens,
-        seed=args.seed,
-        until=until,
-        max_samples=args.max_samples,
-        system_prompt=args.system_prompt,
-        instruction=args.instruction,
-    )
+    given = {field.name: value for field in fields(Recipe) if (value := getattr(args, field.name, None)) is not None}
+    return replace(read_recipe(args.recipe), **given)
 
 
 class _Bars:

@@ -89,6 +89,10 @@ class Pair:
     rejected_origin: str
     """`well_formed`, `completed` or `as_is`: what the corruption was applied to."""
 
+    chosen_answer: str
+    """What the verifier read from the sample."""
+
+    rejected_answer: str
     rejected_status: str
     judge: str
     chosen_pass_rate: float
@@ -144,6 +148,8 @@ class PairMaker:
             rejected_sample=worst.sample["sample"],
             chosen_origin=best.origin,
             rejected_origin=worst.origin,
+            chosen_answer=best.sample["pred"],
+            rejected_answer=worst.sample["pred"],
             rejected_status=worst.sample["status"],
             judge=best.sample["support"] or "none",
             chosen_pass_rate=share(chosen, lambda s: s["status"] == "right"),

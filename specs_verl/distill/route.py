@@ -34,7 +34,7 @@ from specs_verl.errors import UserError
 from specs_verl.sampling import Job, Progress, SampleRun, SamplingParameters, sample
 from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.rows import RowTable
-from specs_verl.sampling.store import aligned, locked, sweep, write_json
+from specs_verl.sampling.store import aligned, locked, losses_of, sweep, write_json
 from specs_verl.sampling.usable import unusable
 
 SELF, EXPERT = "self", "expert"
@@ -114,7 +114,10 @@ def _route(
     }
     trajectories.sort(key=lambda trajectory: trajectory.row)
     written = write_trajectories(out / "sft.parquet", trajectories, routing.prompts, provenance)
-    report = {"trajectories": written, "counts": dict(+counts), "provenance": provenance}
+    losses = {"model": losses_of(run)}
+    if hard and routing.expert is not None:
+        losses["expert"] = losses_of(SampleRun(out / "expert" / "samples"))
+    report = {"trajectories": written, "counts": dict(+counts), "losses": losses, "provenance": provenance}
     write_json(out / "report.json", report)
     return report
 

@@ -142,13 +142,15 @@ def _all_pairs(
         pair = maker.make(row, index, good, bad)
         if pair is None:
             continue
+        lengths = body_length(pair.chosen), body_length(pair.rejected)
         candidates.append(
             Candidate(
                 row=index,
                 data_source=str(row.get("data_source")),
                 pass_rate=pair.rejected_pass_rate,
                 corruption=pair.corruption,
-                length_gap=body_length(pair.chosen) - body_length(pair.rejected),
+                length=sum(lengths),
+                length_gap=lengths[0] - lengths[1],
                 prompt_identity=prompt_identity(row),
                 image_identity=image_identity(row),
             )

@@ -10,6 +10,7 @@ Works on a few numbers per pair, never on texts or images.
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from specs_verl.errors import UserError
 
 DUPLICATES = ("prompt", "image", "keep")
 PASS_RATE_BINS = 4
+LENGTH_BINS = 3
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Selection:
     """What to keep."""
 
     max_pairs: int | None = None
-    """At most so many pairs, balanced over data source, pass rate of the rejected source and corruption."""
+    """At most so many pairs, balanced over data source, pass rate of the rejected source, length and corruption."""
 
     max_length_gap: float | None = None
     """Bound, in characters, on how far the mean lengths of chosen and rejected may lie apart (tags not counted)."""
@@ -42,7 +44,7 @@ class Selection:
             raise UserError(f"duplicates is {', '.join(DUPLICATES)}, not {self.duplicates!r}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """What selection knows of a pair."""
 
@@ -50,6 +52,9 @@ class Candidate:
     data_source: str
     pass_rate: float
     corruption: str
+    length: int
+    """Characters of both responses together, tags not counted."""
+
     length_gap: int
     """Characters of the chosen response minus characters of the rejected one, tags not counted."""
 
@@ -113,13 +118,22 @@ def within_length_gap(candidates: list[Candidate], bound: float | None) -> list[
 
 
 def balanced(candidates: list[Candidate], at_most: int | None, seed: int) -> list[Candidate]:
-    """At most so many pairs, spread as evenly as they allow over source, then pass rate, then corruption."""
+    """At most so many pairs, spread as evenly as they allow over corruption, source, pass rate and length."""
     if at_most is None or len(candidates) <= at_most:
         return candidates
     shuffled = sorted(candidates, key=lambda candidate: candidate.row)
     random.Random(seed).shuffle(shuffled)
-    kept = _spread(shuffled, at_most, (_source, _pass_rate_bin, _corruption))
+    bounds = length_bounds(candidates)
+    # Shares are rounded in every cell, so what comes last is balanced least; the corruptions must be even.
+    keys = (_corruption, _source, _pass_rate_bin, lambda candidate: bisect_left(bounds, candidate.length))
+    kept = _spread(shuffled, at_most, keys)
     return sorted(kept, key=lambda candidate: candidate.row)
+
+
+def length_bounds(candidates: list[Candidate]) -> list[int]:
+    """Upper bounds of all length ranges but the last: the ranges hold equally many candidates each."""
+    lengths = sorted(candidate.length for candidate in candidates)
+    return [lengths[len(lengths) * part // LENGTH_BINS - 1] for part in range(1, LENGTH_BINS)]
 
 
 def _source(candidate: Candidate) -> str:

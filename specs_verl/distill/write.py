@@ -34,6 +34,8 @@ PAIR_FIELDS = [
     ("rejected_sample", pa.int32()),
     ("chosen_origin", pa.string()),
     ("rejected_origin", pa.string()),
+    ("chosen_answer", pa.string()),
+    ("rejected_answer", pa.string()),
     ("rejected_status", pa.string()),
     ("judge", pa.string()),
     ("chosen_pass_rate", pa.float32()),

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from specs_verl.distill.select import Candidate, Selection, balanced, select, shares, within_length_gap
+from specs_verl.distill.select import Candidate, Selection, balanced, length_bounds, select, shares, within_length_gap
 from specs_verl.errors import UserError
 
 
-def candidate(row, source="a", pass_rate=0.5, corruption="no_tags", gap=0, prompt=None, image=None):
+def candidate(row, source="a", pass_rate=0.5, corruption="no_tags", gap=0, prompt=None, image=None, length=100):
     identity = str(row).encode() if prompt is None else prompt
-    return Candidate(row, source, pass_rate, corruption, gap, identity, image)
+    return Candidate(row, source, pass_rate, corruption, length, gap, identity, image)
 
 
 def test_the_first_of_equal_prompts_stays():
@@ -58,6 +58,16 @@ def test_balance_over_source_pass_rate_and_corruption():
     assert Counter(c.pass_rate for c in kept if c.data_source == "big") == {0.9: 30, 0.1: 30}
     assert Counter(c.corruption for c in kept if c.data_source == "big") == {kinds[0]: 30, kinds[1]: 30}
     assert [c.row for c in kept] == sorted(c.row for c in kept)
+
+
+def test_balance_over_length():
+    # 90 short pairs and 210 long ones. The three ranges hold 100 each: the short ones and ten long ones (1090 to 1099),
+    # then 1100 to 1199 and the rest. Of 30 pairs ten come from each range.
+    rows = [candidate(i, length=i if i < 90 else 1000 + i) for i in range(300)]
+    kept = balanced(rows, 30, seed=0)
+    assert length_bounds(rows) == [1099, 1199]
+    ranges = Counter((c.length > 1099) + (c.length > 1199) for c in kept)
+    assert ranges == {0: 10, 1: 10, 2: 10}
 
 
 def test_the_seed_decides_which_ones_stay():
