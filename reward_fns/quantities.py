@@ -66,6 +66,8 @@ _TOTAL_AFTER = re.compile(r"(?i)\s*(?:\w+\s+){0,2}(?:in\s+total|altogether|in\s+
 _SUBJECT_AFTER = re.compile(r"(?i)\s*(?:is|was|are|were)\s+the\s")
 _NAMELY = re.compile(r"(?i)\b(?:namely|such\s+as|including|for\s+example|e\.g)\b")
 _APPROACHES = re.compile(r"(?i)\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
+_DERIVES = re.compile(r"(?i)\b(?:therefore|thus|hence|so)\b|=[^=]*=[^=]*=[^=]*=")
+"""A colon in a derivation sets nothing aside."""
 _YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
@@ -119,7 +121,7 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
             points -= 2
         labelled = _LABELLED.search(before) is not None
         aside = 0 <= sentence.find(": ", quantities[0].end) < number.start  # "7 people: 4 men and 3 women"
-        if aside and not labelled and points <= 2:
+        if aside and not labelled and not _DERIVES.search(sentence, quantities[0].end):
             points -= 4
         if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):
             points -= 4

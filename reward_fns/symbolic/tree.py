@@ -267,6 +267,8 @@ class _Parser(Atoms):
             if left[1].lower() in ("not", "no", "never", "isn't"):
                 raise TooHard("denied")
             return right
+        if left[0] == "unit":  # "2 years is 80", "5 feet 3": words do not multiply
+            raise TooHard("a value behind words")
         if left[0] == "sym" and right[0] == "group" and right[1] == "(" and len(right[3]) > 1:
             return right  # a named point: A(1, 2)
         return times(left, right)

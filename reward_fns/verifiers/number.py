@@ -158,7 +158,9 @@ def close(
         return rounded(value, precision) == rounded(target, precision)
     if abs_tol is not None or rel_tol is not None:
         return difference <= max(Fraction(abs_tol or 0), Fraction(rel_tol or 0) * abs(target))
-    if gold.decimals:  # a decimal gold is a rounded value: more digits, or an exact fraction, must round to it
+    if gold.decimals:  # a rounded value: more digits, or an exact fraction, must round to it
+        if abs(target) * 10**gold.decimals < 10:  # but one significant digit says too little
+            return False
         if found.decimals is None or found.decimals > gold.decimals:
             cut_off = gold.decimals >= 2 and digits <= 2 and difference < Fraction(1, 10**gold.decimals)
             return rounded(value, gold.decimals) == target or cut_off

@@ -7,6 +7,7 @@ the status, and the score where it is graded.
 
 import json
 from collections import defaultdict
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,21 @@ def test_status_and_score(family):
         if verdict.status != case["status"] or not same_score:
             failed.append((case["why"], case["response"], case["gold"], verdict))
     assert not failed
+
+
+@pytest.mark.parametrize("verifier", ["number", "math"])
+def test_no_right_answer_agrees_with_a_shifted_gold(verifier):
+    """Off by one, doubled, of the other sign: nothing in the response may be taken for such a gold, its words and
+    conditions included ("after 2 years it is $80" is not 160)."""
+    items = []
+    for case in cases("number"):
+        plain = case["status"] == "right" and case["verifier"] == "number" and "params" not in case
+        if not plain or not case["gold"].lstrip("-").isdigit():
+            continue
+        gold = Fraction(case["gold"])
+        items += [
+            (case["response"], str(shifted), verifier) for shifted in {gold + 1, gold - 1, 2 * gold, -gold} - {gold}
+        ]
+    assert len(items) > 500
+    accepted = [item for item, verdict in zip(items, verify_batch(items), strict=True) if verdict.status == "right"]
+    assert not accepted
