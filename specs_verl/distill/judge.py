@@ -40,6 +40,7 @@ _SENTENCE_END = re.compile(r"[.;!?]\s+|[.;!?]$|\n")
 _CONCLUDES = re.compile(
     r"(?i)\b(?:so|therefore|thus|hence|in total|altogether|consequently|we (?:get|have|find|conclude))\b"
 )
+_EQUATED = re.compile(r"=\s*([^=\n]{1,200})$")
 _COMPUTED = re.compile(r"[\w)\]}]\s*[-+*/×÷·^]\s*[\w(\[{\\][^=\n]*=([^=\n]+)$")
 
 
@@ -54,6 +55,10 @@ def support(response: str, answer: str, verifier: str, params: dict[str, object]
     thought = blocks(response).thought
     # Without its tags the block is read like any response: its last statement or value is what it ends with.
     if verify(thought, answer, verifier, **params).status == "right":
+        return "supports"
+    # "d8; e1=9; f6=15": where nothing else is stated, the last value that is set equal to something.
+    equated = _EQUATED.search(thought.strip().rstrip(".;"))
+    if equated and verify(equated.group(1), answer, verifier, **params).status == "right":
         return "supports"
     concluded = conclusion(thought)
     if concluded is None:

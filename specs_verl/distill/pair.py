@@ -43,7 +43,8 @@ NO_PAIR = ("not sampled", "ground truth cannot be read", "nothing to choose", "n
 NOT_ASKED = "not asked"
 """The word on a sample that no judge has seen."""
 
-_TAG = re.compile(r"</?(?:think|answer)>")
+_FORM = re.compile(r"</think>\s*Answer: |</?(?:think|answer)>")
+"""What the form alone is written with: the tags, and the label that a corruption puts in the place of one."""
 
 
 @dataclass(frozen=True)
@@ -244,8 +245,8 @@ def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
 
 
 def body_length(text: str) -> int:
-    """Characters of a response, its tags not counted: the form is meant to differ, the length is not."""
-    return len(_TAG.sub("", text).strip())
+    """Characters of a response, its form not counted: the form is meant to differ, the length is not."""
+    return len(_FORM.sub("", text).strip())
 
 
 def share(samples: list[dict[str, object]], holds: Callable[[dict[str, object]], bool]) -> float:

@@ -105,16 +105,21 @@ def without_duplicates(candidates: list[Candidate], rule: str) -> list[Candidate
 
 
 def within_length_gap(candidates: list[Candidate], bound: float | None) -> list[Candidate]:
-    """Drop as few pairs as possible, the most lopsided ones, until |mean gap| <= bound."""
+    """Drop the most lopsided pairs, one from the corruption that has most left at a time, until |mean gap| <= bound."""
     if bound is None or not candidates:
         return candidates
     total = sum(candidate.length_gap for candidate in candidates)
+    left = len(candidates)
     side = 1 if total > 0 else -1
-    # The largest contributions to the excess come last and are dropped first.
-    order = sorted(candidates, key=lambda candidate: (side * candidate.length_gap, candidate.row))
-    while order and abs(total) > bound * len(order) and side * total > 0:
-        total -= order.pop().length_gap
-    return sorted(order, key=lambda candidate: candidate.row)
+    groups: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in sorted(candidates, key=lambda candidate: (side * candidate.length_gap, candidate.row)):
+        groups[candidate.corruption].append(candidate)
+    while left and abs(total) > bound * left and side * total > 0:
+        helpful = [group for group in groups.values() if group and side * group[-1].length_gap > 0]
+        largest = max(helpful, key=lambda group: (len(group), side * group[-1].length_gap))
+        total -= largest.pop().length_gap
+        left -= 1
+    return sorted((kept for group in groups.values() for kept in group), key=lambda candidate: candidate.row)
 
 
 def balanced(candidates: list[Candidate], at_most: int | None, seed: int) -> list[Candidate]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reward_fns import verify
 from reward_fns.formats import think_answer
 from specs_verl.distill.corrupt import KINDS, BalancedDraw, blocks, corrupt
+from specs_verl.distill.pair import body_length
 
 WHOLE = r"<think> 5+7=12.</think><answer> The answer is $\boxed{12}$</answer>"
 
@@ -85,3 +86,9 @@ def test_the_same_seed_draws_the_same_kinds():
     first, second, other = (BalancedDraw(seed) for seed in (5, 5, 6))
     sequence = [[draw.order() for _ in range(20)] for draw in (first, second, other)]
     assert sequence[0] == sequence[1] != sequence[2]
+
+
+def test_a_corruption_changes_no_length_but_that_of_the_form():
+    # "5+7=12." and "The answer is $\boxed{12}$": 7 + 26 characters; the blank between them depends on the corruption.
+    for text in (WHOLE, *(corrupt(WHOLE, kind) for kind in KINDS)):
+        assert 33 <= body_length(text) <= 34

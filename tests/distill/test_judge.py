@@ -15,6 +15,9 @@ from specs_verl.distill.judge import support
         ("The answer is C.", "B", "choice", "contradicts"),
         ("The answer is 11. I checked 12 twice.", "12", "number", "contradicts"),
         ("First 11, no: 5+7=12.", "12", "number", "supports"),
+        ("d8; e1=9; f6=15.", "15", "number", "supports"),
+        ("c triangle; f triangle=TT; i circle=TTC.", "TTC", "text", "supports"),
+        ("d8; e1=9; f6=15.", "16", "number", "silent"),  # set equal, not computed: it may be another thing's value
         ("a=4; d=6; g=2.", "462", "number", "silent"),  # a reading, put together in the answer
         ("c triangle; f triangle; i circle.", "TTC", "text", "silent"),
         ("a=4; d=6; so 412.", "462", "number", "contradicts"),

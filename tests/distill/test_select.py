@@ -35,6 +35,19 @@ def test_the_length_gap_is_met_with_the_fewest_drops():
     assert [kept.row for kept in within_length_gap(rows, 4.0)] == [0, 2, 3]
 
 
+def test_the_length_gap_leaves_the_corruptions_even():
+    # Ten pairs with gap 0 and ten with gap 8: mean 4. The zeros do not help, so only the others go: with k of them left
+    # 8 k / (10 + k) <= 2 means k <= 3.
+    rows = [candidate(i, corruption="no_tags") for i in range(10)]
+    rows += [candidate(10 + i, corruption="answer_label", gap=8) for i in range(10)]
+    assert Counter(kept.corruption for kept in within_length_gap(rows, 2.0)) == {"no_tags": 10, "answer_label": 3}
+    # Where both kinds can be dropped from, both are: gaps 0 to 9 in each, mean 4.5; the largest go in turn until seven
+    # are left in each, 2 * (0 + 1 + ... + 6) / 14 = 3.
+    rows = [candidate(2 * i + j, corruption=("no_tags", "answer_label")[j], gap=i) for i in range(10) for j in range(2)]
+    counts = Counter(kept.corruption for kept in within_length_gap(rows, 3.0))
+    assert counts == {"no_tags": 7, "answer_label": 7}
+
+
 def test_gaps_that_cancel_are_left_alone():
     rows = [candidate(0, gap=50), candidate(1, gap=-50)]
     assert within_length_gap(rows, 1.0) == rows
