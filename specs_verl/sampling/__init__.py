@@ -18,6 +18,7 @@ stopping.py     when a prompt has enough samples (adaptive sampling)
 usable.py       whether a sample may become training text
 store.py        the run directory: manifest, shards, progress, summary
 worker.py       one process, one engine: samples shard after shard
+placement.py    which worker runs on which cores or GPU
 supervisor.py   starts the workers, watches them, restarts them, reports progress
 cli.py          the command `specs sample`
 

@@ -27,13 +27,13 @@ from specs_verl.sampling.endpoint import Endpoint, is_endpoint
 from specs_verl.sampling.exit_codes import HOPELESS
 from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerprint, data_fingerprint
 from specs_verl.sampling.parameters import Job, rows_per_shard
+from specs_verl.sampling.placement import Place, placement, worker_environment
 from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import FORMAT, Lesson, SampleRun, locked, sweep, write_json
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0
-MOST_CPU_WORKERS = 4
 
 LEAST_LOADING_SECONDS = 120.0
 """Imports alone take so long on a machine that is busy otherwise."""
@@ -163,18 +163,18 @@ class _Supervisor:
         from specs_verl import plugin  # noqa: F401  # decides between CPU and GPU as verl would
 
         to_do = max(state.n_shards - len(state.run.shards()) for state in self._states)
-        placement = _placement(self._states[0].job, to_do)
+        places = placement(self._states[0].job, to_do)
         with tempfile.TemporaryDirectory(prefix="specs-sampling-") as directory:
             plan = Path(directory) / "plan.json"
             open_jobs = [asdict(state.job) for state in self._states if not state.run.complete]
-            cores = [place.cores for place in placement]
+            cores = [place.cores for place in places]
             write_json(plan, {"jobs": open_jobs, "cores": cores, "parent": os.getpid()})
             try:
-                for rank, place in enumerate(placement):
+                for rank, place in enumerate(places):
                     self._start(plan, rank, place)
                 while not self._all_complete():
                     time.sleep(POLL_SECONDS)
-                    for rank, place in enumerate(placement):
+                    for rank, place in enumerate(places):
                         self._look_after(plan, rank, place)
             finally:
                 self._end_workers()
@@ -191,16 +191,16 @@ class _Supervisor:
                 worker.kill()
                 worker.wait()
 
-    def _start(self, plan: Path, rank: int, place: _Place) -> None:
+    def _start(self, plan: Path, rank: int, place: Place) -> None:
         log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
         command = [sys.executable, "-m", "specs_verl.sampling.worker", str(plan), str(rank)]
         with log.open("ab") as file:
             self._workers[rank] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=_worker_environment(place)
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=worker_environment(place)
             )
         self._last_sign[rank] = (time.monotonic(), None)
 
-    def _look_after(self, plan: Path, rank: int, place: _Place) -> None:
+    def _look_after(self, plan: Path, rank: int, place: Place) -> None:
         worker = self._workers.get(rank)
         if worker is None:
             return
@@ -291,64 +291,6 @@ class _Supervisor:
         write_json(state.run.path / "progress.json", asdict(progress))
         if self._on_progress:
             self._on_progress(progress)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a worker runs."""
-
-    cores: list[int]
-    """Cores it is bound to; empty for no binding."""
-
-    threads: int
-    gpu: str | None
-
-
-def _placement(job: Job, shards: int) -> list[_Place]:
-    """One worker per core on CPU, one per GPU otherwise, never more workers than shards."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    if is_endpoint(job.model) or job.engine.engine == "verl":
-        return [_Place([], 1, None)]  # one worker drives what samples elsewhere
-    on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
-    if on_cpu:
-        workers = max(1, min(job.engine.workers or min(len(cores), MOST_CPU_WORKERS), shards))
-        each = max(1, len(cores) // workers)
-        return [_Place(cores[rank * each : (rank + 1) * each], each, None) for rank in range(workers)]
-    gpus = _visible_gpus()
-    workers = max(1, min(job.engine.workers or len(gpus), shards, len(gpus)))
-    return [_Place([], max(1, len(cores) // workers), gpus[rank]) for rank in range(workers)]
-
-
-def _visible_gpus() -> list[str]:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        gpus = [gpu.strip() for gpu in visible.split(",") if gpu.strip()]
-    else:
-        import torch
-
-        gpus = [str(index) for index in range(torch.cuda.device_count())]
-    if not gpus:
-        raise UserError("No GPU is visible and this is not the CPU profile: set VERL_PLATFORM=cpu to use the CPU.")
-    return gpus
-
-
-def _worker_environment(place: _Place) -> dict[str, str]:
-    environment = {
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "TOKENIZERS_PARALLELISM": "false",
-        # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
-        "HF_HUB_OFFLINE": "1",
-        **os.environ,
-        "OMP_NUM_THREADS": str(place.threads),
-        # The worker binds itself; vLLM would bind every worker to the same cores.
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "PYTHONUNBUFFERED": "1",
-    }
-    if place.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = place.gpu
-    return environment
 
 
 def _check_model(job: Job) -> None:

@@ -1,0 +1,74 @@
+"""Which worker process runs where: one per core or per GPU, with its cores, threads and environment.
+
+for rank, place in enumerate(placement(job, shards)): start(worker_environment(place))
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from specs_verl.errors import UserError
+from specs_verl.sampling.endpoint import is_endpoint
+from specs_verl.sampling.parameters import Job
+
+MOST_CPU_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker runs."""
+
+    cores: list[int]
+    """Cores it is bound to; empty for no binding."""
+
+    threads: int
+    gpu: str | None
+
+
+def placement(job: Job, shards: int) -> list[Place]:
+    """One worker per core on CPU, one per GPU otherwise, never more workers than shards."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    if is_endpoint(job.model) or job.engine.engine == "verl":
+        return [Place([], 1, None)]  # one worker drives what samples elsewhere
+    on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
+    if on_cpu:
+        workers = max(1, min(job.engine.workers or min(len(cores), MOST_CPU_WORKERS), shards))
+        each = max(1, len(cores) // workers)
+        return [Place(cores[rank * each : (rank + 1) * each], each, None) for rank in range(workers)]
+    gpus = _visible_gpus()
+    workers = max(1, min(job.engine.workers or len(gpus), shards, len(gpus)))
+    return [Place([], max(1, len(cores) // workers), gpus[rank]) for rank in range(workers)]
+
+
+def _visible_gpus() -> list[str]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        gpus = [gpu.strip() for gpu in visible.split(",") if gpu.strip()]
+    else:
+        import torch
+
+        gpus = [str(index) for index in range(torch.cuda.device_count())]
+    if not gpus:
+        raise UserError("No GPU is visible and this is not the CPU profile: set VERL_PLATFORM=cpu to use the CPU.")
+    return gpus
+
+
+def worker_environment(place: Place) -> dict[str, str]:
+    """Environment of a worker process."""
+    environment = {
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+        # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
+        "HF_HUB_OFFLINE": "1",
+        **os.environ,
+        "OMP_NUM_THREADS": str(place.threads),
+        # The worker binds itself; vLLM would bind every worker to the same cores.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if place.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = place.gpu
+    return environment
