@@ -56,13 +56,12 @@ def support(response: str, answer: str, verifier: str, params: dict[str, object]
     # Without its tags the block is read like any response: its last statement or value is what it ends with.
     if verify(thought, answer, verifier, **params).status == "right":
         return "supports"
-    # "d8; e1=9; f6=15": where nothing else is stated, the last value that is set equal to something.
-    equated = _EQUATED.search(thought.strip().rstrip(".;"))
-    if equated and verify(equated.group(1), answer, verifier, **params).status == "right":
-        return "supports"
     concluded = conclusion(thought)
     if concluded is None:
-        return "silent"
+        # "d8; e1=9; f6=15": nothing is stated, but the last value that is set equal to something may be the answer.
+        equated = _EQUATED.search(thought.strip().rstrip(".;"))
+        agrees = equated and verify(equated.group(1), answer, verifier, **params).status == "right"
+        return "supports" if agrees else "silent"
     status = verify(concluded, answer, verifier, **params).status
     return {"right": "supports", "wrong": "contradicts"}.get(status, "silent")
 

@@ -17,6 +17,7 @@ from specs_verl.distill.judge import support
         ("First 11, no: 5+7=12.", "12", "number", "supports"),
         ("d8; e1=9; f6=15.", "15", "number", "supports"),
         ("c triangle; f triangle=TT; i circle=TTC.", "TTC", "text", "supports"),
+        ("The answer is 11 if one reads x=12", "12", "number", "contradicts"),
         ("d8; e1=9; f6=15.", "16", "number", "silent"),  # set equal, not computed: it may be another thing's value
         ("a=4; d=6; g=2.", "462", "number", "silent"),  # a reading, put together in the answer
         ("c triangle; f triangle; i circle.", "TTC", "text", "silent"),
