@@ -59,6 +59,8 @@ def stated_number(text: str, zero_words: bool = False, year: bool = False) -> Nu
     found = best(first_sentence, early=True, year=year) or (
         best(text, early=True, year=year) if first_sentence != text else None
     )
+    if found is not None and found.kind == "several":
+        return None
     if found is None and zero_words and _ZERO.search(text):
         return numerals.parse("0")
     return found
@@ -82,6 +84,8 @@ def concluding_number(text: str, zero_words: bool = False, year: bool = False) -
             return None
         found = best(_main_clause(sentence), year=year)
         stated = stated or found is not None
+        if found is not None and found.kind == "several":
+            return None
         if found is None:
             if zero_words and fallback is None and _ZERO.search(sentence):
                 return numerals.parse("0")

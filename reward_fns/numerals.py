@@ -320,7 +320,7 @@ def _context(text: str, start: int, end: int) -> str:
     """Whether the place of a plain number says that it is no quantity: part of a range, a clock time, an item
     marker."""
     before, after = text[max(0, start - 12) : start], text[end : end + 8]
-    if re.match(r":\d\d\b", after) or re.search(r"\b\d{1,2}:$", before):
+    if re.match(r":\d", after) or re.search(r"\d:$", before):  # 10:30, 4:9
         return "clock"
     if re.match(r"\s?[-–—~]\s?\$?\d", after) or re.search(r"\d\s?[–—~]\s?\$?$|\d-\$?$", before):
         return "range"

@@ -68,6 +68,10 @@ _NAMELY = re.compile(r"(?i)\b(?:namely|such\s+as|including|for\s+example|e\.g)\b
 _APPROACHES = re.compile(r"(?i)\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
 _DERIVES = re.compile(r"(?i)\b(?:therefore|thus|hence|so)\b|=[^=]*=[^=]*=[^=]*=")
 """A colon in a derivation sets nothing aside."""
+_TWO_VALUES = re.compile(
+    r"(?<![A-Za-z\d])(?<!\d )([A-Za-z])\s*=\s*-?[\d./]+[\s$\\()]*(?:,|or|and|,\s*or|,\s*and)[\s$\\()]*\1\s*=\s*-?[\d./]+"
+)
+"""x = 3 or x = -5: two answers, of which none is to be picked."""
 _YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
@@ -143,7 +147,11 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
         if _inside_parentheses(sentence, number.start):
             points -= 2.5
         scored.append((points, -rank if early else rank, number))
-    return max(scored, key=lambda entry: entry[:2])[2]
+    chosen = max(scored, key=lambda entry: entry[:2])[2]
+    several = _TWO_VALUES.search(sentence)
+    if several is not None and chosen.end > several.start() and chosen.start < several.end():
+        return chosen._replace(kind="several")
+    return chosen
 
 
 def _inside_parentheses(sentence: str, place: int) -> bool:
@@ -172,7 +180,11 @@ def _quantities(text: str, year: bool) -> list[Number]:
         if number.kind not in ("plain", "fraction", "word"):
             continue
         before, after = outside[max(0, number.start - 24) : number.start], outside[number.end : number.end + 16]
-        if _DENIED_BEFORE.search(before) or (_FROM_BEFORE.search(before) and _TO_AFTER.match(after)):
+        if (
+            _FACTOR_AFTER.match(after)
+            or _DENIED_BEFORE.search(before)
+            or (_FROM_BEFORE.search(before) and _TO_AFTER.match(after))
+        ):
             continue
         if before.rstrip().endswith("number"):
             numbered.append(number)
@@ -198,6 +210,7 @@ def _quantities(text: str, year: bool) -> list[Number]:
     return not_years or [n._replace(kind="weak") for n in found]
 
 
+_FACTOR_AFTER = re.compile(r"\s?(?:π|\\pi\b|√|\\sqrt\b)")  # 24π is not 24
 _DENIED_BEFORE = re.compile(
     r"(?i)(?:\bnot|n't|\brather\s+than|\binstead\s+of)\s+(?:\\?\$|equal\s+to\s+|exactly\s+|just\s+)?$"
 )

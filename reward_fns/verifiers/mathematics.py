@@ -27,7 +27,7 @@ from reward_fns.options import Options
 from reward_fns.process_pool import TIMEOUT
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
-from reward_fns.symbolic.reading import Answer, candidates, read, segments, tidied
+from reward_fns.symbolic.reading import Answer, candidates, mathematics, read, segments, tidied
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import parse
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
@@ -214,13 +214,16 @@ _WORDS = re.compile(r"[A-Za-z]{2,}")
 
 def _wordy(answer: Answer) -> bool:
     """Whether a piece is prose around an answer rather than an answer."""
-    words = _WORDS.findall(_COMMANDS.sub(" ", answer.source))
-    return len(words) > 2
+    source = _COMMANDS.sub(" ", answer.source)
+    return len(_WORDS.findall(source)) > 2 or _IDEOGRAPHS.search(source) is not None
 
 
+_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}")
 _SAYS = re.compile(r"[A-Za-z]{2}.*\d|\d.*\b[A-Za-z]{2}|[\u0400-\u1fff\u3000-\uffef]|\n", re.DOTALL)
 """A number among words: the number that they conclude with is the answer."""
 
+_CONDITION = re.compile(r"(?i)\b(?:for|where|when|if|with|all|any|every|since|because)\s*$")
+_COPULA = re.compile(r"\b(?:is|are|be|get|obtain|have|equals)\b")
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
@@ -337,15 +340,16 @@ def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
     for sentence in sentences_from_end(text):
         if gold.words and _mentions(sentence, gold.words):
             return decided(True, gold.words)
-        inside = segments(sentence)
+        inside = [content for start, _, content in mathematics(sentence) if not _CONDITION.search(sentence[:start])]
+        joined = segments(sentence)
         if inside:
-            given = read(inside[-1])
+            given = read(joined[-1] if joined[-1].endswith(inside[-1]) else inside[-1])
             outcome = agree(gold, given)
             if outcome is None:
                 return _ask(gold, given.source, deadline)
             return decided(outcome, given.source[:200])
         _, equals, tail = sentence.rpartition("=")
-        given = read(tail if equals else sentence)
+        given = read(tail if equals else _COPULA.split(sentence)[-1])
         if given.tree is not None and given.tree[0] != "text":
             return decided(bool(agree(gold, given)), given.source[:200])
     return decided(False, None) if whole is not None and whole.key else None
