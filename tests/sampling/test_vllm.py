@@ -103,7 +103,7 @@ def kill_the_worker(job, killed):
     """Wait for the first complete shard, then kill the worker process with the vLLM engine in it."""
     deadline = time.monotonic() + 120
     while not list(Path(job.out).glob("shards/shard-*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.05)
     for process in psutil.Process().children(recursive=True):
         if "specs_verl.sampling.worker" in process.cmdline():
             process.kill()
