@@ -1,8 +1,10 @@
-"""Two bugs of verl that strike on any device, mended while the installed verl has them.
+"""Three bugs of verl that strike on any device, mended while the installed verl has them.
 
 Each fix names the bug; delete it, and its test, when AFFECTED no longer covers a supported verl.
 """
 
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 
 from packaging.specifiers import SpecifierSet
@@ -10,13 +12,14 @@ from packaging.specifiers import SpecifierSet
 from specs_verl.late_patch import on_import
 
 AFFECTED = SpecifierSet(">=0.9.0,<0.9.2")
-"""verl versions that have both bugs (0.9.1 was read; later releases must be looked at)."""
+"""verl versions that have these bugs (0.9.1 was read; later releases must be looked at)."""
 
 
 def install() -> None:
     if version("verl") in AFFECTED:
         on_import("verl.utils.tensordict_utils", fix_equal_length_position_ids)
         on_import("verl.models.transformers.qwen2_vl", fix_text_only_micro_batch)
+        on_import("verl.utils.import_utils", fix_trl_without_value_head)
 
 
 def fix_equal_length_position_ids(module) -> None:
@@ -44,6 +47,29 @@ def fix_equal_length_position_ids(module) -> None:
             positions._ragged_idx = 2
 
     module.maybe_fix_3d_position_ids = maybe_fix_3d_position_ids
+
+
+def fix_trl_without_value_head(module) -> None:
+    """Where TRL is installed, verl imports its value-head model for every model it loads; TRL 1.16 has none any more.
+
+    A TRL without it counts as no TRL: verl needs the package for nothing else.
+    """
+    installed = module.is_trl_available
+
+    @cache
+    def is_trl_available() -> bool:
+        return installed() and any(
+            _has(name, "AutoModelForCausalLMWithValueHead") for name in ("trl.experimental.ppo", "trl")
+        )
+
+    module.is_trl_available = is_trl_available
+
+
+def _has(module: str, name: str) -> bool:
+    try:
+        return hasattr(import_module(module), name)
+    except ImportError:
+        return False
 
 
 def fix_text_only_micro_batch(module) -> None:

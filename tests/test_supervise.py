@@ -88,8 +88,10 @@ print(child.pid, flush=True)
 
 def test_interrupting_the_supervisor_ends_the_command(tmp_path):
     code = f"""
+import signal
 from pathlib import Path
 from specs_verl.supervise import supervise
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored
 child = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 supervise([{sys.executable!r}, "-c", child], Path("log.txt"))
 """

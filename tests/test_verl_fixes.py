@@ -1,4 +1,4 @@
-"""The two device-independent verl fixes: the bug is there without them, and gone with them."""
+"""The device-independent verl fixes: the bug is there without them, and gone with them."""
 
 import importlib
 import subprocess
@@ -11,6 +11,8 @@ import verl.utils.tensordict_utils as tensordict_utils
 from tensordict import TensorDict
 
 from specs_verl import verl_fixes
+
+MODULES = ["verl.utils.tensordict_utils", "verl.models.transformers.qwen2_vl", "verl.utils.import_utils"]
 
 
 def position_ids_of_equal_length():
@@ -65,6 +67,24 @@ def test_stock_verl_still_has_the_position_bug(stock_verl_output):
     assert stock_verl_output.startswith("wrong"), stock_verl_output
 
 
+@pytest.mark.parametrize(
+    ("trl", "plugins", "counts"),
+    [
+        ("", "specs_verl", False),
+        ("class AutoModelForCausalLMWithValueHead: pass", "specs_verl", True),
+        ("", "none", True),  # stock verl: when this fails, verl has mended it
+    ],
+)
+def test_a_trl_without_value_head_counts_as_none(tmp_path, trl, plugins, counts):
+    (tmp_path / "trl").mkdir()
+    (tmp_path / "trl" / "__init__.py").write_text(trl)
+    code = "from verl.models.transformers.monkey_patch import is_trl_available; print(is_trl_available())"
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "VERL_USE_EXTERNAL_PLUGINS": plugins}
+    environment["VERL_PLATFORM"] = "cpu" if plugins != "none" else "nvidia"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    assert run.stdout.split()[-1] == str(counts), run.stderr
+
+
 class _VisionOutput:
     """Like transformers 5: an object with pooler_output, not a tensor."""
 
@@ -113,9 +133,9 @@ def test_other_verl_versions_are_left_alone(monkeypatch):
     assert patched == []
     monkeypatch.setattr(verl_fixes, "version", lambda name: "0.9.1")
     verl_fixes.install()
-    assert [name for name, _ in patched] == ["verl.utils.tensordict_utils", "verl.models.transformers.qwen2_vl"]
+    assert [name for name, _ in patched] == MODULES
 
 
 def test_patched_modules_exist_in_the_installed_verl():
-    for name in ("verl.utils.tensordict_utils", "verl.models.transformers.qwen2_vl"):
+    for name in MODULES:
         assert importlib.import_module(name)

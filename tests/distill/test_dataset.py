@@ -1,6 +1,5 @@
 """The pairs as a data set that verl's own loaders build, checked against the processor and the model itself."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -124,9 +123,6 @@ def test_verls_collator_keeps_every_length(read):
 
 
 @pytest.mark.end_to_end
-@pytest.mark.skipif(
-    importlib.util.find_spec("trl") is not None, reason="verl 0.9.1 imports from TRL what TRL 1.16 no longer has"
-)
 def test_verls_sft_trainer_trains_on_the_chosen_responses(pairs, nano_model, tmp_path):
     """The first loss it prints is the mean over all chosen tokens, computed here with the model alone."""
     model, processor = nano_model

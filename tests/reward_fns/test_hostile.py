@@ -286,6 +286,7 @@ def test_an_interrupt_in_the_middle_of_a_hard_answer_leaves_a_working_pool():
     program = """
 import os, signal, threading, time
 from reward_fns import pool, verify
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored
 pool.warm_up()
 threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGINT)).start()
 started = time.perf_counter()
