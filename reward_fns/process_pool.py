@@ -30,6 +30,9 @@ SLICE = 0.2
 STARVED = 10
 """A job that gets no processor gives way after this many times its slice in wall time."""
 
+REPLACING = 0.02
+"""Seconds of a job's deadline that are kept for ending its worker and starting another."""
+
 START_SECONDS = 120.0
 """How long the template process may take to import its libraries on a busy machine; not part of any deadline."""
 
@@ -125,7 +128,7 @@ class Pool:
 
     def run(self, job: dict, seconds: float) -> dict | str:
         """The answer of a worker to ``job`` or TIMEOUT."""
-        used = 0.0
+        used = min(REPLACING, seconds / 10)
         attempt = failures = 0
         while used < seconds:
             worker = self._acquire(fresh=attempt == 0)
