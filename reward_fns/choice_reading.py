@@ -94,6 +94,9 @@ _REFUSAL = re.compile(
     r"|can't (?:determine|answer|provide|select|see|view|tell|help)|unable to|not able to|(?:no|without (?:an?|the)) (?:correct )?(?:image|answer|option) (?:is |was |has been )?(?:provided|given|listed|matches)"
     r"|not enough information|insufficient information|need more (?:information|context)|i'm sorry|i apologi[sz]e|as an ai|no correct (?:answer|option)|i don't know)\b"
 )
+_NOT_OFFERED = re.compile(
+    r"(?i)\bnot\s+(?:\w+\s+){0,3}(?:in|among|one\s+of|any\s+of)\s+(?:the\s+)?(?:\w+\s+)?(?:choices|options|answers)\b"
+)
 _OTHERS = re.compile(
     r"(?i)\bwhy not (?:the )?others?\b|(?:^|\n)[^\n.]{0,60}\b(?:other|remaining|incorrect|wrong)\s+(?:possible\s+|answer\s+)?(?:answers?|options?|choices?|letters?)\b(?:[^\n.]{0,80}(?:incorrect|wrong|not|:)|\s*\n)"
 )
@@ -129,6 +132,14 @@ def read_thought(text: str, options: Options, several: bool) -> frozenset[str] |
     return None
 
 
+def without_blocks(text: str) -> str:
+    """A response without the lists of options that it repeats or makes up under "Choices:"."""
+    return _BLOCK.sub("", text) if "hoices" in text or "ptions" in text else text
+
+
+_BLOCK = re.compile(r"(?im)^(?:choices|options)\s*:?\s*\n(?:[ \t]*\(?[A-Z][).:][ \t][^\n]*(?:\n|$)){2,}")
+
+
 def _read(text: str, options: Options, several: bool, committed: bool) -> frozenset[str] | None:
     if len(text) > 3 * WINDOW:  # mostly the end settles it
         sentences = [s.strip() for s in _SENTENCES.split(undressed(text[-WINDOW:]))[1:] if s and s.strip()]
@@ -161,6 +172,22 @@ def _read(text: str, options: Options, several: bool, committed: bool) -> frozen
         if found is not None:
             return found
     return _weakly(text, sentences, options)
+
+
+_LISTED = re.compile(r"[-*•\s]*\(?([A-Z])[).:]\s+(.+)")
+
+
+def only_lists(text: str, options: Options) -> bool:
+    """Whether a text asks questions and lists two or more options, under whatever letters, and does nothing else:
+    "(C) yes\\n(D) no"."""
+    lines = [line for line in text[: 4 * WINDOW].splitlines() if line.strip() and not line.rstrip().endswith("?")]
+    if not 2 <= len(lines) <= len(ALPHABET):
+        return False
+    rows = [_LISTED.fullmatch(line) for line in lines]
+    if not all(rows) or len({row[1] for row in rows}) < 2:
+        return False
+    texts = {normalised(row[2]) for row in rows} & set(options.normal.values())
+    return len(texts) >= 2 or not {row[1] for row in rows} <= options.letters
 
 
 def _own_line(sentences: list[str], place: int, options: Options) -> frozenset[str] | None:
@@ -265,6 +292,8 @@ def _weakly(text: str, sentences: list[str], options: Options) -> frozenset[str]
     letters = mentions(sentences[-1], options)
     if len(letters) == 1:
         return letters
+    if _NOT_OFFERED.search(" ".join(sentences[-3:])):
+        return None
     last = _LAST_LETTER.search(text.strip()) if len(text) <= MAX_CASUAL else None
     if last is not None and last[1] in options.letters and not mentions_things(text[: last.start(1)]):
         return frozenset(last[1])
@@ -340,7 +369,10 @@ def _stated_last(sentence: str, options: Options) -> str | None:
         return None
     wanted = normalised(parts[-1])
     named = {text: letter for letter, text in options.normal.items() if text}
-    return named.get(wanted.removeprefix("the ").removeprefix("a ").removeprefix("an "))
+    found = named.get(wanted.removeprefix("the ").removeprefix("a ").removeprefix("an "))
+    if found is None and wanted and any(sign in parts[-1] for sign in "\\^/√π"):
+        return options.letter_of(parts[-1])
+    return found
 
 
 _DENIED = re.compile(

@@ -136,7 +136,9 @@ def _opening_claim(text: str) -> Number | None:
     """The value of a first sentence that states what was asked ("The age gap is 7 years."), when the rest only gives
     the details it comes from."""
     sentences = [s for s in _SENTENCES.split(text.strip()) if s and not s.isspace()] if len(text) <= MAX_SHORT else []
-    if not 2 <= len(sentences) <= 4 or not _DERIVED.search(sentences[0]):
+    while sentences and best(sentences[0]) is None:  # a description comes before it
+        sentences = sentences[1:]
+    if not 2 <= len(sentences) <= 4 or not _DERIVED.search(sentences[0]) or _REFUSES.search(sentences[0]):
         return None
     rest = " ".join(sentences[1:])
     if _PART_OF.search(rest):

@@ -135,7 +135,16 @@ def _inside(padded: str, names: Mapping[str, str]) -> list[str]:
 
 
 def _stemmed(text: str) -> str:
-    """Words without the endings that tell plural from singular."""
-    return " ".join(
-        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in text.split()
-    )
+    """Words without the endings that tell plural from singular and forms of a verb from each other: "flipped" and
+    "flip", "decreases" and "decrease"."""
+    return " ".join(_stem(word) for word in text.split())
+
+
+def _stem(word: str) -> str:
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    for ending in ("ed", "ing"):
+        if len(word) > len(ending) + 3 and word.endswith(ending):
+            word = word.removesuffix(ending)
+            return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word
+    return word.removesuffix("e") if len(word) > 4 else word

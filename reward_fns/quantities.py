@@ -75,6 +75,7 @@ _TWO_VALUES = re.compile(
 _YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
+_IS_COLON_BEFORE = re.compile(r"(?i)\b(?:is|are|was|were|be|equals?)\s*[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
 _AGAINST_BEFORE = re.compile(
     r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
 )
@@ -125,6 +126,8 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
             points -= 2
         labelled = _LABELLED.search(before) is not None
         aside = 0 <= sentence.find(": ", quantities[0].end) < number.start  # "7 people: 4 men and 3 women"
+        if aside and _IS_COLON_BEFORE.search(before):  # "The number at step 6 is: 851"
+            aside, points = False, points + 1
         if aside and not labelled and not _DERIVES.search(sentence, quantities[0].end):
             points -= 4
         if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from reward_fns.choice_reading import read_piece, read_prose, read_thought, refuses
+from reward_fns.choice_reading import only_lists, read_piece, read_prose, read_thought, refuses, without_blocks
 from reward_fns.extract import pieces
 from reward_fns.options import ALPHABET, Options
 from reward_fns.registry import register
@@ -52,6 +52,9 @@ def choice(
 
 def chosen(response: str, options: Options, several: bool, answer_after_think: bool) -> frozenset[str] | None:
     """The letters that the response commits to."""
+    response = without_blocks(response)
+    if not several and only_lists(response, options):
+        return None
     for piece in pieces(response, answer_after_think):
         if piece.place == "rest":
             found = read_prose(piece.text, options, several)
