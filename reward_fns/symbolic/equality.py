@@ -50,7 +50,7 @@ def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
         return False
     complex_allowed = is_complex(gold) or is_complex(given)
     piecewise = _piecewise(gold) or _piecewise(given)
-    agreeing = 0
+    agreeing = unsure = 0
     skipped = []
     for point in ORDER:
         at = reading._replace(point=point)
@@ -62,13 +62,18 @@ def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
             skipped.append((one, two))
             continue
         verdict = _close(one, two)
-        if not verdict:
-            return verdict
+        if verdict is False:
+            return False
+        if verdict is None:  # near a zero, where terms cancel
+            unsure += 1
+            continue
         agreeing += 1
         if agreeing == ENOUGH and not piecewise:
             return True
-    if agreeing >= 2:
+    if agreeing >= 2 + unsure:
         return True
+    if unsure:
+        return None
     verdicts = [_close(one, two) for one, two in skipped]
     if len(verdicts) < 2:
         return None

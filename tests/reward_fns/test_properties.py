@@ -1,6 +1,7 @@
 """Properties that hold for all inputs, searched by hypothesis."""
 
 import json
+import os
 from fractions import Fraction
 
 from hypothesis import given, settings
@@ -12,7 +13,9 @@ from reward_fns.numerals import parse
 from reward_fns.verdict import STATUSES
 from reward_fns.verifiers.text import edit_distance
 
-QUICK = settings(max_examples=150, deadline=None)
+# The same examples in every run; HYPOTHESIS_EXAMPLES=6000 searches on, with new ones each time.
+MORE = os.environ.get("HYPOTHESIS_EXAMPLES")
+QUICK = settings(max_examples=int(MORE or 150), derandomize=MORE is None, deadline=None)
 VERIFIERS = ("math", "choice", "number", "count", "yes_no", "text", "boxes", "point", "sequence", "set", "dict")
 GOLDS = {"math": "x^2+1", "choice": "B", "number": "12", "count": "3", "yes_no": "yes", "text": "cat", "boxes": "[[1,2,3,4]]",
          "point": "[[1,2,3,4]]", "sequence": "[1,2]", "set": "[1,2]", "dict": '{"a": 1}'}  # fmt: skip
