@@ -350,7 +350,7 @@ def _named_at_end(text: str, sentences: list[str], options: Options) -> str | No
     if len(set(stated)) == 1:
         return stated[0]
     for sentence in reversed(sentences[-3:]):
-        kept = _DENIED.sub(" ", sentence)
+        kept = _DENIED.sub(" ", _CASE.sub("", sentence))
         named = options.named_in(kept)
         if len(named) == 1 and not ANY_NOT.search(kept):
             return named[0]
@@ -375,6 +375,8 @@ def _stated_last(sentence: str, options: Options) -> str | None:
     return found
 
 
+_CASE = re.compile(r"(?i)^\s*(?:if|when|as)\b[^,]{1,80},\s*")
+"""Repeats the case that is asked about: "If the wolves increase, ..."."""
 _DENIED = re.compile(
     r"(?i)(?:\b(?:not|unlike|rather than|instead of|as opposed to|and not|but not)|\b(?:is|are|was|does|do|it)n't)\b(?!\s+only)[^,.;]*(?:[,.;]|$)"
 )
