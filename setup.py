@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -22,7 +22,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=find_packages(include=["specs_verl*", "reward_fns*", "data_prep*"]),
+    # Namespace packages: setuptools takes folders of YAML and of weights for packages, and warns when they are left out.
+    packages=find_namespace_packages(include=["specs_verl*", "reward_fns*", "data_prep*"], exclude=["*.__pycache__*"]),
     include_package_data=True,
     package_data={
         "specs_verl": ["config/**/*.yaml", "measure/templates/*"],
