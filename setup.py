@@ -22,7 +22,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    # Namespace packages: setuptools takes folders of YAML and of weights for packages, and warns when they are left out.
+    # Namespace packages: setuptools takes folders of YAML and of weights for packages, and warns if they are left out.
     packages=find_namespace_packages(include=["specs_verl*", "reward_fns*", "data_prep*"], exclude=["*.__pycache__*"]),
     include_package_data=True,
     package_data={
