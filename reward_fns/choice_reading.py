@@ -180,6 +180,9 @@ _LISTED = re.compile(r"[-*•\s]*\(?([A-Z])[).:]\s+(.+)")
 def only_lists(text: str, options: Options) -> bool:
     """Whether a text asks questions and lists two or more options, under whatever letters, and does nothing else:
     "(C) yes\\n(D) no"."""
+    first = text.lstrip().partition("\n")[0].rstrip()
+    if not first.endswith("?") and _LISTED.fullmatch(first) is None:  # nearly all responses: nothing else is looked at
+        return False
     lines = [line for line in text[: 4 * WINDOW].splitlines() if line.strip() and not line.rstrip().endswith("?")]
     if not 2 <= len(lines) <= len(ALPHABET):
         return False

@@ -40,7 +40,6 @@ class Cell:
 
 
 KINDS = tuple(Cell(color, shape, digit) for color in COLORS for shape in SHAPES for digit in DIGITS)
-KIND_INDEX = {kind: index for index, kind in enumerate(KINDS)}
 
 
 @dataclass(frozen=True)

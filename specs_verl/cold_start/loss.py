@@ -17,8 +17,6 @@ from torch import Tensor
 
 Preference = Literal["sigmoid", "ipo", "hinge", "simpo", "orpo", "none"]
 SFTNormalization = Literal["pair", "token", "sum"]
-REFERENCE_FREE = frozenset({"simpo", "orpo", "none"})
-"""Preference losses that never look at the reference policy."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,6 @@ class LossSettings:
             self.preference != "none" or self.sft_weight > 0,
             "loss.preference=none and loss.sft_weight=0 leave nothing to train on.",
         )
-
-    @property
-    def needs_reference(self) -> bool:
-        """Whether the reference policy enters the loss (it always enters the reported rewards)."""
-        return self.preference not in REFERENCE_FREE
 
 
 def _require(condition: bool, message: str) -> None:

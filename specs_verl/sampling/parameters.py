@@ -6,7 +6,7 @@ EngineSettings      does not (batch size, memory, number of processes): a contin
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from specs_verl.errors import UserError
@@ -121,10 +121,6 @@ class Job:
             raise UserError(f"{self.out}: no data file given. Pass at least one parquet file.")
         if self.rows is not None and self.rows < 1:
             raise UserError(f"{self.out}: rows must be at least 1, got {self.rows}.")
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values, for a jobs file; `from_dict` is the inverse."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> Job:
