@@ -204,10 +204,10 @@ class _Parser(Atoms):
         return self.power()
 
     def signed_factor(self) -> Node:
-        negative = self.value() == "-"
+        minus = self.value() == "-"
         self.at += 1
         inner = self.factor()
-        return negative(inner) if negative else inner
+        return negative(inner) if minus else inner
 
     def starts_factor(self) -> bool:
         token = self.peek()
@@ -299,10 +299,10 @@ class _Parser(Atoms):
             self.expect("}")
             return node
         if self.is_sign("-", "+"):
-            negative = self.value() == "-"
+            minus = self.value() == "-"
             self.at += 1
             inner = self.script()
-            return negative(inner) if negative else inner
+            return negative(inner) if minus else inner
         token = self.peek()
         if token is not None and token[0] == "num" and len(token[1]) > 1 and "." not in token[1]:
             return self.atom()  # 2^10 as people write it, although TeX would raise the 1 only
