@@ -33,7 +33,7 @@ setup(
     extras_require={name: read_requirements(name) for name in ("cpu", "gpu", "dev", "bench")},
     entry_points={
         "console_scripts": ["specs = specs_verl.cli:main"],
-        "verl.plugins": ["specs_verl = specs_verl.plugin"],
+        "verl.plugins": ["specs_verl = specs_verl.plugin.entry"],
         "vllm.general_plugins": ["specs_verl_cpu = specs_verl.cpu.vllm_plugin:register"],
     },
 )

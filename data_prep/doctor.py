@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep import schema
+from data_prep.errors import UserError
 from data_prep.identity import prompt_identity
 from data_prep.images import ImageError, decode_image
 from reward_fns import verify
 from reward_fns.scoring import row_grading
-from specs_verl.errors import UserError
 
 MOST_ASPECT = 200
 """Qwen's image processors refuse images that are more than 200 times as long as wide."""

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep import schema
-from specs_verl.errors import UserError
+from data_prep.errors import UserError
 
 SPLITS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
 

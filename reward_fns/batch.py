@@ -5,7 +5,7 @@
 
 Everything that needs no worker is decided first, in this process; then all hard comparisons run on all workers at
 once. Equal questions are asked once. A hostile answer is stopped after its deadline and delays the others by slices
-of it only (pool.py).
+of it only (workers/pool.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 from typing import TypeVar
 
 from reward_fns.grading import GroundTruth, verify
-from reward_fns.pool import Book, Pending
 from reward_fns.scoring import Score, compute_score
 from reward_fns.verdict import Verdict
+from reward_fns.workers.pool import Book, Pending
 
 Item = Sequence[object]
 Result = TypeVar("Result")

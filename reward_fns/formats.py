@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from reward_fns.boxed import boxes
+from reward_fns.answer.boxed import boxes
 
 FormatRule = str | Mapping[str, object]
 

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from time import perf_counter
 
-from reward_fns import pool
-from reward_fns.process_pool import TIMEOUT, PoolError
 from reward_fns.registry import BUILT_IN, Verifier, lookup
 from reward_fns.verdict import GoldError, Verdict
+from reward_fns.workers import pool
+from reward_fns.workers.processes import TIMEOUT, PoolError
 
 logger = logging.getLogger(__name__)
 

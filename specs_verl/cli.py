@@ -9,8 +9,11 @@ from specs_verl.errors import UserError
 
 COMMANDS = {
     "doctor": ("specs_verl.doctor", "check this installation: versions, devices, memory, plugins"),
-    "run": ("specs_verl.run", "run a whole pipeline, or go on with one: zero, distill, cold start, GRPO, evaluation"),
-    "watch": ("specs_verl.supervise", "run any long command so that it cannot hang and leaves no process behind"),
+    "run": (
+        "specs_verl.pipeline.command",
+        "run a whole pipeline, or go on with one: zero, distill, cold start, GRPO, evaluation",
+    ),
+    "watch": ("specs_verl.pipeline.watch", "run any long command so that it cannot hang and leaves no process behind"),
     "distill": ("specs_verl.distill.cli", "make self-distilled preference pairs from two checkpoints"),
     "sample": ("specs_verl.sampling.cli", "sample responses of a checkpoint through vLLM"),
     "export": ("specs_verl.distill.export_cli", "preference pairs in the format of TRL, LLaMA-Factory or ms-swift"),
@@ -19,7 +22,7 @@ COMMANDS = {
     "evaluate": ("specs_verl.measure.cli:evaluate", "grade sampled responses: accuracy, format compliance, pass@k"),
     "gf": ("specs_verl.measure.cli:gf", "Generalization Factor of a cold start"),
     "report": ("specs_verl.measure.cli:report", "table and self-contained HTML page of a run"),
-    "reward": ("specs_verl.reward_cli", "grade one response, or compare two reward settings on a file"),
+    "reward": ("specs_verl.grading.command", "grade one response, or compare two reward settings on a file"),
     "data": ("data_prep.cli", "make data sets, check them, repair them"),
 }
 

@@ -1,13 +1,5 @@
-"""The one exception that ends a command with a sentence instead of a traceback.
+"""The exception that ends a command with a sentence; it is defined in data_prep, which comes before this package."""
 
-    raise UserError("runs/base: no config.json there. Pass the directory of a Hugging Face checkpoint.")
+from data_prep.errors import UserError
 
-The console script prints the message and exits with `exit_code`; everything else that is raised is a bug and shows its
-traceback.
-"""
-
-
-class UserError(Exception):
-    """Something the user can fix: one sentence that says what is wrong, where, and what to do."""
-
-    exit_code = 2
+__all__ = ["UserError"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from specs_verl import run
 from specs_verl.cli import COMMANDS, main
+from specs_verl.pipeline import command as run
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

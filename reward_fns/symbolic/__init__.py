@@ -13,5 +13,5 @@
     compare.py   two answers of any shape
 
 Nothing is evaluated but our own tree, with limits on tokens, depth, digits and exponents. What it cannot decide goes
-to math-verify in a killable worker process (reward_fns/pool.py).
+to math-verify in a killable worker process (reward_fns/workers/pool.py).
 """

@@ -4,7 +4,7 @@ r"""An answer as written to something that can be compared: tree, number, unit, 
     candidates("is $x=5$, because $y=3$") -> "x=5" first
 
 One answer is read once: golds and short answers are cached. Not here: where in a response the answer stands
-(extract.py).
+(answer/places.py).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from reward_fns import numerals
-from reward_fns.layout import squeezed
-from reward_fns.numerals import Number
+from reward_fns.answer.squeeze import squeezed
+from reward_fns.numbers import numerals
+from reward_fns.numbers.numerals import Number
 from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import parse

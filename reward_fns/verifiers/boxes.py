@@ -7,7 +7,7 @@
 
 ``score`` is the metric (or the weighted mean of several); the verdict is right when the score reaches ``right_at``. A
 threshold may follow the training: ``threshold={"start": 0.5, "end": 0.85}`` with ``progress`` in [0, 1] from the
-reward manager. Not here: reading boxes out of text (box_reading.py), geometry and matching (box_metrics.py).
+reward manager. Not here: reading boxes out of text (boxes/reading.py), geometry and matching (boxes/metrics.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from reward_fns.box_metrics import METRICS, Box, Matching, match
-from reward_fns.box_reading import read_boxes, read_points
-from reward_fns.extract import stated_pieces
+from reward_fns.answer.places import stated_pieces
+from reward_fns.boxes.metrics import METRICS, Box, Matching, match
+from reward_fns.boxes.reading import read_boxes, read_points
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 

@@ -7,7 +7,7 @@ r"""``choice``: which option a response commits to, in any dress.
 
 The committed piece decides (answer block, box, "the answer is ..."); in running text a concluding statement does,
 then an answer at the very start ("B. because ..."), then a letter at the very end. Refusals and hedges between
-options are no answers. Not here: the patterns that find letters in prose (choice_reading.py).
+options are no answers. Not here: the patterns that find letters in prose (choices/reading.py).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from reward_fns.choice_reading import only_lists, read_piece, read_prose, read_thought, refuses, without_blocks
-from reward_fns.extract import pieces
-from reward_fns.options import ALPHABET, Options
+from reward_fns.answer.places import pieces
+from reward_fns.choices.options import ALPHABET, Options
+from reward_fns.choices.reading import only_lists, read_piece, read_prose, read_thought, refuses, without_blocks
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 from reward_fns.verifiers.yes_no import committed as committed_yes_no

@@ -16,8 +16,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
-from reward_fns import numerals
-from reward_fns.extract import Piece, stated_pieces
+from reward_fns.answer.places import Piece, stated_pieces
+from reward_fns.numbers import numerals
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 from reward_fns.verifiers.number import same_number

@@ -6,7 +6,8 @@ behind it.
 
 Equal texts are right and empty answers are no answers without asking anybody. Otherwise the endpoint is asked, again
 on failure, at most ``deadline`` seconds in all; its verdicts are cached on disk. When it cannot be reached the rule
-decides (token F1), and a warning says so once. The asynchronous form is ``reward_fns.judging.Judge.ask_async``.
+decides (token F1), and a warning says so once. The asynchronous form is
+``reward_fns.workers.judge_client.Judge.ask_async``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import logging
 from collections.abc import Sequence
 from functools import lru_cache
 
-from reward_fns.extract import stated_pieces
-from reward_fns.judging import Judge, JudgeError
+from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 from reward_fns.verifiers.text import normalised, read_golds, token_f1
+from reward_fns.workers.judge_client import Judge, JudgeError
 
 logger = logging.getLogger(__name__)
 

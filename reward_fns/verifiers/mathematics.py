@@ -5,8 +5,8 @@ r"""``math``: mathematical answers of any kind, the cheapest sufficient way firs
     verify(r"\boxed{(-\infty, 3)}", "x < 3")                                        -> right
 
 Tiers: the same spelling; the same number; trees compared in this process (symbolic/); math-verify in a killable
-worker (pool.py) when the built-in reader gives up. The form of the answer follows the gold: a letter, words, a value,
-a list, an interval, an equation, a matrix.
+worker (workers/pool.py) when the built-in reader gives up. The form of the answer follows the gold: a letter, words, a
+value, a list, an interval, an equation, a matrix.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from reward_fns import numerals, pool, units
-from reward_fns.announced import phrase
-from reward_fns.boxed import last_box
-from reward_fns.choice_dress import undressed
-from reward_fns.choice_reading import read_piece, read_prose
-from reward_fns.extract import Piece, stated_pieces
-from reward_fns.final_value import concluding_number, sentences_from_end, stated_number
-from reward_fns.options import Options
-from reward_fns.process_pool import TIMEOUT
+from reward_fns.answer.announced import phrase
+from reward_fns.answer.boxed import last_box
+from reward_fns.answer.places import Piece, stated_pieces
+from reward_fns.choices.letters import undressed
+from reward_fns.choices.options import Options
+from reward_fns.choices.reading import read_piece, read_prose
+from reward_fns.numbers import numerals, units
+from reward_fns.numbers.conclusions import concluding_number, sentences_from_end, stated_number
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import Answer, candidates, mathematics, read, segments, tidied
@@ -33,6 +32,8 @@ from reward_fns.symbolic.tree import parse
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 from reward_fns.verifiers.number import same_number, shown_as
 from reward_fns.verifiers.text import normalised
+from reward_fns.workers import pool
+from reward_fns.workers.processes import TIMEOUT
 
 DEADLINE = 5.0
 """Seconds one answer may cost in total."""

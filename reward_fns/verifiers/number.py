@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from reward_fns import numerals, units
-from reward_fns.final_value import MAX_SHORT, final_number
-from reward_fns.numerals import Number
+from reward_fns.numbers import numerals, units
+from reward_fns.numbers.conclusions import MAX_SHORT, final_number
+from reward_fns.numbers.numerals import Number
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 

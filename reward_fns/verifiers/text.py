@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from reward_fns.extract import stated_pieces
+from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 

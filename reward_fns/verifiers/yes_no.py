@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from reward_fns.extract import stated_pieces
+from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 

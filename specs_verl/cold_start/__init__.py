@@ -18,7 +18,7 @@ What happens, in order:
     loss.py         losses as pure functions of log-probabilities
     reference.py    log-probabilities of the initial policy, computed once and cached
     checkpoint.py   resumable checkpoints and Hugging Face export, both atomic
-    metrics.py      what a step reports, correct for any number of processes
+    step_sums.py    what a step reports, correct for any number of processes
     trainer.py      the loop
     on_ray.py       the same loop in Ray actors
 

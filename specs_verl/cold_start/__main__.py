@@ -13,9 +13,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from specs_verl import recipes
-from specs_verl.cold_start import preflight, quiet
+from specs_verl.cold_start import inputs as preflight
+from specs_verl.cold_start import quiet
 from specs_verl.errors import UserError
+from specs_verl.plugin import recipes
 
 CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
 

@@ -11,10 +11,11 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from specs_verl import recipes
-from specs_verl.cold_start import preflight, quiet
+from specs_verl.cold_start import inputs as preflight
+from specs_verl.cold_start import quiet
 from specs_verl.cold_start.__main__ import CONFIG, say
 from specs_verl.errors import UserError
+from specs_verl.plugin import recipes
 
 
 @hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)

@@ -4,7 +4,8 @@ from omegaconf import DictConfig
 from verl.single_controller.base import Worker
 from verl.single_controller.base.decorator import Dispatch, register
 
-from specs_verl.cold_start import preflight, quiet
+from specs_verl.cold_start import inputs as preflight
+from specs_verl.cold_start import quiet
 from specs_verl.errors import UserError
 
 

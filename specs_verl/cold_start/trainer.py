@@ -20,18 +20,19 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.import_utils import load_extern_object
 
-from specs_verl.cold_start import checkpoint, order, quiet, runs
+from specs_verl.cold_start import checkpoint, order, quiet
+from specs_verl.cold_start import run_folder as runs
 from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
+from specs_verl.cold_start.inputs import file_list
 from specs_verl.cold_start.loss import LossSettings
-from specs_verl.cold_start.metrics import BatchLoss, add_sums, mean_metrics
 from specs_verl.cold_start.packing import Packer
 from specs_verl.cold_start.policy import build_worker, single_process_defaults
-from specs_verl.cold_start.preflight import file_list
 from specs_verl.cold_start.progress import Progress
 from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest, weights_fingerprint
+from specs_verl.cold_start.step_sums import BatchLoss, add_sums, mean_metrics
 from specs_verl.errors import UserError
 
 

@@ -6,7 +6,7 @@ The platform class itself is registered late, too: importing it any earlier woul
 import os
 from datetime import timedelta
 
-from specs_verl.late_patch import on_import
+from specs_verl.plugin.late_patch import on_import
 
 
 def install() -> None:

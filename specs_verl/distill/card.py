@@ -1,6 +1,6 @@
 """The data set card: what is in a set of pairs, what was left out and why, and a few pairs with their images.
 
-    write_card(out, report, data_files)        # out/README.md and out/card/*.png, from the report of run.py
+    write_card(out, report, data_files)        # out/README.md and out/card/*.png, from the report of distillation.py
 
 Every prompt and every sample is in exactly one line of a table, so the counts add up to what was sampled.
 """
@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from data_prep.images import ImageError, decode_image
-from specs_verl.distill.grade import ground_truth
-from specs_verl.distill.judge import JUDGES
 from specs_verl.distill.pair import NO_PAIR
-from specs_verl.sampling.rows import RowTable
+from specs_verl.distill.rule_judge import JUDGES
+from specs_verl.files.rows import RowTable
+from specs_verl.grading.shards import ground_truth
 from specs_verl.sampling.usable import FLAWS
 
 PICTURES = "card"

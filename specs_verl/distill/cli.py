@@ -14,10 +14,10 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
-from specs_verl.distill.judge import JUDGES
+from specs_verl.distill.distillation import Distillation, distill
 from specs_verl.distill.pair import PAIR_KINDS, Pairing
-from specs_verl.distill.recipes import SOURCES, Recipe, names, read_recipe
-from specs_verl.distill.run import Distillation, distill
+from specs_verl.distill.pair_recipe import SOURCES, Recipe, names, read_recipe
+from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import DUPLICATES, Selection
 from specs_verl.errors import UserError
 from specs_verl.sampling import EngineSettings, Job, Progress, SamplingError, sample_all

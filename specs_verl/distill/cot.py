@@ -22,13 +22,13 @@ from pathlib import Path
 
 from reward_fns import verify
 from reward_fns.scoring import row_grading
-from specs_verl.distill.grade import GRADING_COLUMNS, ground_truth
 from specs_verl.distill.pair import grade_again
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import anchored, write_rows
 from specs_verl.errors import UserError
+from specs_verl.files.rows import RowTable
+from specs_verl.grading.shards import GRADING_COLUMNS, ground_truth
 from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
-from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import aligned, locked, losses_of, sweep, write_json
 from specs_verl.sampling.usable import unusable
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from data_prep.images import decode_image
 from specs_verl.distill.write import write_rows
 from specs_verl.errors import UserError
-from specs_verl.sampling.rows import RowTable
+from specs_verl.files.rows import RowTable
 from specs_verl.sampling.store import write_json
 
 NAME = "specs_pairs"

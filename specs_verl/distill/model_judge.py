@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from specs_verl.distill.corrupt import blocks
 from specs_verl.errors import UserError
+from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Cache, Endpoint, EndpointClient, EndpointError
-from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.store import SampleRun, is_derived, write_derived
 from specs_verl.sampling.usable import unusable
 

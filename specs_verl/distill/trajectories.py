@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from specs_verl.distill.write import anchored, write_rows
 from specs_verl.errors import UserError
-from specs_verl.sampling.rows import RowTable
+from specs_verl.files.rows import RowTable
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from specs_verl.distill.pair import Pair
 from specs_verl.errors import UserError
-from specs_verl.sampling.rows import RowTable
+from specs_verl.files.rows import RowTable
 
 ROWS_PER_GROUP = 128
 

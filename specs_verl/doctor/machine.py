@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from specs_verl import preflight
+from specs_verl.doctor import preflight
 from specs_verl.doctor.check import Check
 from specs_verl.errors import UserError
 

@@ -27,10 +27,10 @@ PROBES = {
     "verl": """
 import json, sys
 import verl
-plugin = sys.modules.get("specs_verl.plugin")
+plugin = sys.modules.get("specs_verl.plugin.entry")
 loaded = plugin is not None
 from verl.plugin.platform import get_platform
-from specs_verl import recipes
+from specs_verl.plugin import recipes
 print("specs-doctor-result:" + json.dumps({
     "loaded": loaded,
     "failure": plugin.FAILURE if loaded else None,

@@ -3,7 +3,7 @@
     from specs_verl.measure import generalization_factor, pass_at_k
 
 generalization.py, passk.py, branching.py, bootstrap.py   arithmetic on arrays, nothing else
-rollouts.py, grading.py, evaluate.py, metrics.py          sampled responses -> graded rollouts -> metrics per model
+rollouts.py, ../grading, evaluate.py, metrics.py          sampled responses -> graded rollouts -> metrics per model
 curves.py, charts.py, samples.py, report.py, gate.py      metrics -> terminal tables and one self-contained HTML page
 cli.py                                                    specs evaluate | gf | report
 """

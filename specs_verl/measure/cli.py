@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from specs_verl.errors import UserError
+from specs_verl.grading.responses import DEFAULT_REWARD, OWN_FORMATS, FormatChecks, load_function
 from specs_verl.measure.evaluate import EvalSet, evaluate
 from specs_verl.measure.gate import gate, print_gate
-from specs_verl.measure.grading import DEFAULT_REWARD, OWN_FORMATS, FormatChecks, load_function
 from specs_verl.measure.metrics import ROLES, read_metrics
 from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_report
 from specs_verl.measure.rollouts import read_prompts

@@ -27,11 +27,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
-from specs_verl.measure.atomic import write_table
-from specs_verl.measure.grading import DEFAULT_REWARD, FormatChecks, Grader, checks_for
+from specs_verl.files.atomic import write_table
+from specs_verl.files.fingerprints import file_digest
+from specs_verl.grading.responses import DEFAULT_REWARD, FormatChecks, Grader, checks_for
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
 from specs_verl.measure.rollouts import Prompt, complete_shards, read_prompts
-from specs_verl.sampling.fingerprint import file_digest
 from specs_verl.sampling.store import SampleRun
 
 GRADING_VERSION = "1"  # raise it when grades of the same response may come out differently

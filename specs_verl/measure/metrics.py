@@ -4,7 +4,7 @@
     write_metrics(path, ModelMetrics("final", 0, {"test": SetMetrics("id", figures, ...)}))
     read_metrics(path)                        # raises UserError when the file is not one of ours
 
-Not here: reading and grading responses (rollouts.py, grading.py).
+Not here: reading and grading responses (rollouts.py, specs_verl.grading).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from specs_verl.errors import UserError
-from specs_verl.measure.atomic import write_text
+from specs_verl.files.atomic import write_text
 from specs_verl.measure.bootstrap import mean_interval
 from specs_verl.measure.passk import mean_pass_at_k, reported_ks
 

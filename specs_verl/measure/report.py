@@ -21,7 +21,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from specs_verl.measure.atomic import write_text
+from specs_verl.files.atomic import write_text
+from specs_verl.files.rows import RowTable
 from specs_verl.measure.curves import cold_start_curves, grpo_curves
 from specs_verl.measure.gate import GateResult, gate
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
@@ -29,7 +30,6 @@ from specs_verl.measure.page import Page, render
 from specs_verl.measure.samples import Answer, Picture, Sample, choose, clean_text, picture, question_text
 from specs_verl.measure.summary import Summary, by_model, gain, graded_rollouts, summarise, warnings
 from specs_verl.measure.tables import summary_table
-from specs_verl.sampling.rows import RowTable
 
 PICTURE_BUDGET = 1_800_000  # characters of base64 on the page, so that it stays under 3 MB whatever the images are
 SAMPLE_COLUMNS = (

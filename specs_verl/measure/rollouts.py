@@ -6,7 +6,7 @@
 Everything that would make the numbers wrong is an error here, with the rows named: an unfinished run, samples made from
 other data, rows that are missing, doubled or short of samples.
 
-Not here: sampling itself (specs_verl.sampling) and grading (grading.py).
+Not here: sampling itself (specs_verl.sampling) and grading (specs_verl.grading).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
-from specs_verl.sampling.fingerprint import data_fingerprint
-from specs_verl.sampling.rows import row_id
+from specs_verl.files.fingerprints import data_fingerprint
+from specs_verl.files.rows import row_id
 from specs_verl.sampling.store import SampleRun
 
 DEFAULT_FORMAT = "think_answer"

@@ -9,8 +9,6 @@
     python -m specs_verl.sampling --jobs jobs.json                               # several, one engine start-up
 
 parameters.py   what is asked for (Job, SamplingParameters) and how it is run (EngineSettings)
-fingerprint.py  identity of checkpoints and data files
-rows.py         reads parquet rows in slices, memory bounded by one slice
 prompts.py      a row -> chat-template text and images, as verl's rollouts see them
 engine.py       vLLM behind three calls: add, step, reseed
 endpoint.py     a chat endpoint in OpenAI's protocol: retries, pauses, cache; endpoint_engine.py samples from it

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
-from specs_verl.sampling.fingerprint import file_digest
+from specs_verl.files.fingerprints import file_digest
 from specs_verl.sampling.parameters import SamplingParameters
 
 FORMAT = 1

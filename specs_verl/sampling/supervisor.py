@@ -22,13 +22,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from specs_verl.errors import UserError
-from specs_verl.hub import local_checkpoint
+from specs_verl.files.fingerprints import check_checkpoint, checkpoint_fingerprint, data_fingerprint
+from specs_verl.files.hub import local_checkpoint
+from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Endpoint, is_endpoint
 from specs_verl.sampling.exit_codes import HOPELESS
-from specs_verl.sampling.fingerprint import check_checkpoint, checkpoint_fingerprint, data_fingerprint
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.placement import Place, placement, worker_environment
-from specs_verl.sampling.rows import RowTable
 from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import FORMAT, Lesson, SampleRun, locked, sweep, write_json
 

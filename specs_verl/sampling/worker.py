@@ -21,12 +21,12 @@ from itertools import chain
 from pathlib import Path
 
 from specs_verl.errors import UserError
+from specs_verl.files.rows import RowTable, row_id
 from specs_verl.sampling.endpoint import is_endpoint
 from specs_verl.sampling.engine import Engine, Finished, Sample
 from specs_verl.sampling.exit_codes import HOPELESS, ORPHANED
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.prompts import Prompt, PromptError
-from specs_verl.sampling.rows import RowTable, row_id
 from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import SampleRun, write_json
 from specs_verl.sampling.usable import unusable

@@ -3,7 +3,8 @@
 VERL_USE_EXTERNAL_PLUGINS=none VERL_USE_EXTERNAL_MODULES=bare_cpu PYTHONPATH=tests/benchmarks python -m verl...
 """
 
-from specs_verl import cpu, verl_fixes
+from specs_verl import cpu
+from specs_verl.plugin import fixes as verl_fixes
 
 cpu.install()
 verl_fixes.install()

@@ -59,7 +59,7 @@ def main() -> None:
 
 def through_sampling(engine: object, job: object) -> int:
     """All shards of a run, by the worker's own loop."""
-    from specs_verl.sampling.rows import RowTable
+    from specs_verl.files.rows import RowTable
     from specs_verl.sampling.store import SampleRun
     from specs_verl.sampling.supervisor import manifest_of
     from specs_verl.sampling.worker import Heartbeat, ShardRunner, unclaimed
@@ -80,7 +80,7 @@ def through_chat(engine: object, job: object) -> int:
     from vllm import SamplingParams as VllmParameters
 
     from data_prep.images import decode_image
-    from specs_verl.sampling.rows import RowTable
+    from specs_verl.files.rows import RowTable
 
     torch.manual_seed(1)
     conversations = []

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from data_prep import schema
-from specs_verl.sampling.fingerprint import data_fingerprint
+from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.sampling.parameters import rows_per_shard
 from specs_verl.sampling.store import SampleRun
 

@@ -24,8 +24,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from time import perf_counter, process_time
 
-from reward_fns import pool, verify, verify_batch
-from reward_fns.process_pool import default_size
+from reward_fns import verify, verify_batch
+from reward_fns.workers import pool
+from reward_fns.workers.processes import default_size
 
 LENGTH = 3_000
 """Characters of a response."""

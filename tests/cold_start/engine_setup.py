@@ -8,8 +8,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from specs_verl import recipes
 from specs_verl.cold_start.__main__ import CONFIG
+from specs_verl.plugin import recipes
 
 
 def compose_config(*overrides: str) -> DictConfig:

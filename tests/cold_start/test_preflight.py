@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from specs_verl.cold_start.preflight import require_checkpoint
+from specs_verl.cold_start.inputs import require_checkpoint
 from specs_verl.errors import UserError
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from specs_verl.cold_start import checkpoint, runs
+from specs_verl.cold_start import checkpoint
+from specs_verl.cold_start import run_folder as runs
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.errors import UserError
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from specs_verl.sampling.fingerprint import data_fingerprint
+from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.sampling.store import SampleRun
 
 

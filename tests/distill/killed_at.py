@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-import specs_verl.distill.run as run_module
+import specs_verl.distill.distillation as run_module
 from specs_verl.distill import Distillation, Pairing, distill
 from specs_verl.distill.pair import PairMaker
 

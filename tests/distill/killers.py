@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from specs_verl.distill.grade import grade_shard
+from specs_verl.grading.shards import grade_shard
 
 
 def killed_once(task):

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from specs_verl.distill import cli
-from specs_verl.distill.recipes import Recipe, names, read_recipe
+from specs_verl.distill.pair_recipe import Recipe, names, read_recipe
 from specs_verl.errors import UserError
 
 from . import building

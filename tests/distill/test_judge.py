@@ -2,7 +2,7 @@
 
 import pytest
 
-from specs_verl.distill.judge import support
+from specs_verl.distill.rule_judge import support
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import killers
 import psutil
 import pytest
 
-from specs_verl.distill import Distillation, Pairing, distill, grade
+from specs_verl.distill import Distillation, Pairing, distill
+from specs_verl.grading import shards as grade
 
 from . import building
 

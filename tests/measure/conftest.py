@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
-from specs_verl.sampling.fingerprint import data_fingerprint
+from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.sampling.store import SampleRun
 
 TASKS = ("sum", "product")

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from specs_verl.errors import UserError
-from specs_verl.measure import grading
+from specs_verl.files.fingerprints import data_fingerprint
+from specs_verl.grading import responses as grading
+from specs_verl.grading.responses import load_function
 from specs_verl.measure.evaluate import EvalSet, evaluate
-from specs_verl.measure.grading import load_function
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.rollouts import Prompt
-from specs_verl.sampling.fingerprint import data_fingerprint
 from specs_verl.sampling.store import SampleRun
 
 COUNTING_REWARD = """

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from reward_fns import compute_score, compute_score_async, pool, register, verify, verify_batch
+from reward_fns import compute_score, compute_score_async, register, verify, verify_batch
+from reward_fns.workers import pool
 
 DEADLINE = 0.6
 SLACK = 2.5
@@ -249,7 +250,7 @@ print(json.dumps(seen))
 
 
 def test_the_string_evaluator_of_the_worker_reads_numbers_only():
-    from reward_fns.worker import _number_only
+    from reward_fns.workers.worker import _number_only
 
     assert str(_number_only("Integer (12 )")) == "12"
     assert float(_number_only("Float ('1.5' )")) == 1.5
@@ -285,7 +286,8 @@ def test_interrupts_and_cancellations_pass_through():
 def test_an_interrupt_in_the_middle_of_a_hard_answer_leaves_a_working_pool():
     program = """
 import os, signal, threading, time
-from reward_fns import pool, verify
+from reward_fns import verify
+from reward_fns.workers import pool
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored
 pool.warm_up()
 threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -10,7 +10,9 @@ import time
 import psutil
 import pytest
 
-from reward_fns import pool, process_pool, verify
+from reward_fns import verify
+from reward_fns.workers import pool
+from reward_fns.workers import processes as process_pool
 
 HARD = ("\\boxed{\\int_0^1 x^2 dx}", "\\frac13")
 
@@ -19,7 +21,7 @@ def workers_of(process_id):
     found = []
     for child in psutil.Process(process_id).children(recursive=True):
         try:
-            if "reward_fns.worker" in " ".join(child.cmdline()):
+            if "reward_fns.workers.worker" in " ".join(child.cmdline()):
                 found.append(child)
         except psutil.NoSuchProcess:  # ended, or a zombie
             continue

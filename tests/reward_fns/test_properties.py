@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_fns import compute_score, formats, verify
-from reward_fns.box_metrics import Box, iou, match, mean_iou
-from reward_fns.numerals import parse
+from reward_fns.boxes.metrics import Box, iou, match, mean_iou
+from reward_fns.numbers.numerals import parse
 from reward_fns.verdict import STATUSES
 from reward_fns.verifiers.text import edit_distance
 

@@ -24,7 +24,7 @@ def reward_actor():
 
         async def processes(self):
             children = psutil.Process(os.getpid()).children(recursive=True)
-            return [child.pid for child in children if "reward_fns.worker" in " ".join(child.cmdline())]
+            return [child.pid for child in children if "reward_fns.workers.worker" in " ".join(child.cmdline())]
 
     return ray.remote(RewardActor).options(max_concurrency=8)
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from reward_fns import Verdict, register, verify
-from reward_fns.process_pool import PoolError
 from reward_fns.registry import lookup, names
+from reward_fns.workers.processes import PoolError
 
 USERS_FILE = """
 import time

@@ -110,7 +110,7 @@ def test_summary_averages_numbers_and_counts_timeouts():
 
 
 def test_training_metrics_are_added_after_verls_own():
-    from specs_verl.reward_manager import log_training_rewards
+    from specs_verl.plugin.reward_log import log_training_rewards
 
     class PPOTrainer:
         def _compute_metrics(self, batch, metrics, timing_raw):

@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from specs_verl.errors import UserError
+from specs_verl.files.rows import RowTable, row_id
 from specs_verl.sampling.prompts import PromptError, structured, with_prompts
-from specs_verl.sampling.rows import RowTable, row_id
 
 
 def ids(table, start, stop):

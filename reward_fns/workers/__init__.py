@@ -1,0 +1,7 @@
+"""Work that may hang, in processes that may be killed.
+
+pool.py           the pool of this process: questions remembered, each asked once
+processes.py      killable worker processes with one deadline per job
+worker.py         the worker program: math-verify under a memory cap
+judge_client.py   a language model asked whether two short answers mean the same
+"""

@@ -1,0 +1,148 @@
+"""What must be right before anything expensive starts: each check raises one clear sentence (UserError, exit code 2).
+
+    checkpoint("runs/base"), rows("train.parquet"), memory(9 * GIB), compiler(), port(29500)
+
+The recipes run the first two through a Hydra callback (RecipeCheck) when `python -m verl.trainer.main_ppo +specs=NAME`
+starts, the pipelines run all of them. `specs doctor` reports on the installation as a whole.
+"""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+import pyarrow
+import pyarrow.parquet as parquet
+from hydra.experimental.callback import Callback
+
+from specs_verl.errors import UserError
+from specs_verl.files.hub import is_hub_name
+
+GIB = 1024**3
+COLUMNS = ("data_source", "prompt", "images", "reward_model")
+"""Columns every stage needs; `extra_info` is optional in verl."""
+
+
+def checkpoint(path: str) -> None:
+    """A model path is a complete Hugging Face checkpoint directory, or looks like a hub name (owner/name)."""
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        if is_hub_name(path):
+            return
+        raise UserError(
+            f"There is no checkpoint directory {path}. Give the directory of a Hugging Face checkpoint, or a hub name."
+        )
+    if not folder.is_dir():
+        raise UserError(f"{path} is a file; a checkpoint is a directory with config.json and weights.")
+    if not (folder / "config.json").exists():
+        raise UserError(
+            f"{path} holds no config.json: it is not a Hugging Face checkpoint. verl's own is in actor/huggingface."
+        )
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        raise UserError(
+            f"{path} holds no weights (*.safetensors): it is an unfinished or a configuration-only checkpoint."
+        )
+
+
+def rows(path: str, columns: Sequence[str] = COLUMNS) -> int:
+    """A parquet file can be read and has the columns verl needs; returns the number of rows."""
+    file = Path(path).expanduser()
+    if not file.exists():
+        raise UserError(
+            f"There is no file {path}. Make one with `specs data`, or give the path of a parquet in verl's schema."
+        )
+    try:
+        table = parquet.ParquetFile(file)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} cannot be read as parquet: {error}") from error
+    missing = [column for column in columns if column not in table.schema_arrow.names]
+    if missing:
+        raise UserError(
+            f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(table.schema_arrow.names)}. "
+            "`specs data doctor` explains the schema."
+        )
+    if table.metadata.num_rows == 0:
+        raise UserError(f"{path} has no rows.")
+    return table.metadata.num_rows
+
+
+def memory(needed: int) -> None:
+    """At least ``needed`` bytes of memory are free."""
+    free = psutil.virtual_memory().available
+    if free < needed:
+        raise UserError(
+            f"{needed / GIB:.1f} GiB of free memory are needed, {free / GIB:.1f} GiB are there. Close other programs."
+        )
+
+
+def disk(folder: Path, needed: int) -> None:
+    """At least ``needed`` bytes are free where ``folder`` is, or will be."""
+    existing = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise UserError(
+            f"{needed / GIB:.1f} GiB of free disk are needed under {existing}, {free / GIB:.1f} GiB are there."
+        )
+
+
+def compiler() -> None:
+    """There is a C compiler: vLLM and triton look for one at start and fail late without it."""
+    if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        raise UserError(
+            "There is no C compiler (cc, gcc or clang), which vLLM needs at start. Debian: apt-get install gcc."
+        )
+
+
+def port(number: int, host: str = "127.0.0.1") -> None:
+    """A TCP port on the loopback interface is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, number))
+        except OSError as error:
+            raise UserError(
+                f"Port {number} on {host} is in use ({error.strerror}). Stop its owner or choose another port."
+            ) from error
+
+
+def _as_list(value) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value]
+
+
+def master_port(environment: Mapping[str, str]) -> None:
+    """The port that MASTER_PORT promises to torch.distributed is free; without the variable a free one is taken."""
+    if value := environment.get("MASTER_PORT"):
+        if not value.isdigit() or not 0 < int(value) < 65536:
+            raise UserError(f"MASTER_PORT={value} is no port number. Unset it, and a free port is taken.")
+        port(int(value))
+
+
+class RecipeCheck(Callback):
+    """Hydra callback of the recipes: checks the machine, model path, data files and reward file before Ray starts.
+
+    Args:
+        memory_gib: free memory the run needs on this machine; 0 for recipes whose workers are elsewhere.
+    """
+
+    def __init__(self, memory_gib: float = 0.0):
+        self.memory_gib = memory_gib
+
+    def on_run_start(self, config, **kwargs) -> None:
+        try:
+            compiler()
+            memory(int(self.memory_gib * GIB))
+            master_port(os.environ)
+            checkpoint(config.actor_rollout_ref.model.path)
+            for key in ("train_files", "val_files"):
+                for file in _as_list(config.data[key]):
+                    rows(file)
+            reward = config.reward.custom_reward_function.path
+            if reward and not reward.startswith("pkg://") and not Path(reward).expanduser().exists():
+                raise UserError(f"There is no reward file {reward} (reward.custom_reward_function.path).")
+        except UserError as error:
+            # Hydra turns exceptions of callbacks into warnings; an exit goes through.
+            print(f"specs-verl: {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from None

@@ -1,0 +1,50 @@
+"""Makes the ``specs`` reward manager known to verl, and its numbers visible during training.
+
+    install()        # from the plugin: costs nothing until verl imports its reward managers or its trainer
+
+- ``reward.reward_manager.name=specs`` works in every process (reward_fns.verl_manager holds the manager).
+- verl logs what a reward function returns only in validation. Here the same numbers of the training rollouts
+  (accuracy, format, timeouts,
+  seconds) are averaged into ``reward/...`` of every step, for any reward manager.
+"""
+
+import logging
+
+from specs_verl.plugin.late_patch import on_import
+
+logger = logging.getLogger(__name__)
+
+
+def install() -> None:
+    on_import("verl.experimental.reward_loop.reward_manager", _register_manager)
+    on_import("verl.trainer.ppo.v1.trainer_base", log_training_rewards)
+
+
+def _register_manager(module) -> None:
+    import reward_fns.verl_manager  # noqa: F401  registers itself
+
+
+def log_training_rewards(module) -> None:
+    """Wrap the trainer's ``_compute_metrics``: after verl's own metrics, add the averages of the batch's score
+    dicts."""
+    trainer = module.PPOTrainer
+    compute_metrics = trainer._compute_metrics
+
+    def with_rewards(self, batch, metrics, *args, **kwargs):
+        outcome = compute_metrics(self, batch, metrics, *args, **kwargs)
+        try:
+            metrics.update(_reward_metrics(module.tq, batch))
+        except (KeyError, AttributeError, ValueError) as error:  # a log line must never stop a training run
+            logger.warning("The rewards of this step could not be logged: %s: %s", type(error).__name__, error)
+        return outcome
+
+    trainer._compute_metrics = with_rewards
+
+
+def _reward_metrics(transfer_queue, batch) -> dict[str, float]:
+    from reward_fns.verl_manager import summary
+
+    data = transfer_queue.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+    fields = data["extra_fields"].tolist() if hasattr(data["extra_fields"], "tolist") else list(data["extra_fields"])
+    infos = [field.get("reward_extra_info") for field in fields if isinstance(field, dict)]
+    return summary(info for info in infos if info)

@@ -1,0 +1,173 @@
+"""Supervised commands: they end, they leave nothing behind, and their failures say why."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from specs_verl.errors import UserError
+from specs_verl.pipeline import watch as module
+from specs_verl.pipeline.watch import MARK, CommandFailed, Limits, supervise, tail
+
+QUICK = Limits(stall_s=60, grace_s=1, poll_s=0.05)
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_a_command_that_succeeds(tmp_path):
+    finished = supervise(python("print('hello')"), tmp_path / "logs" / "log.txt", QUICK)
+    assert finished.code == 0
+    assert (tmp_path / "logs" / "log.txt").read_text() == "hello\n"
+
+
+def test_a_command_that_fails_shows_the_end_of_its_log(tmp_path):
+    with pytest.raises(CommandFailed, match=r"(?s)exit code 3.*the reason"):
+        supervise(python("import sys; print('the reason'); sys.exit(3)"), tmp_path / "log.txt", QUICK)
+
+
+def test_a_program_that_does_not_exist(tmp_path):
+    with pytest.raises(UserError, match="no-such-program"):
+        supervise(["no-such-program"], tmp_path / "log.txt", QUICK)
+
+
+def test_a_hanging_command_is_given_up_after_the_stall_limit(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(CommandFailed, match="Nothing has moved for 1 s"):
+        supervise(python("import time; time.sleep(60)"), tmp_path / "log.txt", Limits(stall_s=1, poll_s=0.05))
+    assert time.monotonic() - started < 20
+
+
+def test_a_growing_watched_file_is_a_sign_of_life(tmp_path):
+    metrics = tmp_path / "metrics.jsonl"
+    code = f"""
+import time
+for step in range(12):
+    open({str(metrics)!r}, "a").write("x")
+    time.sleep(0.2)
+"""
+    limits = Limits(stall_s=1.2, poll_s=0.05)
+    # 12 x 0.2 s = 2.4 s of silence in the log, twice the limit
+    assert supervise(python(code), tmp_path / "log.txt", limits, watched=[metrics]).code == 0
+    with pytest.raises(CommandFailed, match="Nothing has moved"):
+        supervise(python(code), tmp_path / "log.txt", limits)
+
+
+@pytest.mark.parametrize("sign", [sign.decode() for sign in module.DEAD_WORKER])
+def test_a_dead_worker_in_the_log_ends_a_command_that_would_hang(tmp_path, sign):
+    code = f"import time; print('noise ... {sign}: engine core', flush=True); time.sleep(60)"
+    with pytest.raises(CommandFailed, match="A worker died"):
+        supervise(python(code), tmp_path / "log.txt", Limits(stall_s=60, grace_s=0.2, poll_s=0.05))
+
+
+def test_a_vanished_engine_process_ends_a_command_that_says_nothing(tmp_path):
+    code = """
+import subprocess, sys, time
+engine = subprocess.Popen(["VLLM::EngineCore", "-c", "import time; time.sleep(3.5)"], executable=sys.executable)
+engine.wait()
+time.sleep(60)
+"""
+    with pytest.raises(CommandFailed, match="engine process has vanished"):
+        supervise(python(code), tmp_path / "log.txt", Limits(stall_s=60, grace_s=0.2, poll_s=0.05))
+
+
+def test_processes_that_left_the_session_are_ended_too(tmp_path):
+    code = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(child.pid, flush=True)
+"""
+    supervise(python(code), tmp_path / "log.txt", QUICK)
+    orphan = int((tmp_path / "log.txt").read_text())
+    assert gone(orphan, within_s=5)
+
+
+def test_interrupting_the_supervisor_ends_the_command(tmp_path):
+    code = f"""
+import signal
+from pathlib import Path
+from specs_verl.pipeline.watch import supervise
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored
+child = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+supervise([{sys.executable!r}, "-c", child], Path("log.txt"))
+"""
+    process = subprocess.Popen(python(code), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    log = tmp_path / "log.txt"
+    while not (log.exists() and log.read_text().strip()):
+        time.sleep(0.05)
+    process.send_signal(2)
+    process.wait(timeout=30)
+    child = int(log.read_text())
+    assert gone(child, within_s=5)
+
+
+def test_a_killed_supervisor_takes_its_command_along_and_the_next_run_ends_the_rest(tmp_path):
+    # The command starts a process in a session of its own, which no signal to the command reaches.
+    code = f"""
+from pathlib import Path
+from specs_verl.pipeline.watch import supervise
+command = '''
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(600)
+'''
+supervise([{sys.executable!r}, "-c", command], Path("log.txt"))
+"""
+    supervisor = subprocess.Popen(python(code), cwd=tmp_path)
+    log = tmp_path / "log.txt"
+    while not (log.exists() and log.read_text().strip()):
+        time.sleep(0.05)
+    supervisor.kill()
+    supervisor.wait()
+    command, grandchild = map(int, log.read_text().split())
+    assert gone(command, within_s=10)
+    assert not gone(grandchild, within_s=0)
+    supervise(python("pass"), log, QUICK)
+    assert gone(grandchild, within_s=10)
+
+
+def gone(pid: int, within_s: float) -> bool:
+    """Whether the process has ended, or ends in time."""
+    until = time.monotonic() + within_s
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_an_old_log_is_appended_to_and_its_old_errors_are_not_read_again(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("EngineDeadError of the last attempt\n")
+    assert supervise(python("import time; time.sleep(0.5)"), log, Limits(grace_s=0.1, poll_s=0.05)).code == 0
+    assert log.read_text().startswith("EngineDeadError of the last")
+
+
+def test_peak_memory_counts_the_children(tmp_path):
+    # 200 MB in a child process, touched page by page
+    code = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time; block = bytearray(200_000_000); time.sleep(3)"])
+"""
+    finished = supervise(python(code), tmp_path / "log.txt", QUICK)
+    assert 200e6 < finished.peak_bytes < 400e6
+
+
+def test_tail_cuts_long_lines_and_survives_bad_bytes(tmp_path):
+    file = tmp_path / "log.txt"
+    file.write_bytes(b"\xff\xfe broken\n" + b"x" * 1000 + b"\n")
+    first, second = tail(file, width=10).splitlines()
+    assert first.endswith("broken"[: 10 - 3]) and len(second) == 10
+    assert tail(tmp_path / "missing") == ""
+
+
+def test_the_mark_is_not_inherited_from_an_outer_run(tmp_path, monkeypatch):
+    monkeypatch.setenv(MARK, "outer")
+    supervise(python(f"import os; print(os.environ[{MARK!r}])"), tmp_path / "log.txt", QUICK)
+    assert (tmp_path / "log.txt").read_text().strip() != "outer"
+    assert os.environ[MARK] == "outer"

@@ -1,0 +1,141 @@
+"""The device-independent verl fixes: the bug is there without them, and gone with them."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+import torch
+import verl.models.transformers.qwen2_vl as qwen2_vl
+import verl.utils.tensordict_utils as tensordict_utils
+from tensordict import TensorDict
+
+from specs_verl.plugin import fixes as verl_fixes
+
+MODULES = ["verl.utils.tensordict_utils", "verl.models.transformers.qwen2_vl", "verl.utils.import_utils"]
+
+
+def position_ids_of_equal_length():
+    """What TransferQueue makes of two M-RoPE position tensors (4, 3): ragged along the wrong dimension."""
+    rows = [torch.arange(12).reshape(4, 3), torch.arange(100, 112).reshape(4, 3)]
+    return rows, torch.nested.as_nested_tensor(rows, layout=torch.jagged)
+
+
+def test_equal_lengths_come_out_as_they_went_in():
+    rows, nested = position_ids_of_equal_length()
+    data = TensorDict({"position_ids": nested}, batch_size=[2])
+    tensordict_utils.maybe_fix_3d_position_ids(data)
+    fixed = data["position_ids"]
+    assert fixed._ragged_idx == 2
+    # values of a tensor ragged in dimension 2 are (4, 3 + 3): the rows side by side
+    assert torch.equal(fixed.values(), torch.cat(rows, dim=1))
+
+
+def test_unequal_lengths_are_left_alone():
+    rows = [torch.arange(12).reshape(4, 3), torch.arange(100, 120).reshape(4, 5)]
+    nested = tensordict_utils.nested_tensor_from_tensor_list(rows, ragged_idx=2)
+    nested._ragged_idx = 1  # what pickling leaves behind
+    data = TensorDict({"position_ids": nested}, batch_size=[2])
+    tensordict_utils.maybe_fix_3d_position_ids(data)
+    assert data["position_ids"]._ragged_idx == 2
+    assert torch.equal(data["position_ids"].values(), torch.cat(rows, dim=1))
+
+
+@pytest.fixture(scope="module")
+def stock_verl_output():
+    """Both cases on stock verl, with our plugin switched off, in a process of its own."""
+    code = """
+import torch
+from tensordict import TensorDict
+import verl.utils.tensordict_utils as tu
+rows = [torch.arange(12).reshape(4, 3), torch.arange(100, 112).reshape(4, 3)]
+data = TensorDict({"position_ids": torch.nested.as_nested_tensor(rows, layout=torch.jagged)}, batch_size=[2])
+try:
+    tu.maybe_fix_3d_position_ids(data)
+    p = data["position_ids"]
+    print("right" if p.values().shape == (4, 6) else "wrong")
+except Exception as error:
+    print("wrong", error)
+"""
+    environment = {"PATH": "/usr/bin:/bin", "VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": "nvidia"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    return run.stdout
+
+
+def test_stock_verl_still_has_the_position_bug(stock_verl_output):
+    # When this fails, verl has mended it: narrow verl_fixes.AFFECTED and delete the fix.
+    assert stock_verl_output.startswith("wrong"), stock_verl_output
+
+
+@pytest.mark.parametrize(
+    ("trl", "plugins", "counts"),
+    [
+        ("", "specs_verl", False),
+        ("class AutoModelForCausalLMWithValueHead: pass", "specs_verl", True),
+        ("", "none", True),  # stock verl: when this fails, verl has mended it
+    ],
+)
+def test_a_trl_without_value_head_counts_as_none(tmp_path, trl, plugins, counts):
+    (tmp_path / "trl").mkdir()
+    (tmp_path / "trl" / "__init__.py").write_text(trl)
+    code = "from verl.models.transformers.monkey_patch import is_trl_available; print(is_trl_available())"
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "VERL_USE_EXTERNAL_PLUGINS": plugins}
+    environment["VERL_PLATFORM"] = "cpu" if plugins != "none" else "nvidia"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    assert run.stdout.split()[-1] == str(counts), run.stderr
+
+
+class _VisionOutput:
+    """Like transformers 5: an object with pooler_output, not a tensor."""
+
+    def __init__(self, features):
+        self.pooler_output = features
+
+
+class _Visual(torch.nn.Module):
+    dtype = torch.float32
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(24, 8))
+
+    def forward(self, pixels, grid_thw):
+        return _VisionOutput(pixels @ self.weight)
+
+
+class _Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.visual = _Visual()
+        self.embed = torch.nn.Embedding(10, 8)
+        vision = type("Vision", (), {"in_channels": 3, "temporal_patch_size": 2, "patch_size": 2})
+        self.config = type("Config", (), {"vision_config": vision})
+
+    def get_input_embeddings(self):
+        return self.embed
+
+
+def test_text_only_micro_batch_gets_plain_embeddings_and_a_zero_gradient_for_the_tower():
+    model, ids = _Model(), torch.tensor([[1, 2, 3]])
+    embeddings, mask = qwen2_vl._get_input_embeds(model, ids, torch.ones(1, 3))
+    assert torch.equal(embeddings, model.embed(ids))
+    assert mask.shape == (1, 3)
+    embeddings.sum().backward()
+    # the tower takes part (its gradient exists, so FSDP ranks stay in step) and contributes nothing
+    assert torch.equal(model.visual.weight.grad, torch.zeros(24, 8))
+
+
+def test_other_verl_versions_are_left_alone(monkeypatch):
+    patched = []
+    monkeypatch.setattr(verl_fixes, "version", lambda name: "0.11.0")
+    monkeypatch.setattr(verl_fixes, "on_import", lambda *arguments: patched.append(arguments))
+    verl_fixes.install()
+    assert patched == []
+    monkeypatch.setattr(verl_fixes, "version", lambda name: "0.9.1")
+    verl_fixes.install()
+    assert [name for name, _ in patched] == MODULES
+
+
+def test_patched_modules_exist_in_the_installed_verl():
+    for name in MODULES:
+        assert importlib.import_module(name)
