@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reward_fns.verifiers.text import normalised
+from reward_fns.texts.normal import normalised
 
 Corners = tuple[float, float, float, float]
 

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from reward_fns.numbers import numerals, units
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import read
-from reward_fns.verifiers.text import normalised, similarity
+from reward_fns.texts.distances import similarity
+from reward_fns.texts.normal import normalised
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SIMILAR = 0.88

@@ -19,7 +19,7 @@ from reward_fns.choices.options import ALPHABET, Options
 from reward_fns.choices.sentences import ANY_NOT, mentions, mentions_things, settled
 from reward_fns.numbers.conclusions import concluding_number
 from reward_fns.symbolic.reading import segments
-from reward_fns.verifiers.text import normalised
+from reward_fns.texts.normal import normalised
 
 MAX_PROSE = 6_000
 WINDOW = 500

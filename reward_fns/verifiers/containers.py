@@ -19,9 +19,9 @@ from itertools import takewhile
 from reward_fns.answer.places import Piece, stated_pieces
 from reward_fns.numbers import numerals
 from reward_fns.registry import register
+from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 from reward_fns.verifiers.number import same_number
-from reward_fns.verifiers.text import normalised
 
 MAX_ITEMS = 1_000
 MAX_DEPTH = 8

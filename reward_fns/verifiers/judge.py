@@ -18,8 +18,10 @@ from functools import lru_cache
 
 from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
+from reward_fns.texts.distances import token_f1
+from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
-from reward_fns.verifiers.text import normalised, read_golds, token_f1
+from reward_fns.verifiers.text import read_golds
 from reward_fns.workers.judge_client import Judge, JudgeError
 
 logger = logging.getLogger(__name__)

@@ -29,9 +29,9 @@ from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.reading import Answer, candidates, mathematics, read, segments, tidied
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import parse
+from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 from reward_fns.verifiers.number import same_number, shown_as
-from reward_fns.verifiers.text import normalised
 from reward_fns.workers import pool
 from reward_fns.workers.processes import TIMEOUT
 

@@ -6,20 +6,18 @@ accepted.
     verify("colour", '["color", "colour"]', "text")                                       -> right
 
 ``exact`` (default) gives 1 or 0; the graded metrics give their value as score and count as right from ``threshold`` on.
-Answers are cut to ``max_chars`` before distances are computed: edit distance is quadratic.
+An answer longer than ``max_chars`` is wrong for every graded metric: a page of text is no short answer.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
+from reward_fns.texts.distances import contains, similarity, token_f1
+from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 METRICS = ("exact", "contains", "anls", "edit", "f1")
@@ -62,7 +60,7 @@ def text(
         return decided(True, shown)
     if metric == "exact":
         return decided(False, shown)
-    if len(answer) > max_chars:  # a page of text is no short answer; cutting it could only flatter it
+    if len(answer) > max_chars:  # cutting it could only flatter it
         return decided(False, shown)
     score = max(_METRIC[metric](answer, gold) for gold in accepted)
     needed = threshold if threshold is not None else (0.5 if metric == "anls" else 1.0)
@@ -95,58 +93,6 @@ def _stated(response: str, answer_after_think: bool) -> str | None:
         if normalised(found, False):
             return found
     return None
-
-
-_WRAPPER = re.compile(r"\\(?:text|mathrm|textbf|textit|mathbf|mbox|texttt|operatorname)\s*\{([^{}]*)\}")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_PUNCTUATION = re.compile(r"[^\w\s%$€£¥°+\-./:']|_")
-_LOOSE = re.compile(r"(?<!\d)[./:'\-](?!\d)|(?<=\d)[./:'\-](?!\d)|(?<!\d)[/:'](?=\d)|(?<=\w)'(?=\w)")
-
-
-@lru_cache(maxsize=8192)
-def normalised(text: str, case_sensitive: bool = False) -> str:
-    """Unicode folded, LaTeX text wrappers, articles, punctuation and repeated white space removed, lower case unless
-    asked otherwise."""
-    text = text[: 4 * MAX_CHARS]
-    for _ in range(3):
-        text = _WRAPPER.sub(r"\1", text)
-    text = unicodedata.normalize("NFKC", text).replace("\\", " ")
-    folded = text if case_sensitive else text.casefold()
-    folded = _PUNCTUATION.sub(" ", folded.replace("$", " ") if folded.count("$") == 2 else folded)
-    folded = _LOOSE.sub(" ", folded)
-    without = " ".join(_ARTICLES.sub(" ", folded).split())
-    return without or " ".join(folded.split())
-
-
-def edit_distance(one: str, two: str) -> int:
-    """Levenshtein distance, two rows of memory."""
-    if len(one) < len(two):
-        one, two = two, one
-    previous = list(range(len(two) + 1))
-    for row, left in enumerate(one, 1):
-        current = [row]
-        for column, right in enumerate(two, 1):
-            current.append(min(previous[column] + 1, current[-1] + 1, previous[column - 1] + (left != right)))
-        previous = current
-    return previous[-1]
-
-
-def similarity(answer: str, gold: str) -> float:
-    """1 - distance / longer length: the NLS of ANLS and the score of ``edit``."""
-    longest = max(len(answer), len(gold))
-    return 1.0 - edit_distance(answer, gold) / longest if longest else 1.0
-
-
-def token_f1(answer: str, gold: str) -> float:
-    """Harmonic mean of precision and recall over words, with multiplicity."""
-    given, wanted = answer.split(), gold.split()
-    common = sum((Counter(given) & Counter(wanted)).values())
-    return 2 * common / (len(given) + len(wanted)) if common else 0.0
-
-
-def contains(answer: str, gold: str) -> float:
-    """Whether the gold stands in the answer as whole words."""
-    return float(f" {gold} " in f" {answer} ")
 
 
 _METRIC = {"contains": contains, "anls": similarity, "edit": similarity, "f1": token_f1}

@@ -11,7 +11,6 @@ from reward_fns import compute_score, formats, verify
 from reward_fns.boxes.metrics import Box, iou, match, mean_iou
 from reward_fns.numbers.numerals import parse
 from reward_fns.verdict import STATUSES
-from reward_fns.verifiers.text import edit_distance
 
 # The same examples in every run; HYPOTHESIS_EXAMPLES=6000 searches on, with new ones each time.
 MORE = os.environ.get("HYPOTHESIS_EXAMPLES")
@@ -137,17 +136,6 @@ def test_the_committed_letter_is_read_in_any_dress(letter, other, dress, detour)
     response = detour + dress.format(letter)
     expected = "right" if letter == other else "wrong"
     assert verify(response, other, "choice", options=["w", "x", "y", "z"]).status == expected, response
-
-
-words = st.text(alphabet="abc", max_size=8)
-
-
-@QUICK
-@given(words, words, words)
-def test_edit_distance_is_a_distance(a, b, c):
-    assert edit_distance(a, b) == edit_distance(b, a)
-    assert (edit_distance(a, b) == 0) == (a == b)
-    assert edit_distance(a, c) <= edit_distance(a, b) + edit_distance(b, c)
 
 
 corners = st.tuples(*[st.integers(0, 40)] * 4).map(
