@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from reward_fns.answer.wrappers import TEXT
+
 MAX_BOXES = 64
 """Boxes looked at, from the end."""
 
@@ -71,7 +73,9 @@ def _last_box_quickly(text: str) -> tuple[int, str] | None:
     return close + 1, content
 
 
-_JOINT = re.compile(r"(?i)(?:[\s$,;]|\\[()\[\],;: ]|\\q?quad|\\text\{\s*(?:,|and|or|,\s*and)\s*\}|\band\b|\bor\b)*")
+_JOINT = re.compile(
+    rf"(?:[\s$,;]|\\[()\[\],;: ]|\\q?quad|{TEXT}\{{\s*(?:,|and|or|,\s*and)\s*\}}|\band\b|\bor\b)*", re.IGNORECASE
+)
 _PERCENT_AFTER = re.compile(r"[\s$)\\]{0,4}(?:%|percent\b|pct\b|per\s?cent\b)")
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 import re
 
 from reward_fns.answer.squeeze import squeezed
+from reward_fns.answer.wrappers import FONT_COMMANDS, FRAMES, GROUP, MATH_COMMANDS, TEXT_COMMANDS, any_of, unwrapped
 from reward_fns.choices.options import Options
 
 _LATEX_TEXT = re.compile(
-    r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|bf|rm|mbox|boldsymbol|mathsf|textsf|bold|operatorname|boxed|fbox|mathbb|underline|textrm)\s*\{([^{}]*)\}"
+    any_of(TEXT_COMMANDS, MATH_COMMANDS, FONT_COMMANDS, FRAMES, ("mathbb", "mathcal")) + r"\s*" + GROUP
 )
 _LATEX_NOISE = re.compile(r"\\[()\[\],;:! ]|\\(?:quad|qquad|displaystyle|left|right|bf|rm)\b|[$`]")
 _HTML = re.compile(r"</?(?:b|i|u|p|em|br|strong|span|div|sub|sup)\s?/?>")
@@ -30,11 +31,7 @@ _BOLD_END = re.compile(r"\*\*([^*\n]{1,40}[:\s])\(?([A-Z])\)?[.)]?\*\*")
 
 def undressed(text: str) -> str:
     """LaTeX and markdown taken off; a letter in bold, quotes or brackets becomes "(B)"."""
-    if "\\" in text:
-        for _ in range(3):
-            text, changed = _LATEX_TEXT.subn(r" \1 ", text)
-            if not changed:
-                break
+    text = unwrapped(text, r" \1 ", _LATEX_TEXT)
     text = _LATEX_NOISE.sub(" ", _HTML.sub(" ", text) if "<" in text else text)
     text = _BOLD_END.sub(r"\1(\2). ", text)
     text = _MARKED.sub(lambda m: f"({next(g for g in m.groups() if g)})", text)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from reward_fns.answer.places import stated_pieces
 from reward_fns.answer.squeeze import squeezed
+from reward_fns.answer.wrappers import TEXT
 from reward_fns.numbers import numerals
 from reward_fns.numbers.numerals import Number
 from reward_fns.numbers.quantities import best, expression_number
@@ -98,9 +99,9 @@ def concluding_number(text: str, zero_words: bool = False, year: bool = False) -
     return fallback
 
 
-_SEVERAL = re.compile(
-    r"(?i)[\s$({\[]*(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}\s*(?:,\s+|,(?=-?[1-9](?!\d))|\s(?:and|or)\s+|,\s*(?:and|or)\s+|\\text\{\s*(?:and|or)\s*\}\s*)(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}[\s$)}\].]*"
-)
+_ONE_OF_SEVERAL = r"(?:\w{1,2}\s*=\s*)?-?\d[\d.]*(?:\s+[a-z]+){0,2}"
+_BETWEEN_SEVERAL = rf"(?:,\s+|,(?=-?[1-9](?!\d))|\s(?:and|or)\s+|,\s*(?:and|or)\s+|{TEXT}\{{\s*(?:and|or)\s*\}}\s*)"
+_SEVERAL = re.compile(rf"(?i)[\s$({{\[]*{_ONE_OF_SEVERAL}\s*{_BETWEEN_SEVERAL}{_ONE_OF_SEVERAL}[\s$)}}\].]*")
 
 
 def no_single_number(text: str) -> bool:

@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from reward_fns.answer.wrappers import FONT, GROUP, TEXT
 from reward_fns.numbers.units import is_label
 from reward_fns.numbers.words import MAGNITUDE, Word, find_words, whole
 
@@ -58,7 +59,12 @@ _VULGAR = {
     "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
 }  # fmt: skip
 _FRAC = r"\\[dtc]?frac\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))"
-_UNIT = r"(?:\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{\s*([^{}]{1,40})\}|\\?(°|′|″)\s*([CF])?|\^\s*\{?\s*(\\circ)\s*\}?\s*(?:\\?(?:text|mathrm)?\{?\s*([CF])\b\}?)?|([A-Za-zµμΩ²³][A-Za-z²³/^0-9µμΩ]{0,24}))"
+_UNIT = (
+    rf"(?:{FONT}\{{\s*([^{{}}]{{1,40}})\}}|"
+    + r"\\?(°|′|″)\s*([CF])?|\^\s*\{?\s*(\\circ)\s*\}?\s*(?:(?:"
+    + FONT
+    + r")?\{?\s*([CF])\b\}?)?|([A-Za-zµμΩ²³][A-Za-z²³/^0-9µμΩ]{0,24}))"
+)
 
 _WORDY = r"A-Za-z0-9_\u00b2-\u024f\u0370-\u03ff"
 """Letters that make a number part of a name; Chinese, Japanese and Korean set no blanks around numbers."""
@@ -76,7 +82,7 @@ _NUMBER = re.compile(
       | (?P<decimal>{_DECIMAL})(?P<power>{_POWER})?
     )
     (?P<ordinal>st|nd|rd|th)?(?![{_WORDY}]*_)
-    (?P<percent>\s*(?:\\?%|％|\\\\%|percentage\s+points?\b|percent\b|per\s?cent\b|pct\b|\\text\{{\s*(?:percent|\\?%)\s*\}}))?
+    (?P<percent>\s*(?:\\?%|％|\\\\%|percentage\s+points?\b|percent\b|per\s?cent\b|pct\b|{TEXT}\{{\s*(?:percent|\\?%)\s*\}}))?
     """,
     re.VERBOSE,
 )
@@ -189,6 +195,9 @@ def parse(text: str) -> Number | None:
 _ANOTHER = re.compile(r"(?:^|\s)\d")
 
 
+_WRAPPED = re.compile(rf"(?:{FONT}|\\displaystyle)?{GROUP}")
+
+
 def tidy(text: str) -> str:
     r"""Dressing around a short answer taken off: dollars that delimit mathematics, bold, quotes, final stops,
     \text{...} around it all."""
@@ -207,9 +216,8 @@ def tidy(text: str) -> str:
         text = (text if text.endswith("...") else text.rstrip(".,")).strip()
         if text.endswith("$") and text.count("$") == 1 and len(text) > 1:
             text = text[:-1]
-        for wrapper in (r"\text{", r"\mathrm{", r"\textbf{", r"\mathbf{", r"\bf{", r"\displaystyle{", "{"):
-            if text.startswith(wrapper) and text.endswith("}") and text.count("{") == text.count("}") == 1:
-                text = text[len(wrapper) : -1]
+        if text.endswith("}") and (wrapped := _WRAPPED.fullmatch(text)) is not None:
+            text = wrapped[1]
         for wrapper in (
             r"\displaystyle",
             r"\approx",

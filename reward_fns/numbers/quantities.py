@@ -15,6 +15,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from reward_fns.answer.wrappers import FONT
 from reward_fns.numbers import numerals
 from reward_fns.numbers.numerals import Number
 from reward_fns.symbolic.reading import last_row, mathematics, read
@@ -235,7 +236,7 @@ def _is_year(number: Number, text: str) -> bool:
     return _could_be_year(number, text) and bool(_YEAR_BEFORE.search(text[max(0, number.start - 12) : number.start]))
 
 
-_COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_COMMANDS = re.compile(rf"{FONT}\{{[^{{}}]*\}}|\\[A-Za-z]+")
 _RANGE = re.compile(r"[\d.,$%\s]+[-–—][\d.,$%\s]+")
 _SAYS_MORE = re.compile(r"\b(?!(?:sqrt|sin|cos|tan|log|ln|exp|pi|and)\b)[a-z]{2,}\b(?!\s*=).*\d", re.DOTALL)
 """A word before a number: prose, whose numbers are not factors of each other."""

@@ -16,6 +16,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from reward_fns.answer.wrappers import FONT
+
 
 class Unit(NamedTuple):
     """A unit as a power of one base dimension, or a compound such as km/h with its own dimension name."""
@@ -89,9 +91,7 @@ for _dimension, (_lines, _) in _TABLE.items():
             else:
                 UNITS[_name] = Unit("radian", Fraction(1), _names[0])
 
-_LATEX = re.compile(
-    r"\\(?:text|mathrm|textrm|textit|mbox|rm|operatorname|mathit|textbf|mathbf|bf)\b\s*|[{}$~]|\\[,;:! ]|\\quad"
-)
+_LATEX = re.compile(rf"{FONT}|[{{}}$~]|\\[,;:! ]|\\quad")
 _POWERED = re.compile(
     r"(?i)^(?:(?P<words>square|sq\.?|cubic|cu\.?)\s*)?(?P<unit>[A-Za-zµμΩ°\\]+)\s*(?:\^?\s*(?P<power>[23])|(?P<super>[²³])|\s+(?P<after>squared|cubed))?$"
 )

@@ -15,6 +15,17 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns.answer.squeeze import squeezed
+from reward_fns.answer.wrappers import (
+    FONT,
+    FONT_COMMANDS,
+    FRAMES,
+    GROUP,
+    MATH_COMMANDS,
+    TEXT,
+    TEXT_COMMANDS,
+    any_of,
+    unwrapped,
+)
 from reward_fns.numbers import numerals
 from reward_fns.numbers.numerals import Number
 from reward_fns.symbolic.cursor import Node
@@ -35,14 +46,12 @@ class Answer(NamedTuple):
 
 
 _SPACES = re.compile(r"\s+|\\[,;:! ]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\(?=[()\[\]])|[$~]")
-_WRAPPED = re.compile(
-    r"\\(?:text|mathrm|textbf|mathbf|mbox|textrm|operatorname|boxed|fbox|mathit|textit)\s*\{([^{}]*)\}"
-)
+_WRAPPED = re.compile(any_of(TEXT_COMMANDS, MATH_COMMANDS, FONT_COMMANDS, FRAMES) + r"\s*" + GROUP)
 
 
 def key(text: str) -> str:
     """A spelling without layout: the cheapest test of equality."""
-    text = _WRAPPED.sub(r"\1", text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("−", "-"))
+    text = unwrapped(text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("−", "-"), pattern=_WRAPPED)
     text = text.replace(r"\land", r"\wedge").replace(r"\lor", r"\vee")
     text = _SPACES.sub("", text).rstrip(".")
     return text.replace("{", "").replace("}", "") if text.count("{") == 0 else text
@@ -77,12 +86,22 @@ def read(text: str) -> Answer:
 
 
 _PARAMETER = re.compile(
-    r"(?<=.)(?:,|，|;|\\[ ,;:!]|\\q?quad|\\text\{[^{}]*\}|\s)*[(（]?\s*(?:(?:\\text\{)?\s*(?:where|for)\s+(?:any\s+|all\s+)?(?:integers?\s+)?\}?)?\s*[knm]\s*"
-    r"(?:(?:\\in|∈)\s*(?:\\mathbb\s*|\\mathbf\s*|\\mathrm\s*)?\{?\s*[ZNℤℕ]\s*\}?(?:\s*\^?\s*[+*]|_\{?[+0]\}?)?|(?:\\text\{)?\s*(?:is|be|are|being)\s+(?:an?|any)\s+integers?\s*\}?)\s*[)）]?\s*$"
+    r"(?<=.)(?:,|，|;|\\[ ,;:!]|\\q?quad|"
+    + TEXT
+    + r"\{[^{}]*\}|\s)*[(（]?\s*(?:(?:"
+    + TEXT
+    + r"\{)?\s*(?:where|for)\s+(?:any\s+|all\s+)?(?:integers?\s+)?\}?)?\s*[knm]\s*"
+    r"(?:(?:\\in|∈)\s*(?:\\mathbb\s*|"
+    + FONT
+    + r")?\{?\s*[ZNℤℕ]\s*\}?(?:\s*\^?\s*[+*]|_\{?[+0]\}?)?|(?:"
+    + TEXT
+    + r"\{)?\s*(?:is|be|are|being)\s+(?:an?|any)\s+integers?\s*\}?)\s*[)）]?\s*$"
 )
 r"""The condition on the integer of a periodic solution: ", k \in \mathbb{Z}", "where n is an integer"."""
 _GEOMETRY = re.compile(
-    r"(?:m\s?|\\m\s?)?(?:\\(?:measured)?angle|∠|\\triangle|△|\\overline|\\widehat|\\overset\{\\frown\}|\\arc|\\measure)(?:[\sA-Z0-9'_{}]|\\text|\\mathrm|\\circ){0,30}"
+    r"(?:m\s?|\\m\s?)?(?:\\(?:measured)?angle|∠|\\triangle|△|\\overline|\\widehat|\\overset\{\\frown\}|\\arc|\\measure)(?:[\sA-Z0-9'_{}]|"
+    + FONT
+    + r"|\\circ){0,30}"
 )
 r"""What names an angle, a segment or an arc: \angle ABC, m\angle 2, \overline{AB}."""
 
@@ -110,7 +129,9 @@ def last_row(text: str) -> str:
 
 
 _PREFIX = re.compile(
-    r"^(?:(?:\\text\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+|A\s?:\s)\s*",
+    r"^(?:(?:"
+    + TEXT
+    + r"\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+|A\s?:\s)\s*",
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\square|\*\*){1,12}$")
@@ -166,7 +187,7 @@ def mathematics(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-_COMMANDS = re.compile(r"\\(?:text|mathrm|textbf|mbox|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_COMMANDS = re.compile(rf"{FONT}\{{[^{{}}]*\}}|\\[A-Za-z]+")
 
 
 def segments(text: str) -> list[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from reward_fns.answer.wrappers import FONT_COMMANDS, FRAMES, GROUP, MATH_COMMANDS, TEXT, any_of
+
 MAX_CHARS = 1_500
 MAX_TOKENS = 500
 
@@ -43,21 +45,20 @@ _LAYOUT = re.compile(
     r"|hspace\{[^{}]*\}|vspace\{[^{}]*\}|phantom\{[^{}]*\}|hfill|noindent|mathstrut|strut|hline|cr|centering|par|newline)(?![A-Za-z])\.?"
     r"|(?<!\\)\\[,;:!> /\n]|~"
 )
+_MARKS = ("mathcal", "mathscr", "vec", "overrightarrow", "hat", "bar", "mathop", "displaylines")
 _STYLE = re.compile(
-    r"\\(?:mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathscr|boldsymbol|bm|bf|rm|it|vec|overrightarrow|hat|bar|underline|mathop|operatorname\*?|emph|pmb|boxed|fbox|mbox\s*\{\s*\}|displaylines|color\{[^{}]*\}|textcolor\{[^{}]*\})(?![A-Za-z])"
+    rf"{any_of(MATH_COMMANDS, FONT_COMMANDS, FRAMES, _MARKS)}|\\mbox\s*\{{\s*\}}|\\(?:text)?color\{{[^{{}}]*\}}"
 )
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _BINOMIALS = re.compile(r"\\[dt]binom(?![A-Za-z])")
 _THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:(?:,|\s?\{\s?,\s?\}\s?|,\s?\\!\s?|\\,\s?)\d{3})+)(?![\d])")
 _GROUP_SPACES = re.compile(r"(?<![\d.])(\d{1,3})((?:\s\d{3})+)(?!\d)")
-_TEXT = re.compile(
-    r"\\(?:text|textrm|textbf|textit|mbox|textnormal|textsf|texttt|hbox|textup|textsc|textmd)\s*\{([^{}]*)\}"
-)
+_TEXT = re.compile(TEXT + GROUP)
 _BUILDER = re.compile(
     r"\\\{\s*[a-z]\s*(?:\\in\s*(?:\\mathbb\s*\{?\s*)?R\s*\}?\s*)?(?:\\mid|\||:|\\vert|\\colon)\s*([^{}|]*?)\\\}"
 )
 r"""\{x \mid x < 3\} is x < 3."""
-_RATIO = re.compile(r"(\d)\s*\\text\s*\{\s*to\s*\}\s*(\d)")
+_RATIO = re.compile(rf"(\d)\s*{TEXT}\{{\s*to\s*\}}\s*(\d)")
 _SET_BEHIND = re.compile(r"\s*(?:[(\[{]|\\)")  # "x in [0, 1)", but "180 km in 3 hours"
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{\s*([a-zA-Z]+)\*?\s*\}(?:\s*\{[lcr|\s]*\})?")
 _TOKEN = re.compile(

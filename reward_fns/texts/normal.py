@@ -11,10 +11,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from reward_fns.answer.wrappers import unwrapped
+
 MAX_CHARS = 4_000
 """Characters that are read of a text."""
 
-_WRAPPER = re.compile(r"\\(?:text|mathrm|textbf|textit|mathbf|mbox|texttt|operatorname)\s*\{([^{}]*)\}")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = re.compile(r"[^\w\s%$€£¥°+\-./:']|_")
 _LOOSE = re.compile(r"(?<!\d)[./:'\-](?!\d)|(?<=\d)[./:'\-](?!\d)|(?<!\d)[/:'](?=\d)|(?<=\w)'(?=\w)")
@@ -24,9 +25,7 @@ _LOOSE = re.compile(r"(?<!\d)[./:'\-](?!\d)|(?<=\d)[./:'\-](?!\d)|(?<!\d)[/:'](?
 def normalised(text: str, case_sensitive: bool = False) -> str:
     """Unicode folded, LaTeX text wrappers, articles, punctuation and repeated white space removed, lower case unless
     asked otherwise."""
-    text = text[:MAX_CHARS]
-    for _ in range(3):
-        text = _WRAPPER.sub(r"\1", text)
+    text = unwrapped(text[:MAX_CHARS])
     text = unicodedata.normalize("NFKC", text).replace("\\", " ")
     folded = text if case_sensitive else text.casefold()
     folded = _PUNCTUATION.sub(" ", folded.replace("$", " ") if folded.count("$") == 2 else folded)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from reward_fns.answer.announced import phrase
 from reward_fns.answer.boxed import last_box
 from reward_fns.answer.places import Piece, stated_pieces
+from reward_fns.answer.wrappers import TEXT, unwrapped
 from reward_fns.choices.letters import undressed
 from reward_fns.choices.options import Options
 from reward_fns.choices.reading import read_piece, read_prose
@@ -96,13 +97,16 @@ _OPTION_GOLD = re.compile(r"\(([A-J])\)(?:(?!\W{1,4}(?:and\W+)?\(?[A-J]\b)\W.*)?
 """Golds that name an option: B, (B), B) 12, \\textbf{(B)}\\ 12."""
 
 
+_OPENS_AS_WORDS = re.compile(rf"{TEXT}|\$")
+
+
 @lru_cache(maxsize=8192)
 def read_gold(text: str) -> Gold:
     """The gold answer; a whole solution as ground truth is read like a response. GoldError when nothing can be made of
     it."""
     stated = last_box(text) or (phrase(text) if "####" in text or len(text) > MAX_GOLD else None) or text
     inside = segments(stated)
-    if len(inside) == 1 and not tidied(stated).startswith(("\\text", "$")) and len(stated) > len(inside[0]) + 8:
+    if len(inside) == 1 and _OPENS_AS_WORDS.match(tidied(stated)) is None and len(stated) > len(inside[0]) + 8:
         stated = inside[0]
     answer = read(stated)
     if not answer.key:
@@ -231,7 +235,7 @@ _YES_NO = frozenset({"yes", "no", "true", "false"})
 def _mentions(text: str, words: str) -> bool:
     """Whether a short sentence states the gold words as its answer: at its start or end, or behind "is"; yes
     and no only at its start."""
-    said = normalised(_COMMANDS.sub(" ", _TEXTS.sub(r" \1 ", text)))
+    said = normalised(_COMMANDS.sub(" ", unwrapped(text, r" \1 ")))
     if len(said) > 200 or words not in said:
         return False
     if words in _YES_NO:
@@ -247,9 +251,6 @@ def _mentions(text: str, words: str) -> bool:
         or padded.endswith(f" {words} ")
         or before[-1] in ("is", "are", "was", "be", "called", "on", "named", "namely")
     )
-
-
-_TEXTS = re.compile(r"\\(?:text|mathrm|textbf|mbox|textrm|textit|operatorname)\s*\{([^{}]*)\}")
 
 
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from reward_fns.answer.places import stated_pieces
+from reward_fns.answer.wrappers import unwrapped
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
@@ -66,8 +67,11 @@ def _claimed(text: str) -> bool | None:
     return _DENIAL.search(claim) is None
 
 
+_SIGNS = re.compile(r"[^\w]+")
+
+
 def _whole(text: str) -> bool | None:
-    bare = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*|[^\w]+", "", text[:60].casefold()) if len(text) < 60 else ""
+    bare = _SIGNS.sub("", unwrapped(text).casefold()) if len(text) < 60 else ""
     return True if bare in _YES else False if bare in _NO else None
 
 
