@@ -183,16 +183,21 @@ def _parsed_parameters(text: str) -> dict[str, object]:
 
 
 def _from_orsta(verifier: str, foreign: dict[str, object]) -> dict[str, object]:
-    """Orsta's ``verifier_parm`` in our parameters; it concerns detection only."""
+    """Orsta's ``verifier_parm`` in our parameters; it concerns detection only.
+
+    ``det_verifier_normalized`` says that the gold boxes run from 0 to 1000 and that the response's pixels must be
+    brought to that scale, for which the row has to say ``size``, as data_prep writes it.
+    """
     if verifier != "boxes":
         return {}
-    normalized = foreign.get("det_verifier_normalized")
-    weights = foreign.get("det_reward_ratio")
     translated: dict[str, object] = {}
-    if normalized is not None:
-        translated["normalized"] = bool(normalized)
-    if isinstance(weights, Mapping):
-        translated["weights"] = {key: float(value) for key, value in weights.items() if value is not None}
+    if foreign.get("det_verifier_normalized"):
+        translated["gold_scale"] = 1000.0
+    ratio = foreign.get("det_reward_ratio")
+    if isinstance(ratio, Mapping):
+        ratio = {key: float(value) for key, value in ratio.items() if value is not None}
+        if ratio:
+            translated["det_reward_ratio"] = ratio
     return translated
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from reward_fns.answer.places import stated_pieces
+from reward_fns.boxes.detection_reward import THRESHOLDS, check_ratio, detection_reward
 from reward_fns.boxes.metrics import METRICS, Box, Matching, match
 from reward_fns.boxes.reading import read_boxes, read_points
 from reward_fns.registry import register
@@ -32,10 +33,12 @@ def boxes(
     *,
     metric: str = "iou",
     weights: Mapping[str, float] | None = None,
+    det_reward_ratio: Mapping[str, float] | None = None,
     threshold: Threshold = 0.5,
     right_at: float | None = None,
     normalized: bool | float = False,
     size: Sequence[float] | None = None,
+    gold_scale: float | None = None,
     box_format: str = "xyxy",
     match_labels: bool = True,
     count_penalty: float = 0.0,
@@ -48,18 +51,23 @@ def boxes(
         ground_truth: list of {"bbox_2d": [x1, y1, x2, y2], "label": ...}, of plain boxes, or either as JSON.
         metric: iou (mean over gold and superfluous boxes), giou, f1, precision, recall, ap, count.
         weights: several metrics with their weights, instead of ``metric``.
+        det_reward_ratio: the reward of Orsta instead (boxes/detection_reward.py); its IoU scores are means over eleven
+            thresholds, or take the one of a moving ``threshold``. ``count_penalty`` does not apply.
         threshold: IoU from which a pair counts in f1, precision and recall; {"start": a, "end": b} moves from a to b
             with ``progress``.
         right_at: score from which the verdict is right; default: the threshold for iou and giou, 1.0 for counting
-            metrics.
+            metrics, 0.5 for ``det_reward_ratio``.
         normalized: the response's coordinates are shares of ``size``; a number (1000) says which full scale they have.
-        size: width and height of the image in the pixels of the ground truth, needed when ``normalized``.
+        size: width and height of the image in the pixels of the ground truth (of the response with ``gold_scale``),
+            needed when only one of both sides is in pixels.
+        gold_scale: the gold coordinates are shares, of this full scale (1000), of the image.
         box_format: of the response: xyxy, xywh or cxcywh.
         match_labels: a box pairs only with a gold box of the same label (when both have one).
         count_penalty: taken off the score per missing or superfluous box, as a share of the gold boxes.
         progress: share of the training that is done.
     """
     gold = read_gold(_hashable(ground_truth))
+    ratio = check_ratio(det_reward_ratio) if det_reward_ratio else None
     chosen = dict(weights) if weights else {metric: 1.0}
     unknown = sorted(set(chosen) - set(METRICS))
     if unknown or sum(chosen.values()) <= 0:
@@ -69,13 +77,20 @@ def boxes(
     given = _answered(response, answer_after_think, box_format)
     if given is None:
         return NO_ANSWER
-    given = _scaled(given, normalized, size)
+    given = _scaled(given, _scales(normalized, size, gold_scale))
     at = threshold_at(threshold, progress)
+    if ratio is not None:
+        score = detection_reward(gold, given, ratio, (at,) if isinstance(threshold, Mapping) else THRESHOLDS)
+        return _decided(score, 0.5 if right_at is None else right_at, given)
     matching = match(gold, given, match_labels)
     score = sum(weight * METRICS[name](matching, at) for name, weight in chosen.items()) / sum(chosen.values())
     score -= count_penalty * abs(len(given) - len(gold)) / max(1, len(gold))
     score = min(max(score, 0.0), 1.0)
     needed = right_at if right_at is not None else (at if set(chosen) <= {"iou", "giou"} else 1.0)
+    return _decided(score, needed, given)
+
+
+def _decided(score: float, needed: float, given: list[Box]) -> Verdict:
     return Verdict("right" if score >= needed - 1e-12 else "wrong", score, _shown(given))
 
 
@@ -169,8 +184,8 @@ def _answered(response: str, answer_after_think: bool, box_format: str) -> list[
     return None
 
 
-def _scaled(given: list[Box], normalized: bool | float, size: Sequence[float] | None) -> list[Box]:
-    x_scale, y_scale = _scales(normalized, size)
+def _scaled(given: list[Box], scales: tuple[float, float]) -> list[Box]:
+    x_scale, y_scale = scales
     if x_scale == y_scale == 1.0:
         return given
     return [
@@ -179,14 +194,18 @@ def _scaled(given: list[Box], normalized: bool | float, size: Sequence[float] | 
     ]
 
 
-def _scales(normalized: bool | float, size: Sequence[float] | None) -> tuple[float, float]:
+def _scales(
+    normalized: bool | float, size: Sequence[float] | None, gold_scale: float | None = None
+) -> tuple[float, float]:
     """Factors from the response's coordinates to the gold's."""
-    if not normalized:
-        return 1.0, 1.0
     full = 1.0 if normalized is True else float(normalized)
-    if size is None:  # both sides are normalised to the same scale
+    if gold_scale is not None and normalized:  # shares on both sides
+        return gold_scale / full, gold_scale / full
+    if size is None or (gold_scale is None and not normalized):  # the same scale on both sides
         return 1.0, 1.0
     width, height = (float(side) for side in size)
+    if gold_scale is not None:
+        return gold_scale / width, gold_scale / height
     return width / full, height / full
 
 
