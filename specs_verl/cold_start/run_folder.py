@@ -19,7 +19,10 @@ MODEL_KEYS = ("freeze_vision_tower", "freeze_aligner", "lora_rank", "lora_alpha"
 def identity(config: DictConfig, fingerprints: Mapping[str, str], total_steps: int) -> dict:
     """Everything that must not change between the runs that one output folder is made of."""
     plain = OmegaConf.to_container(config, resolve=True)
+    # Runs that export their last step were recorded before there was a choice, without this key.
+    chosen = {"probe": plain["probe"]} if plain["trainer"]["stop_by"] != "last" else {}
     return {
+        **chosen,
         **fingerprints,
         "trainer.seed": plain["trainer"]["seed"],
         "data.train_batch_size": plain["data"]["train_batch_size"],

@@ -26,10 +26,12 @@ from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
+from specs_verl.cold_start.gathering import from_all, from_main
 from specs_verl.cold_start.inputs import file_list
 from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.packing import Packer
 from specs_verl.cold_start.policy import build_worker, single_process_defaults
+from specs_verl.cold_start.probing import Probing, folder_of
 from specs_verl.cold_start.progress import Progress
 from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest, weights_fingerprint
 from specs_verl.cold_start.step_sums import BatchLoss, add_sums, mean_metrics
@@ -59,18 +61,27 @@ class Trainer:
         self._build()
         self._resume()
         before = self.engine.frozen_fingerprint()
+        if self.probing is not None:
+            self.probing.start(self.engine, self.step)
         with Progress("cold start", self.total_steps, self.step, enabled=self.main) as progress:
-            while self.step < self.total_steps and not self.early_stop.reached:
+            while self.step < self.total_steps and not self._stopped_early:
                 progress.update(self.step + 1, self._one_step())
         if self.early_stop.reached:
             self._say(f"stopped at step {self.step}: no better validation loss than {self.early_stop.best:.4f}.")
         self.engine.assert_frozen(before)
-        checkpoint.export(self.engine, self.out / "hf", self.source, self.config.trainer.hf_dtype)
+        if self.probing is None:
+            checkpoint.export(self.engine, self.out / "hf", self.source, self.config.trainer.hf_dtype)
+        else:
+            self._say(self.probing.publish())
         if self.main:
             runs.mark_complete(self.out, self.identity)
             shutil.rmtree(self.out / ".rows", ignore_errors=True)
             if self.engine.features is not None and self.engine.features.cache.folder is not None:
                 shutil.rmtree(self.engine.features.cache.folder, ignore_errors=True)
+
+    @property
+    def _stopped_early(self) -> bool:
+        return self.early_stop.reached or (self.probing is not None and self.probing.reached)
 
     def _one_step(self) -> dict[str, float]:
         trainer = self.config.trainer
@@ -80,11 +91,13 @@ class Trainer:
             validation = self._validate()
             self.early_stop.see(validation["val/loss"])
             report |= validation
+        if self.probing is not None:
+            report |= self.probing.after_step(self.engine, self.step, last)
         self._log(report)
         if self._due(trainer.save_freq):
             self._save()
         if self._due(trainer.hf_freq) and not last:
-            checkpoint.export(self.engine, self.out / f"hf_step_{self.step:06d}", self.source, trainer.hf_dtype)
+            checkpoint.export(self.engine, folder_of(self.out, self.step), self.source, trainer.hf_dtype)
         return report
 
     # ---- building -------------------------------------------------------------------------------------------------
@@ -104,12 +117,13 @@ class Trainer:
                 "data.drop_last=true drops what does not fill a batch."
             )
         self.total_steps = config.trainer.total_training_steps or self.steps_per_epoch * config.trainer.total_epochs
+        self.probing = Probing.of(config, self.out, self.source)
         with self._quiet():
             self.worker = build_worker(config, self.model_config, self.total_steps)
         self.processes, self.rank = dist.get_world_size(), dist.get_rank()
         settings = self.encoder.image_rules.settings if self.encoder.image_rules else ""
         fingerprints = {
-            "weights": _from_main(lambda: weights_fingerprint(self.source)),
+            "weights": from_main(lambda: weights_fingerprint(self.source)),
             "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
         }
         self.identity = runs.identity(config, fingerprints, self.total_steps)
@@ -170,7 +184,7 @@ class Trainer:
         for pairs in (self.train, self.val):
             if pairs is None:
                 continue
-            known = _from_main(cache.load)
+            known = from_main(cache.load)
             missing = [number for number, pair in enumerate(pairs.pairs) if pair.key not in known]
             if missing:
                 known |= self._compute_reference(missing, pairs, engine)
@@ -185,7 +199,7 @@ class Trainer:
         with Progress("reference log-probs", len(batches), 0, enabled=self.main) as progress:
             for number, batch in enumerate(batches):
                 rows = pairs.rows(batch, packer, self.processes, self.rank, self.config.data.max_token_len_per_gpu)
-                for part in _from_all(engine.reference_log_probs(rows)):
+                for part in from_all(engine.reference_log_probs(rows)):
                     found |= {pairs.pairs[pair].key: values for pair, values in part.items()}
                 progress.update(number + 1, {})
         wrong = [number for number in missing if not all(map(math.isfinite, found[pairs.pairs[number].key]))]
@@ -318,20 +332,6 @@ def _dataset_class(custom: DictConfig) -> type:
         return load_extern_object(custom.path, custom.name)
     except (ImportError, AttributeError, OSError) as error:
         raise UserError(f"data.custom_cls: {custom.name} of {custom.path} cannot be loaded ({error}).") from error
-
-
-def _from_main(compute):
-    """What process 0 computes, on every process."""
-    box = [compute() if dist.get_rank() == 0 else None]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
-
-
-def _from_all(value) -> list:
-    """What every process has, on every process."""
-    everyone = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, value)
-    return everyone
 
 
 def _loss_settings(config: DictConfig) -> LossSettings:
