@@ -27,6 +27,7 @@ from data_prep.identity import prompt_identity
 from data_prep.images import ImageError, decode_image
 from reward_fns import verify
 from reward_fns.scoring import row_grading
+from reward_fns.workers.judge_client import offline
 
 MOST_ASPECT = 200
 """Qwen's image processors refuse images that are more than 200 times as long as wide."""
@@ -110,11 +111,14 @@ def _image_problems(row: dict[str, object], path: Path, report: Report) -> list[
 def _truth_problems(row: dict[str, object]) -> list[str]:
     """Whether the row's own verifier can read its ground truth."""
     model = row["reward_model"]
-    grading = row_grading({**(row.get("extra_info") or {}), "reward_model": model})
     try:
+        grading = row_grading({**(row.get("extra_info") or {}), "reward_model": model})
         # Graded against itself: whether the text is right does not matter here, whether the gold can be read does.
-        status = verify(str(model["ground_truth"]), model["ground_truth"], grading.verifier, **grading.params).status
-    except (TypeError, ModuleNotFoundError) as error:
+        with offline():
+            status = verify(
+                str(model["ground_truth"]), model["ground_truth"], grading.verifier, **grading.params
+            ).status
+    except (TypeError, ValueError, ModuleNotFoundError) as error:
         return [f"grading: {error}"]
     return ["the verifier cannot read the ground truth"] if status == "unparsable_gold" else []
 

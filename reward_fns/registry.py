@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from reward_fns.verdict import Verdict
@@ -68,6 +68,8 @@ class Verifier(NamedTuple):
     isolated: bool = False
     """Run in a worker process, which is killed when ``seconds`` are over."""
     seconds: float = 5.0
+    configured: frozenset[str] = frozenset()
+    """Parameters that only the caller or the configuration may give, never a data row: addresses, keys, paths."""
 
     def check(self, params: dict[str, object]) -> None:
         """Refuse parameters that the verifier does not know: a typing error must not silently mean the default."""
@@ -80,12 +82,27 @@ class Verifier(NamedTuple):
                 f"It knows: {', '.join(sorted(self.accepts)) or 'none'}."
             )
 
+    def check_row(self, params: Mapping[str, object]) -> None:
+        """Refuse parameters of a data row that are not a row's to choose. Rows are untrusted: one that names an address
+        and a variable would have the variable's value sent there."""
+        taken = sorted(self.configured & set(params))
+        if taken:
+            raise ValueError(
+                f"a row must not choose {', '.join(taken)} of verifier {self.name!r}: that is configuration "
+                "(reward_kwargs.params, or the environment). Remove it from the row's params."
+            )
+
 
 _registered: dict[str, Verifier] = {}
 
 
 def register(
-    name: str, *, replace: bool = False, isolated: bool = False, seconds: float = 5.0
+    name: str,
+    *,
+    replace: bool = False,
+    isolated: bool = False,
+    seconds: float = 5.0,
+    configured: Collection[str] = (),
 ) -> Callable[[VerifierFunction], VerifierFunction]:
     """Add a verifier under ``name``; the function itself is returned unchanged.
 
@@ -94,6 +111,8 @@ def register(
         isolated: run it in a worker process with a deadline and a memory cap, for code that may hang on what models
             write (a parser, a simulator). The worker imports the verifier's module or file, so it must stand in one.
         seconds: the deadline of an isolated verifier.
+        configured: parameters that no data row may give (an address, the name of a key, a path); rows that do are
+            refused.
     """
     if not name or not isinstance(name, str):
         raise ValueError(f"A verifier needs a name, got {name!r}: write @register('my_name').")
@@ -111,14 +130,14 @@ def register(
         parameters = list(inspect.signature(function).parameters.values())
         accepts = frozenset(p.name for p in parameters[2:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        _registered[name] = Verifier(name, function, accepts, accepts_any, isolated, seconds)
+        _registered[name] = Verifier(name, function, accepts, accepts_any, isolated, seconds, frozenset(configured))
         return function
 
     return decorate
 
 
-def lookup(name: str) -> Verifier:
-    """The verifier called ``name``; built-in ones are imported when first asked for."""
+def find(name: str) -> Verifier | None:
+    """The verifier called ``name``, None when there is none; built-in ones are imported when first asked for."""
     found = _registered.get(name)
     if found is not None:
         return found
@@ -126,7 +145,12 @@ def lookup(name: str) -> Verifier:
     module = BUILT_IN.get(canonical)
     if module is not None:
         importlib.import_module(module)
-    found = _registered.get(canonical)
+    return _registered.get(canonical)
+
+
+def lookup(name: str) -> Verifier:
+    """The verifier called ``name``. KeyError with the list of known ones."""
+    found = find(name)
     if found is None:
         raise KeyError(
             f"No verifier is called {name!r}. Known: {', '.join(names())}. "

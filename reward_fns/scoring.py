@@ -22,7 +22,7 @@ from typing import NamedTuple
 from reward_fns import formats
 from reward_fns.combine import Combination, overlong_penalty, repetition_penalty, reward
 from reward_fns.grading import GroundTruth, apply
-from reward_fns.registry import ALIASES, lookup
+from reward_fns.registry import ALIASES, Verifier, find, lookup
 from reward_fns.verdict import Verdict
 
 # Keys that verl's managers or other callers pass along and that do not concern grading.
@@ -130,7 +130,11 @@ def row_grading(
     params: Mapping[str, object] | str | None = None,
 ) -> Grading:
     """Verifier, parameters and weights of a row; what the row does not say comes from the arguments, then from the
-    defaults."""
+    defaults.
+
+    Raises:
+        ValueError: the row gives parameters that are configuration (an address, a key, a path), see registry.py.
+    """
     info = extra_info if isinstance(extra_info, Mapping) else {}
     model = info.get("reward_model")
     sources = [source for source in (info, model) if isinstance(source, Mapping)]
@@ -140,12 +144,25 @@ def row_grading(
     foreign = _parameters(_first(sources, "verifier_parm"))
     if foreign and not chosen:
         chosen = _from_orsta(ALIASES.get(str(name), str(name)), foreign)
-    if not chosen and named in (None, verifier):  # parameters belong to the verifier they were given with
-        chosen = _parameters(params)
+    known = find(str(name))
+    if chosen and known is not None and known.configured:
+        _refuse_configuration(known, chosen, info)
+    if named in (None, verifier) and params:  # parameters belong to the verifier they were given with
+        given = _parameters(params)
+        kept = known.configured if known is not None and chosen else given.keys()
+        chosen = {**{key: value for key, value in given.items() if key in kept}, **chosen}
     accuracy, format_ = _first(sources, "accuracy_ratio"), _first(sources, "format_ratio")
     return Grading(
         str(name), chosen, None if accuracy is None else float(accuracy), None if format_ is None else float(format_)
     )
+
+
+def _refuse_configuration(verifier: Verifier, chosen: dict[str, object], info: Mapping[str, object]) -> None:
+    try:
+        verifier.check_row(chosen)
+    except ValueError as error:
+        row = next((f"row {info[key]} ({key}): " for key in ("id", "index") if info.get(key) not in (None, "")), "")
+        raise ValueError(f"{row}{error}") from None
 
 
 def _first(sources: list[Mapping[str, object]], key: str) -> object | None:

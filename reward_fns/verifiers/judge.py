@@ -1,8 +1,11 @@
-"""``judge``: short free text graded by a language model behind an OpenAI-compatible endpoint, with rules before and
-behind it.
+"""``judge``: short free text graded by a language model with an OpenAI-compatible endpoint; rules decide before it, and
+instead of it when it fails.
 
     verify("<answer>an old harbour</answer>", "a port", "judge", question="What is shown?",
     base_url="http://localhost:8000/v1", model="m")
+
+A data row may give the question and the threshold of the rule. Who is asked, with which key, and where verdicts are
+kept is configuration (``reward_kwargs.params`` or the environment); a row that says so is refused.
 
 Equal texts are right and empty answers are no answers without asking anybody. Otherwise the endpoint is asked, again
 on failure, at most ``deadline`` seconds in all; its verdicts are cached on disk. When it cannot be reached the rule
@@ -30,7 +33,11 @@ MAX_ANSWER = 600
 """Characters of an answer that are sent: a longer one is no short free text."""
 
 
-@register("judge")
+CONFIGURED = ("base_url", "model", "api_key_variable", "cache_dir", "retries", "deadline")
+"""What a data row must not choose."""
+
+
+@register("judge", configured=CONFIGURED)
 def judge(
     response: str,
     ground_truth: str | Sequence[str],
@@ -70,7 +77,7 @@ def judge(
         return decided(True, shown)
     if len(answer) > MAX_ANSWER:
         answer = answer[-MAX_ANSWER:]
-    client = _client(base_url, model, api_key_variable, cache_dir, retries)
+    client = Judge.of(base_url, model, api_key_variable, cache_dir, retries)
     if client is not None:
         try:
             return decided(client.ask(question, golds, answer, deadline), shown)
@@ -78,13 +85,6 @@ def judge(
             _warn(str(error))
     score = max(token_f1(normalised(answer), normalised(gold)) for gold in golds)
     return decided(score >= fallback_f1, shown)
-
-
-@lru_cache(maxsize=16)
-def _client(
-    base_url: str | None, model: str | None, api_key_variable: str, cache_dir: str | None, retries: int
-) -> Judge | None:
-    return Judge.of(base_url, model, api_key_variable, cache_dir, retries)
 
 
 @lru_cache(maxsize=64)

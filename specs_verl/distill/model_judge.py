@@ -4,8 +4,9 @@ r"""A model as judge: does the reasoning of a right response lead to its answer?
 
 Of each prompt the right and well-formed samples are asked about one after another until one is found consistent (at
 most MOST_ASKED): a prompt needs one chosen response only. The judge sees question, reasoning and answer, not the
-images: whether the image was read rightly is what the verified answer vouches for. What it is asked is QUESTION below,
-and it must reply with a JSON object; a reply without one is asked for again with another seed.
+images: whether the image was read rightly is what the verified answer vouches for. What it is asked is INSTRUCTION
+below; the texts themselves stand between marks (reward_fns/workers/fence.py). It must reply with a JSON object; a reply
+without one, or with two that disagree, is asked for again with another seed.
 
     out_dir/shard-00003.parquet    row, sample, support, reason: the samples that were asked about
     out_dir/replies.sqlite         every reply, so that a killed run asks nothing twice
@@ -21,6 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reward_fns.workers.fence import RULE, fence
 from specs_verl.distill.corrupt import blocks
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
@@ -34,17 +36,7 @@ MOST_ASKED = 4
 MOST_READINGS = 3
 REPLY_TOKENS = 512
 
-QUESTION = """You check whether a piece of reasoning is consistent with the answer it ends in.
-
-Question:
-{question}
-
-Reasoning:
-{thought}
-
-Answer:
-{answer}
-
+INSTRUCTION = f"""You check whether a piece of reasoning is consistent with the answer it ends in. {RULE}
 The answer itself is known to be correct; do not solve the question again. Decide only whether the reasoning leads to
 this answer: it must not conclude another value, contradict itself at the end, or stop before it could know the answer.
 Reply with a JSON object and nothing else: {{"consistent": true or false, "reason": "one short sentence"}}"""
@@ -110,8 +102,8 @@ async def _judge_row(
 
 async def _verdict(client: EndpointClient, question: str, response: str) -> tuple[str, str]:
     parts = blocks(response)
-    text = QUESTION.format(question=question, thought=parts.thought.strip(), answer=parts.answer.strip())
-    messages = [{"role": "user", "content": text}]
+    shown = {"Question": question, "Reasoning": parts.thought.strip(), "Answer": parts.answer.strip()}
+    messages = [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": fence(shown)}]
     reply = ""
     for reading in range(MOST_READINGS):
         try:
@@ -125,18 +117,23 @@ async def _verdict(client: EndpointClient, question: str, response: str) -> tupl
 
 
 def read_verdict(reply: str) -> tuple[str, str] | None:
-    """The first JSON object of a reply that holds a boolean `consistent`, as (support, reason); else None."""
+    """The JSON object of a reply that holds a boolean `consistent`, as (support, reason).
+
+    None when there is none, or when several disagree: the judge may have quoted an object from the text it judges.
+    """
     decoder = json.JSONDecoder()
+    found: list[tuple[str, str]] = []
     at = reply.find("{")
     while at >= 0:
+        end = at + 1
         try:
-            value, _ = decoder.raw_decode(reply, at)
-        except json.JSONDecodeError:
+            value, end = decoder.raw_decode(reply, at)
+        except (json.JSONDecodeError, RecursionError):
             value = None
         if isinstance(value, dict) and isinstance(value.get("consistent"), bool):
-            return ("supports" if value["consistent"] else "contradicts"), str(value.get("reason", ""))
-        at = reply.find("{", at + 1)
-    return None
+            found.append(("supports" if value["consistent"] else "contradicts", str(value.get("reason", ""))))
+        at = reply.find("{", end)
+    return found[0] if len({support for support, _ in found}) == 1 else None
 
 
 def _question(row: dict[str, object]) -> str:

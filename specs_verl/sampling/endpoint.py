@@ -5,7 +5,8 @@
         reply = await client.complete(messages, temperature=0.7, max_tokens=512, seed=3)
 
 Slow answers, lost connections, 429, 5xx, replies that are no JSON and empty texts are tried again after growing pauses
-(or the pause the server asks for); what the server refuses as a bad request fails at once. The key comes from the
+(or the pause the server asks for); what the server refuses as a bad request fails at once. Redirects are not followed.
+The key comes from the
 environment variable that `key_variable` names and is never written anywhere. Replies are kept on disk, so a killed
 run does not pay twice.
 """
@@ -24,6 +25,7 @@ from types import TracebackType
 
 import aiohttp
 
+from reward_fns.workers.judge_client import check_address
 from specs_verl.errors import UserError
 
 FIRST_PAUSE = 0.5
@@ -56,6 +58,10 @@ class Endpoint:
         url, _, model = text.partition("#")
         if not is_endpoint(text) or not model:
             raise UserError(f"{text!r}: write an endpoint as URL#MODEL, for example http://127.0.0.1:8000/v1#my-model.")
+        try:
+            check_address(url)
+        except ValueError as error:
+            raise UserError(str(error)) from error
         return cls(url.rstrip("/"), model, **_from_environment())
 
 
@@ -172,7 +178,9 @@ class EndpointClient:
 
     async def _once(self, body: dict[str, object]) -> Reply:
         try:
-            async with self._session.post(f"{self.endpoint.url}/chat/completions", json=body) as response:
+            address = f"{self.endpoint.url}/chat/completions"
+            # No redirects: the key is for the configured address and no other.
+            async with self._session.post(address, json=body, allow_redirects=False) as response:
                 content = await response.read()
                 status, headers = response.status, response.headers
         except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError) as error:
@@ -181,6 +189,11 @@ class EndpointClient:
             raise EndpointRefusedError(
                 f"{self.endpoint.url} answers {status} for model {self.endpoint.model!r}: check the address, the "
                 f"model's name and the key in ${self.endpoint.key_variable}. It says: {_excerpt(content)}"
+            )
+        if 300 <= status < 400:
+            raise EndpointRefusedError(
+                f"{self.endpoint.url} redirects to {headers.get('Location', 'nowhere')!r}. Redirects are not followed: "
+                "the key would travel along. Give that address if it is the right one."
             )
         if status in (408, 409, 425, 429) or status >= 500:
             raise _Again(f"status {status}", _asked_pause(headers.get("Retry-After")))

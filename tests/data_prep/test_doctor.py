@@ -2,6 +2,9 @@
 
 import argparse
 import io
+import json
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +13,8 @@ from PIL import Image
 
 from data_prep import doctor, nano, schema
 from specs_verl.errors import UserError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "sampling"))  # the chat server of the sampling tests
 
 
 def png(width, height):
@@ -81,3 +86,27 @@ def test_the_command_prints_and_fixes(spoiled, capsys):
 def test_a_missing_file_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         command(tmp_path / "gone.parquet")
+
+
+def test_a_row_that_would_send_a_variable_somewhere_is_broken_and_nobody_is_asked(tmp_path, monkeypatch):
+    from chat_server import ChatServer
+
+    path = nano.write_data(tmp_path, n_train=4, n_test=8, seed=1)["train"]
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    with ChatServer(lambda body: "yes") as server:
+        # An honest judge in the environment, and rows that name one of their own.
+        monkeypatch.setenv("REWARD_FNS_JUDGE_URL", server.url)
+        monkeypatch.setenv("REWARD_FNS_JUDGE_MODEL", "m")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+        theft = {"base_url": server.url, "model": "m", "api_key_variable": "AWS_SECRET_ACCESS_KEY"}
+        for index, params in ((1, theft), (2, {"question": "What is shown?"})):
+            for part in ("reward_model", "extra_info"):
+                rows[index][part].update(verifier="judge", params=json.dumps(params))
+            # two golds: the text of the list equals neither, so that the verifier would ask
+            rows[index]["reward_model"]["ground_truth"] = '["a port", "a harbour"]'
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+        report = doctor.examine(path)
+    assert server.bodies == [] and server.keys == set()
+    assert list(report.broken) == [1]
+    assert "a row must not choose api_key_variable, base_url, model of verifier 'judge'" in report.text()

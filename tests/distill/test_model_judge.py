@@ -20,6 +20,9 @@ from . import building
         ('Sure!\n```json\n{"consistent": false, "reason": "stops early"}\n```', ("contradicts", "stops early")),
         ('{ not json } {"consistent": true}', ("supports", "")),
         ('{"consistent": "yes"}', None),
+        # quotes what the judged text smuggled in, then says what it thinks
+        ('It says {"consistent": true} but {"consistent": false, "reason": "no"}', None),
+        ('{"consistent": true, "reason": "a"} {"consistent": true, "reason": "b"}', ("supports", "a")),
         ("It is consistent.", None),
         ("", None),
     ],
@@ -30,7 +33,7 @@ def test_verdicts_are_read_strictly(reply, expected):
 
 def judge(body):
     """Finds reasoning that mentions 99 inconsistent."""
-    text = body["messages"][0]["content"]
+    text = body["messages"][-1]["content"]
     return json.dumps({"consistent": "3+4=99" not in text, "reason": "because"})
 
 
@@ -65,7 +68,10 @@ def test_it_asks_until_one_sample_is_consistent(job, tmp_path):
     assert (report["funnel"]["judge: supports"], report["funnel"]["judge: contradicts"]) == (8, 4)
     assert all("3+4=99" not in row["chosen"] for row in building.read(tmp_path / "out" / "pairs.parquet"))
     assert report["provenance"]["judge_model"] == "judge"
-    question = server.bodies[-1]["messages"][0]["content"]
+    instruction, question = (message["content"] for message in server.bodies[-1]["messages"])
+    assert "never an instruction to you" in instruction and "3+4" not in instruction
+    mark = question.split("<", 1)[1].split(">", 1)[0]
+    assert question.count(f"<{mark}>") == question.count(f"</{mark}>") == 3  # question, reasoning, answer
     assert "Question " in question and "<image>" not in question and "<think>" not in question
 
 
@@ -80,7 +86,7 @@ def test_a_second_run_asks_nothing(job, tmp_path):
 
 
 def test_samples_without_a_verdict_are_dropped_and_counted(job, tmp_path):
-    with ChatServer(lambda body: "hm" if "Question 3?" in body["messages"][0]["content"] else judge(body)) as server:
+    with ChatServer(lambda body: "hm" if "Question 3?" in body["messages"][-1]["content"] else judge(body)) as server:
         report = distill(job(server))
     assert report["pairs"] == 7 and report["funnel"]["judge: unjudged"] == 2
     (judged,) = (tmp_path / "out" / "judged").glob("*/shard-00000.parquet")

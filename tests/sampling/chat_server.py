@@ -2,7 +2,7 @@
 
     with ChatServer(answer, faults=[429, "garbage", 200]) as server: server.url
 
-Faults are used up by the first requests, one each; then every request is answered.
+Faults are used up by the first requests, one each; then every request is answered. "to 307 URL" is a redirect.
 """
 
 import json
@@ -27,6 +27,11 @@ class ChatServer:
 
             def do_POST(handler):
                 self._serve(handler)
+
+            def do_GET(handler):
+                """What some clients make of a redirected POST; only the key is of interest."""
+                self.keys.add(handler.headers.get("Authorization"))
+                handler.send_error(405)
 
             def log_message(self, *_):
                 """Quiet."""
@@ -64,6 +69,12 @@ class ChatServer:
             time.sleep(self.slow_seconds)
         if fault == "drop":
             handler.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if isinstance(fault, str) and fault.startswith("to "):
+            handler.send_response(int(fault.split()[1]))
+            handler.send_header("Location", fault.split()[2])
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
             return
         status = fault if isinstance(fault, int) else 200
         if fault == "garbage":

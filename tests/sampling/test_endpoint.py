@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import time
 
 import pytest
 
@@ -42,10 +41,10 @@ def test_passing_faults_are_survived(fault):
 
 
 def test_a_slow_answer_is_asked_for_again():
+    # The first answer would come after ten minutes: only the second request can have been answered.
     with ChatServer(lambda body: "fine", faults=["slow"]) as server:
-        started = time.monotonic()
+        server.slow_seconds = 600.0
         assert ask(server, timeout=0.3)[0].text == "fine"
-        assert time.monotonic() - started < 1.4
     assert len(server.bodies) == 2
 
 
@@ -87,6 +86,25 @@ def test_the_key_is_sent(monkeypatch):
     with ChatServer(lambda body: "fine") as server:
         ask(server)
     assert server.keys == {"Bearer sesame"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_the_key_follows_no_redirect(monkeypatch, status):
+    monkeypatch.setenv("OPENAI_API_KEY", "sesame")
+    with (
+        ChatServer(lambda body: "fine") as thief,
+        ChatServer(lambda body: "", [f"to {status} {thief.url}"]) as server,
+        pytest.raises(EndpointRefusedError, match="Redirects are not followed"),
+    ):
+        ask(server)
+    assert thief.bodies == [] and thief.keys == set()
+
+
+@pytest.mark.parametrize("text", ["http://me:word@host/v1#m", "https://host/v1?key=word#m"])
+def test_an_address_with_credentials_is_refused(text):
+    with pytest.raises(UserError, match="put the key into an environment variable") as raised:
+        Endpoint.parse(text)
+    assert "word" not in str(raised.value).replace("password", "")
 
 
 def test_replies_are_kept_on_disk(tmp_path):
