@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reward_fns.answer.sentences import SENTENCE_END
 from reward_fns.answer.squeeze import squeezed
 
 MAX_PIECE = 2_000
@@ -45,7 +46,6 @@ _PROSE = re.compile(r"(?:To|We|First|Let|Given|In|Since|If|Using|By|Step|For|Her
 """Begins the steps behind "Solution:", which is no announcement."""
 _IF_ONLY = re.compile(r"(?i)\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$")
 """Of another question: "if the radius were doubled, the answer would be ..."."""
-_SENTENCE_END = re.compile(r"\n|(?<=[^\s.\d][.!?])\s+(?=[A-Z*])|(?<=\d[.!?])\s+(?=[A-Z*])")
 _EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s){0,40}")
 
 
@@ -113,7 +113,7 @@ def _heading(text: str, at: int) -> re.Match[str] | None:
 def announced(text: str, start: int) -> str | None:
     """The sentence that starts at ``start``; the next line that has content when nothing follows on the same one."""
     start = _EMPTY.match(text, start, start + 200).end()
-    end = _SENTENCE_END.search(text, start)
+    end = SENTENCE_END.search(text, start)
     found = text[start : end.start() if end else len(text)].strip()
     if found.count("}") > found.count("{") or found[:1] == '"' or text[start - 1 : start] == '"':  # inside JSON
         found = _JSON_VALUE.match(found)[1].strip()

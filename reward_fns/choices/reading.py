@@ -13,10 +13,13 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from reward_fns.answer.denial import DENIAL
+from reward_fns.answer.phrases import REFUSAL
+from reward_fns.answer.sentences import split_sentences
 from reward_fns.answer.squeeze import squeezed
 from reward_fns.choices.letters import EDGES, WHOLE, alone, leading, listed, undressed
 from reward_fns.choices.options import ALPHABET, Options
-from reward_fns.choices.sentences import ANY_NOT, mentions, mentions_things, settled
+from reward_fns.choices.sentences import mentions, mentions_things, settled
 from reward_fns.numbers.conclusions import concluding_number
 from reward_fns.symbolic.reading import segments
 from reward_fns.texts.normal import normalised
@@ -86,14 +89,6 @@ def _counted(bare: str, options: Options) -> str | None:
 
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii")
 
-_SENTENCES = re.compile(
-    r"\n+|(?<=[^\s][.!?])(?<!^[A-Z]\.)(?<!\n[A-Z]\.)(?<![-*•] [A-Z]\.)\s+(?=[A-Z(\[*\"“])|(?<=[。！？])"
-)
-_REFUSAL = re.compile(
-    r"(?i)\b(?:none of (?:the|these)(?: (?:above|options|given|provided|choices|listed|answers))*|cannot (?:be )?(?:determined?|answer|provide|select|choose|see|view|access|identify|tell)"
-    r"|can't (?:determine|answer|provide|select|see|view|tell|help)|unable to|not able to|(?:no|without (?:an?|the)) (?:correct )?(?:image|answer|option) (?:is |was |has been )?(?:provided|given|listed|matches)"
-    r"|not enough information|insufficient information|need more (?:information|context)|i'm sorry|i apologi[sz]e|as an ai|no correct (?:answer|option)|i don't know)\b"
-)
 _NOT_OFFERED = re.compile(
     r"(?i)\bnot\s+(?:\w+\s+){0,3}(?:in|among|one\s+of|any\s+of)\s+(?:the\s+)?(?:\w+\s+)?(?:choices|options|answers)\b"
 )
@@ -124,7 +119,7 @@ def read_prose(text: str, options: Options, several: bool, committed: bool = Fal
 
 def read_thought(text: str, options: Options, several: bool) -> frozenset[str] | None:
     """The letters that an unfinished thought settles on in so many words; mentions do not count there."""
-    sentences = [s.strip() for s in _SENTENCES.split(undressed(text[-MAX_PROSE:])) if s and s.strip()]
+    sentences = split_sentences(undressed(text[-MAX_PROSE:]))
     for sentence in reversed(sentences[-4:]):
         found = settled(sentence, options, several)
         if found is not None:
@@ -142,13 +137,13 @@ _BLOCK = re.compile(r"(?im)^(?:choices|options)\s*:?\s*\n(?:[ \t]*\(?[A-Z][).:][
 
 def _read(text: str, options: Options, several: bool, committed: bool) -> frozenset[str] | None:
     if len(text) > 3 * WINDOW:  # mostly the end settles it
-        sentences = [s.strip() for s in _SENTENCES.split(undressed(text[-WINDOW:]))[1:] if s and s.strip()]
+        sentences = split_sentences(undressed(text[-WINDOW:]))[1:]
         for sentence in reversed(sentences[-3:]):
             found = alone(sentence, options) or settled(sentence, options, several)
             if found is not None:
                 return found
     bare = _without_listed_end(_RESTATED.sub(" ", undressed(text)))
-    sentences = [s.strip() for s in _SENTENCES.split(bare) if s and s.strip()]
+    sentences = split_sentences(bare)
     if not sentences:
         return None
     found = _tabulated(bare[-2 * WINDOW :], options)
@@ -307,7 +302,7 @@ def _weakly(text: str, sentences: list[str], options: Options) -> frozenset[str]
     named = _named_at_end(text, sentences, options)
     if named is not None:
         return frozenset(named)
-    if _REFUSAL.search(" ".join(sentences[-3:])):
+    if REFUSAL.search(" ".join(sentences[-3:])):
         return None
     letters = frozenset().union(*(mentions(sentence, options) for sentence in sentences[-8:]))
     if len(letters) == 1:
@@ -355,7 +350,7 @@ def _named_at_end(text: str, sentences: list[str], options: Options) -> str | No
     for sentence in reversed(sentences[-3:]):
         kept = _DENIED.sub(" ", _CASE.sub("", sentence))
         named = options.named_in(kept)
-        if len(named) == 1 and not ANY_NOT.search(kept):
+        if len(named) == 1 and not DENIAL.search(kept):
             return named[0]
         if len(named) > 1:
             return _compared(kept, options)
@@ -368,7 +363,7 @@ _COPULA = re.compile(r"(?i)\b(?:is|are|was|were|by|called|be)\b(?!\s+not)")
 def _stated_last(sentence: str, options: Options) -> str | None:
     """The option that a sentence ends with behind "is": "The highlighted country is Italy."."""
     parts = _COPULA.split(sentence.rstrip(" .!"))
-    if len(parts) < 2 or ANY_NOT.search(sentence) or len(options.named_in(sentence)) > 1:
+    if len(parts) < 2 or DENIAL.search(sentence) or len(options.named_in(sentence)) > 1:
         return None
     wanted = normalised(parts[-1])
     named = {text: letter for letter, text in options.normal.items() if text}
@@ -397,4 +392,4 @@ def _compared(sentence: str, options: Options) -> str | None:
 
 def refuses(text: str) -> bool:
     """Whether a short announced text declines to choose: "None of the above", "cannot be determined"."""
-    return _REFUSAL.search(text) is not None
+    return REFUSAL.search(text) is not None

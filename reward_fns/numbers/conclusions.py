@@ -13,7 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reward_fns.answer.phrases import REFUSAL
 from reward_fns.answer.places import stated_pieces
+from reward_fns.answer.sentences import SENTENCE_END, split_sentences
 from reward_fns.answer.squeeze import squeezed
 from reward_fns.answer.wrappers import TEXT
 from reward_fns.numbers import numerals
@@ -56,7 +58,7 @@ def stated_number(text: str, zero_words: bool = False, year: bool = False) -> Nu
     if no_single_number(text):
         return None
     text = squeezed(text)
-    first_sentence = _SENTENCES.split(text, 1)[0] or text
+    first_sentence = SENTENCE_END.split(text, 1)[0] or text
     found = best(first_sentence, early=True, year=year) or (
         best(text, early=True, year=year) if first_sentence != text else None
     )
@@ -81,7 +83,7 @@ def concluding_number(text: str, zero_words: bool = False, year: bool = False) -
     fallback = None
     stated = False
     for place, sentence in enumerate(sentences_from_end(text)):
-        if place < 3 and not stated and _REFUSES.search(sentence):
+        if place < 3 and not stated and REFUSAL.search(sentence):
             return None
         found = best(_main_clause(sentence), year=year)
         stated = stated or found is not None
@@ -136,10 +138,10 @@ MAX_SHORT = 320
 def _opening_claim(text: str) -> Number | None:
     """The value of a first sentence that states what was asked ("The age gap is 7 years."), when the rest only gives
     the details it comes from."""
-    sentences = [s for s in _SENTENCES.split(text.strip()) if s and not s.isspace()] if len(text) <= MAX_SHORT else []
+    sentences = split_sentences(text) if len(text) <= MAX_SHORT else []
     while sentences and best(sentences[0]) is None:  # a description comes before it
         sentences = sentences[1:]
-    if not 2 <= len(sentences) <= 4 or not _DERIVED.search(sentences[0]) or _REFUSES.search(sentences[0]):
+    if not 2 <= len(sentences) <= 4 or not _DERIVED.search(sentences[0]) or REFUSAL.search(sentences[0]):
         return None
     rest = " ".join(sentences[1:])
     if _PART_OF.search(rest):
@@ -156,7 +158,7 @@ def _opening_bold(text: str) -> Number | None:
     if "**" not in text[:MAX_SHORT]:
         return None
     bold = [number for match in _BOLD.finditer(text) if (number := numerals.parse(match[1])) is not None]
-    first = _SENTENCES.split(text.lstrip(), 1)
+    first = SENTENCE_END.split(text.lstrip(), 1)
     if len(bold) != 1 or len(first) < 2 or "**" not in first[0] or _CONCLUDES.search(first[1]):
         return None
     return bold[0] if _BOLD.search(first[0]) and _CORRECTS.search(first[1]) is None else None
@@ -194,7 +196,6 @@ def _main_clause(sentence: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- sentences
 
 _FIRST_CLAUSE = re.compile(r"([^\n]{1,30}?)(?:\s*[—–]\s|,?\s+(?:because|since|as)\s|\.\s+(?=[A-Z][a-z]))")
-_SENTENCES = re.compile(r"\n+|(?<=[^\s\d][.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=\d[.!?])\s+(?=[A-Z*$\\(\"'<])|(?<=[。！？])")
 _MARKER = re.compile(r"(^|\n)(?:\d{1,2}[.)]|[-*•])[ \t]+(?=\S)")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,80}>>")
 
@@ -207,7 +208,7 @@ def sentences_from_end(text: str) -> Iterator[str]:
             continue
         part = text[-size:]
         part = _CALCULATOR.sub("", part) if "<<" in part else part
-        parts = [s for s in _SENTENCES.split(_joined_displays(_MARKER.sub(r"\1", part))) if s and not s.isspace()]
+        parts = split_sentences(_joined_displays(_MARKER.sub(r"\1", part)))
         if size < len(text):
             parts = parts[1:]  # the first one is cut
         yield from parts[::-1][given:MAX_SENTENCES]
@@ -228,10 +229,6 @@ def _joined_displays(text: str) -> str:
 
 _ZERO = re.compile(
     r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b"
-)
-_REFUSES = re.compile(
-    r"(?i)\b(?:cannot|can't|can not|unable to|not possible to|impossible to|not able to|don't have enough|do not have enough|insufficient|not enough information"
-    r"|not (?:provided|given|clear|enough|specified|visible))\b"
 )
 _CONCLUDES = re.compile(
     r"(?i)\b(?:therefore|thus|hence|so|total|in all|altogether|finally|consequently|answer)\b|[=≈∴⇒]"

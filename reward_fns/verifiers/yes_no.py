@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
+from reward_fns.answer.phrases import REFUSAL
 from reward_fns.answer.places import stated_pieces
+from reward_fns.answer.sentences import split_sentences
 from reward_fns.answer.wrappers import unwrapped
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
@@ -21,7 +23,6 @@ _WORD = re.compile(
 _NEGATED = re.compile(r"(?i)(?:\bnot|n't|\bnever)\s+(?:necessarily\s+|quite\s+|entirely\s+)?$")
 _NO_THING = re.compile(r"(?i)no\s+(?!because|since|as\b|it\b|the\b|there\b)[a-z]")
 """In the middle of a sentence: "no comparison", "no clear trend"."""
-_SENTENCES = re.compile(r"\n+|(?<=[.!?])\s+")
 
 
 @register("yes_no")
@@ -54,15 +55,15 @@ _CLAIM = re.compile(r"(?i)\b(?:is|are|was|were|has|have|does|do|can|will|there's
 _DENIAL = re.compile(r"(?i)\b(?:not|no|neither|never|none)\b|n't\b")
 _NO_CLAIM = re.compile(
     r"(?i)\?|\b(?:image|picture|photo|figure|chart|graph|diagram|map)\s+(?:shows?|depicts?|displays?|features?|contains?|is\s+(?:of|an?)\b)"
-    r"|\b(?:cannot|can't|unable|clear|unclear|impossible|sorry|enough|uncertain|depends?|provided?|whether)\b|^(?:let|to|first|we|i|step|given)\b"
+    r"|\b(?:cannot|can't|clear|unclear|impossible|enough|uncertain|depends?|provided?|whether)\b|^(?:let|to|first|we|i|step|given)\b"
 )
 
 
 def _claimed(text: str) -> bool | None:
     """What a short reply claims instead of saying yes or no: "The donut is more than half eaten.", "It is not the
     largest."."""
-    claim = next((s for s in _SENTENCES.split(text.strip()) if s.strip()), "")
-    if len(text) > MAX_CLAIM or _NO_CLAIM.search(text) or not _CLAIM.search(claim):
+    claim = next(iter(split_sentences(text)), "")
+    if len(text) > MAX_CLAIM or _NO_CLAIM.search(text) or REFUSAL.search(text) or not _CLAIM.search(claim):
         return None
     return _DENIAL.search(claim) is None
 
@@ -95,7 +96,7 @@ def _in_rest(text: str) -> bool | None:
     match = _WORD.match(text.lstrip(" \n*_#\"'"))
     if match is not None:
         return _value(match, match.string)
-    for sentence in reversed([s for s in _SENTENCES.split(text) if s.strip()][-30:]):
+    for sentence in reversed(split_sentences(text)[-30:]):
         words = [
             word for word in _WORD.finditer(sentence) if not word.start() or not _NO_THING.match(sentence, word.start())
         ]
