@@ -68,13 +68,16 @@ def own_turn(text: str) -> str:
     not answered by then."""
     tagged = "<" in text and ("<|" in text or "</s>" in text or "<end_of" in text)
     if tagged or ("[" in text and "INST]" in text):  # single characters are found quickest
-        token = next((match for match in _TOKEN.finditer(text) if text[: match.start()].strip()), None)
+        written = len(text) - len(text.lstrip())
+        token = next((match for match in _TOKEN.finditer(text) if match.start() > written), None)
         if token is not None:
             text = text[: token.start()]
+    seen = 0  # no answer before here: every stretch of the text is looked at once
     for match in _next_questions(text):
-        before = text[: match.start()]
-        if last_box(before) is not None or phrase(before) is not None:
-            return before
+        stretch = text[seen : match.start()]
+        if not stretch.isspace() and (last_box(stretch) is not None or phrase(stretch) is not None):
+            return text[: match.start()]
+        seen = match.start()
     return text
 
 

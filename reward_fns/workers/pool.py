@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from reward_fns.workers.processes import Pool, default_size
+from reward_fns.workers.processes import TIMEOUT, Pool, default_size
 
 REMEMBERED = 4_096
 """Outcomes kept: the samples of a group often state the same answer."""
@@ -87,13 +87,18 @@ def compare(gold: str, given: str | None, seconds: float) -> str:
 
 
 def ask(job: Job) -> dict | str:
-    """The answer to ``job`` or TIMEOUT, remembered; inside a batch, answers are collected first (see ``Book``)."""
+    """The answer to ``job`` or TIMEOUT; inside a batch, answers are collected first (see ``Book``).
+
+    Answers are remembered. A timeout is not: it may be the fault of a busy machine, and is tried when asked again.
+    """
     book = _book.get()
     if book is not None:
         return book.answer(job)
     known = _outcomes.get(job)
     if known is None:
-        known = _outcomes[job] = shared().run(job.as_dict(), job.seconds)
+        known = shared().run(job.as_dict(), job.seconds)
+        if known != TIMEOUT:
+            _outcomes[job] = known
         while len(_outcomes) > REMEMBERED:
             with contextlib.suppress(KeyError):
                 _outcomes.popitem(last=False)

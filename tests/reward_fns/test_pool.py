@@ -52,6 +52,21 @@ def test_memory_is_capped(monkeypatch):
     assert again == {"ok": "equal"}
 
 
+def test_a_timeout_is_tried_again_and_an_answer_is_not(monkeypatch):
+    outcomes = iter([process_pool.TIMEOUT, {"ok": "equal"}])
+    asked = []
+
+    class Scripted:
+        def run(self, job, seconds):
+            asked.append(job)
+            return next(outcomes)
+
+    monkeypatch.setattr(pool, "shared", Scripted)
+    question = ("x_{tried again}", "y_{tried again}", 1.0)
+    assert [pool.compare(*question) for _ in range(3)] == [process_pool.TIMEOUT, "equal", "equal"]
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_forked_and_spawned_processes_have_their_own_pool(method):
