@@ -50,3 +50,10 @@ DENIED_IN_CLAUSE = Phrase(
     hits=["it is not clear that it is ", "it does not look like "],
     misses=["it does not look like A, so it is ", "not A but "],
 )
+NOT_THESE = Phrase(
+    "what a clause denies",
+    rf"(?:\b(?:and |but )?not\b|{_INSTEAD}|\b(?:is|are|was|does|do|it)n['’]t\b)(?!\s+only)[^,.;]*(?:[,.;]|$)",
+    hits=["not red, ", "rather than blue", "it isn't green."],
+    misses=["not only red", "red, blue"],
+)
+"""Taken out of a sentence before the options that it names are looked for."""

@@ -1,6 +1,6 @@
 r"""What people write around an answer, as data: a named pattern, texts that it finds, texts that it must not find.
 
-    REFUSAL = Phrase("refusal", rf"\bcannot\s+(?:be\s+)?{_DECIDE}\b", hits=["it cannot be determined"], misses=["it can"])
+    REFUSAL = Phrase("refusal", rf"\bcannot be {_DECIDE}\b", hits=["it cannot be determined"], misses=["it can"])
     REFUSAL.search("This cannot be determined.")        -> a match
 
 A phrase stands above the code that uses it and is composed of named parts. Every hit and every miss of every phrase

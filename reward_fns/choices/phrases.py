@@ -6,7 +6,7 @@ Tables of phrases only, in the order in which sentences.py uses them.
 from __future__ import annotations
 
 from reward_fns.answer.phrases import SURELY, THEREFORE, Phrase
-from reward_fns.choices.letters import ONE
+from reward_fns.choices.letters import LIST, ONE
 
 _LETTER = r"(?:\((?P<bracketed>[A-Za-z])\)|(?P<bare>[A-Z])(?![A-Za-z'’\-_^=+*/(]|\s*[=+*/^]))"
 _AFTER_NAME = r"because|since|as|and|but|due|given|which|for|with|is|would|seems|matches|has|here|in|on|from|then"
@@ -189,7 +189,7 @@ SMALL_WORDED = Phrase(
 STOP = Phrase("nothing more", r"\s*(?:[.,;:!)]|$)", hits=["", ".", " )"], misses=[" is", "x"], at="match")
 LISTED_TOGETHER = Phrase(
     "letters listed together",
-    rf"{ONE}(?:\s*(?:,\s*and\b|,|;|、|&|/|\+|\band\b|，|和)\s*{ONE})+",
+    LIST,
     hits=["A and C", "(A), (B) and (C)", "A、C"],
     misses=["A or C", "A"],
     cased=True,

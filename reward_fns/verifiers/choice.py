@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from reward_fns.answer.places import pieces
+from reward_fns.choices.layouts import only_lists, without_blocks
 from reward_fns.choices.options import ALPHABET, Options
-from reward_fns.choices.reading import only_lists, read_piece, read_prose, read_thought, refuses, without_blocks
+from reward_fns.choices.reading import read_piece, read_prose, read_thought, refuses
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 from reward_fns.verifiers.yes_no import committed as committed_yes_no
