@@ -33,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="response, default %(default)s")
     parser.add_argument("--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="default %(default)s")
+    parser.add_argument(
+        "--logprobs", type=int, default=0, metavar="K",
+        help="record the log-probabilities of the K likeliest tokens at every position, for the branching factor",
+    )  # fmt: skip
     parser.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own system message")
     parser.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     parser.add_argument("--workers", type=int, help="processes with one engine each (default: per core or per GPU)")
@@ -67,6 +71,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         max_tokens=arguments.max_tokens,
         max_prompt_tokens=arguments.max_prompt_tokens,
         seed=arguments.seed,
+        logprobs=arguments.logprobs,
         system_prompt=arguments.system_prompt,
         instruction=arguments.instruction,
     )

@@ -40,6 +40,12 @@ class Sample:
     n_vision_tokens: int
     """Image, video and vision tokens that the *model* wrote: they break training, so they are counted."""
 
+    token_logprobs: list[float] | None = None
+    """Of the sampled tokens, where `logprobs` are asked for; n_tokens of them, in nats."""
+
+    top_logprobs: list[float] | None = None
+    """Of the `logprobs` likeliest tokens at each position, likeliest first: n_tokens times as many, in one list."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -109,6 +115,7 @@ class VllmEngine:
             seed=parameters.seed & 0x7FFFFFFF,
             limit_mm_per_prompt={"image": _most_images(checkpoint), "video": 0},
             disable_log_stats=True,
+            **_logprob_options(parameters.logprobs),
             **device_options,
         )
         self._engine = self._llm.llm_engine
@@ -161,6 +168,8 @@ class VllmEngine:
             seed=seed,
             # The text is decoded once, from all tokens, as verl's reward managers do.
             detokenize=False,
+            logprobs=wanted.logprobs or None,
+            flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         request: dict[str, object] = {"prompt_token_ids": prompt.token_ids}
@@ -187,6 +196,7 @@ class VllmEngine:
             finish_reason=output.finish_reason or "unknown",
             n_tokens=len(ids),
             n_vision_tokens=sum(token in self._builder.vision_token_ids for token in ids),
+            **_logprobs(output, self.parameters.logprobs),
         )
 
     def reseed(self, seed: int) -> None:
@@ -205,6 +215,26 @@ class VllmEngine:
         del self._engine, self._llm
         gc.collect()
         cleanup_dist_env_and_memory()
+
+
+def _logprob_options(count: int) -> dict[str, object]:
+    """Without log-probabilities vLLM keeps its defaults: its processed mode costs a softmax even where nobody asks."""
+    return {"max_logprobs": count, "logprobs_mode": "processed_logprobs"} if count else {}
+
+
+def _logprobs(output: CompletionOutput, count: int) -> dict[str, list[float]]:
+    """Log-probabilities of the sampled tokens and of the `count` likeliest ones at every position.
+
+    vLLM gives the sampled token first, then the likeliest in order; the sampled one may be among them once more.
+    """
+    if not count:
+        return {}
+    flat = output.logprobs
+    starts = flat.start_indices
+    return {
+        "token_logprobs": [flat.logprobs[start] for start in starts],
+        "top_logprobs": [value for start in starts for value in flat.logprobs[start + 1 : start + 1 + count]],
+    }
 
 
 def text_config_of(checkpoint: str) -> dict[str, object]:

@@ -14,6 +14,9 @@ from specs_verl.errors import UserError
 SAMPLES_PER_SHARD = 512
 """A shard holds about this many samples: enough to fill an engine, few enough that a killed run loses little."""
 
+MOST_LOGPROBS = 200
+"""A position takes 4 bytes per recorded log-probability: more than this fills disks, not figures."""
+
 
 @dataclass(frozen=True)
 class SamplingParameters:
@@ -44,6 +47,10 @@ class SamplingParameters:
     max_samples: int | None = None
     """With `until`: give a prompt up after so many samples."""
 
+    logprobs: int = 0
+    """Record the log-probabilities of so many likeliest tokens at every position (and of the sampled one); 0: none.
+    They are those of the distribution that is sampled from: temperature, top_p and top_k applied."""
+
     system_prompt: str | None = None
     """Put before the conversation, instead of its own system message if it has one."""
 
@@ -62,6 +69,10 @@ class SamplingParameters:
             problems.append(f"top_p must be in (0, 1], got {self.top_p}")
         if self.max_tokens < 1 or self.max_prompt_tokens < 1:
             problems.append("max_tokens and max_prompt_tokens must be at least 1")
+        if not 0 <= self.logprobs <= MOST_LOGPROBS:
+            problems.append(f"logprobs must be between 0 and {MOST_LOGPROBS}, got {self.logprobs}")
+        elif self.logprobs and self.temperature == 0:
+            problems.append("logprobs of greedy decoding are those of one certain token: use a temperature above 0")
         if (self.until is None) != (self.max_samples is None):
             problems.append("until and max_samples belong together: give both or none")
         elif self.max_samples is not None and self.max_samples < self.n:

@@ -44,6 +44,8 @@ SCHEMA = pa.schema(
         ("prompt_tokens", pa.int32()),
         ("n_vision_tokens", pa.int32()),
         ("model", pa.string()),
+        ("token_logprobs", pa.list_(pa.float32())),  # empty unless SamplingParameters.logprobs asks for them
+        ("top_logprobs", pa.list_(pa.float32())),
     ]
 )
 

@@ -160,7 +160,7 @@ class _Supervisor:
 
     def run(self) -> None:
         """Until every job is complete, or the workers keep dying."""
-        from specs_verl import plugin  # noqa: F401  # decides between CPU and GPU as verl would
+        from specs_verl.plugin import entry  # noqa: F401  # decides between CPU and GPU as verl would
 
         to_do = max(state.n_shards - len(state.run.shards()) for state in self._states)
         places = placement(self._states[0].job, to_do)
@@ -297,6 +297,8 @@ def _check_model(job: Job) -> None:
     """Refuse, before anything starts, what cannot be sampled from."""
     if job.parameters.until is not None:
         predicate(job.parameters.until)
+    if job.parameters.logprobs and (is_endpoint(job.model) or job.engine.engine in ("endpoint", "verl")):
+        raise UserError(f"{job.out}: log-probabilities are recorded by vLLM in this process only: use --engine vllm.")
     if is_endpoint(job.model):
         Endpoint.parse(job.model)
         return

@@ -303,8 +303,14 @@ class Engines:
     def get(self, job: Job) -> Engine:
         """An engine for a job, loaded unless the last one fits."""
         wanted = job.parameters
-        lengths = (wanted.max_tokens, wanted.max_prompt_tokens, wanted.system_prompt, wanted.instruction)
-        key = (job.model, job.engine, *lengths)
+        built_for = (
+            wanted.max_tokens,
+            wanted.max_prompt_tokens,
+            wanted.system_prompt,
+            wanted.instruction,
+            wanted.logprobs,
+        )
+        key = (job.model, job.engine, *built_for)
         if self._engine is None or key != self._key:
             if self._engine is not None:
                 self._engine.close()
@@ -351,7 +357,7 @@ def main(arguments: list[str]) -> int:
     if cores:
         os.sched_setaffinity(0, cores)
     # Registers the CPU platform where it is in use, exactly as in a verl process; must come before vLLM is imported.
-    from specs_verl import plugin  # noqa: F401
+    from specs_verl.plugin import entry  # noqa: F401
 
     try:
         run_plan(plan, rank)

@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-    from specs_verl import plugin  # noqa: F401
+    from specs_verl.plugin import entry  # noqa: F401
     from specs_verl.sampling.engine import VllmEngine
     from specs_verl.sampling.parameters import Job, SamplingParameters
 

@@ -197,6 +197,7 @@ def test_two_runs_cannot_share_a_directory(make_job):
         ({"model": "nowhere"}, "nowhere: no such checkpoint directory"),
         ({"data": ("nowhere.parquet",)}, "nowhere.parquet: no such data file"),
         ({"rows": 0}, "rows must be at least 1"),
+        ({"engine": {"engine": "verl"}, "parameters": {"logprobs": 5}}, "log-probabilities are recorded by vLLM"),
     ],
 )
 def test_bad_input_is_named_before_anything_starts(make_job, change, message):
@@ -212,6 +213,8 @@ def test_bad_input_is_named_before_anything_starts(make_job, change, message):
         ({"temperature": 0.0}, "the same response 16 times"),
         ({"top_p": 0.0}, "top_p"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"logprobs": -1}, "logprobs must be between 0 and 200"),
+        ({"n": 1, "temperature": 0.0, "logprobs": 5}, "logprobs of greedy decoding"),
     ],
 )
 def test_bad_parameters_are_named(make_job, parameters, message):

@@ -99,6 +99,35 @@ def test_the_same_seed_gives_the_same_samples(runs):
     assert len(set(drawn)) > len(drawn) / 2, "at temperature 1 random weights hardly ever repeat themselves"
 
 
+def test_log_probabilities_are_those_of_the_sampling_distribution(checkpoint, data, tmp_path):
+    """The first position depends on the prompt alone: transformers gives the same five, after the temperature."""
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from data_prep.images import decode_image
+
+    parameters = SamplingParameters(n=2, temperature=0.7, max_tokens=4, max_prompt_tokens=256, seed=3, logprobs=5)
+    settings = EngineSettings(workers=1)
+    (run,) = sample_all([Job(str(checkpoint), (str(data),), str(tmp_path / "run"), parameters, 2, settings)])
+    records = list(run.samples())
+    assert len(records) == 2 * 2
+    processor = AutoProcessor.from_pretrained(checkpoint)
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32)
+    rows = pq.read_table(data).to_pylist()
+    for record in records:
+        tops = torch.tensor(record["top_logprobs"]).view(-1, 5)
+        assert len(tops) == record["n_tokens"] == len(record["token_logprobs"])
+        assert (tops.diff(dim=1) <= 0).all() and (tops[:, 0] >= torch.tensor(record["token_logprobs"]) - 1e-6).all()
+        row = rows[record["row"]]
+        content = [{"type": "image"}, {"type": "text", "text": row["prompt"][0]["content"].removeprefix("<image>")}]
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        images = [decode_image(image, data) for image in row["images"]]
+        with torch.no_grad():
+            logits = model(**processor(text=[text], images=images, return_tensors="pt")).logits[0, -1]
+        expected = (logits / 0.7).log_softmax(-1).topk(5).values
+        assert torch.allclose(tops[0], expected, atol=1e-3)
+
+
 def kill_the_worker(job, killed):
     """Wait for the first complete shard, then kill the worker process with the vLLM engine in it."""
     deadline = time.monotonic() + 120
