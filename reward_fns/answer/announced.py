@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reward_fns.answer.phrases import SURELY, THEREFORE, Phrase
 from reward_fns.answer.sentences import SENTENCE_END
 from reward_fns.answer.squeeze import squeezed
 
@@ -23,29 +24,72 @@ _KEYWORDS = ("answer", "ans.", "ans:", "option", "choice", "solution", "result",
 _FOREIGN_KEYWORDS = ("答案", "选", "正解", "答え", "정답", "réponse", "ответ", "opção")
 _LATIN_KEYWORDS = ("antwort", "respuesta", "resposta", "risposta")
 
-_ANNOUNCES = re.compile(
-    r"""
-    \#{4}\s*(?=\S)
-  | (?:answers?|choice|option|solutions?|results?|(?:options|choices)(?=\s+are))\b
-    (?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)? [*_`"'”)\]}]{0,4}[ ]? (?:
-    [:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?
-      | (?:is|are|was|will[ ]be|would[ ]be|should[ ]be|must[ ]be|can[ ]be|becomes|is[ ]therefore|is[ ]thus|is[ ]then|would[ ]then[ ]be)\b[ ]?[:：]? )
-  | ans(?:\.\s?:?|:)
-  | (?:antwort|respuesta|resposta|risposta|réponse|ответ|opção)(?:[ ]\w{2,12}){0,2}?[ ]?[*_]{0,2}(?:[:：]|[ ](?:ist|lautet|es|est|é|è|donc|это)\b[:]?)[ ]?(?:(?:la|a|die|l')[ ]?)?(?:opci[oó]n|opção|option|letra|lettre)?
-  | (?:正解|答え|정답)\s*(?:は|은|는|:|：)\s*
-  | 答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]? | 选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_ABOUT = r"(?:[ ](?:to|for|of|from|in|here|choice|option|letter|value)\b[^.:=\n]{0,100}?)?"
+_ARE = (
+    rf"(?:is|are|was|will[ ]be|would[ ]be|should[ ]be|must[ ]be|can[ ]be|becomes|is[ ]{THEREFORE}|is[ ]then"
+    r"|would[ ]then[ ]be)\b[ ]?[:：]?"
 )
-_NOT_AN_ANSWER = re.compile(
-    r"\s*(?:(?:definitely|certainly|clearly|surely|probably)\s+not\b|not\b|n't\b|(?:in)?correct\s*(?:[.,!;)]|$|because|and\b)|right\b|verified\b|in(?:correct|valid)\b|wrong\b|in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
-    r"|(?:found|given|determined|based)\b|one of\b|among\b|[A-Z](?:\s?[和、,，]\s?[A-Z])*\s?[项是都均为]{0,3}(?:错误|不正确|不对|不符))",
-    re.IGNORECASE,
+_COLON = r"[:：=→]+(?:[ ]*(?:the[ ])?(?:final[ ])?answer[ ]is\b)?"
+_ENGLISH = (
+    rf"(?:answers?|choice|option|solutions?|results?|(?:options|choices)(?=\s+are))\b{_ABOUT}"
+    rf"[*_`\"'”)\]}}]{{0,4}}[ ]?(?:{_COLON}|{_ARE})"
 )
-_PROSE = re.compile(r"(?:To|We|First|Let|Given|In|Since|If|Using|By|Step|For|Here|Now|Start)\b")
-"""Begins the steps behind "Solution:", which is no announcement."""
-_IF_ONLY = re.compile(r"(?i)\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$")
-"""Of another question: "if the radius were doubled, the answer would be ..."."""
+_EUROPEAN = (
+    r"(?:antwort|respuesta|resposta|risposta|réponse|ответ|opção)(?:[ ]\w{2,12}){0,2}?[ ]?[*_]{0,2}"
+    r"(?:[:：]|[ ](?:ist|lautet|es|est|é|è|donc|это)\b[:]?)[ ]?(?:(?:la|a|die|l')[ ]?)?"
+    r"(?:opci[oó]n|opção|option|letra|lettre)?"
+)
+_ASIAN = (
+    r"(?:正解|答え|정답)\s*(?:は|은|는|:|：)\s*|答案\s*(?:应该|应|就)?(?:是|为|选)?\s*[:：]?"
+    r"|选(?:择|项)?\s*(?:是|为)?[:：]?\s*(?=[(（]?[A-Z])"
+)
+ANNOUNCES = Phrase(
+    "announces an answer",
+    rf"\#{{4}}\s*(?=\S)|{_ENGLISH}|ans(?:\.\s?:?|:)|{_EUROPEAN}|{_ASIAN}",
+    hits=[
+        "#### 12",
+        "answer is 12",
+        "answer to the question is 12",
+        "Answer:** 12",
+        "options are A and B",
+        "result would be 3",
+        "ans. 12",
+        "Antwort lautet 12",
+        "respuesta es 12",
+        "答案是 12",
+        "正解は 12",
+    ],
+    misses=["answering", "answer the question", "option B", "####"],
+    at="match",
+)
+_SURE_NOT = rf"(?:{SURELY}\s+)?not\b|n't\b"
+_JUDGED = r"(?:in)?correct\s*(?:[.,!;)]|$|because|and\b)|right\b|verified\b|in(?:correct|valid)\b|wrong\b"
+_TOLD_HOW = (
+    r"in the (?:form|format|box|range)|below\b|as follows\b|unknown\b|obtained\b"
+    r"|(?:found|given|determined|based)\b|one of\b|among\b"
+)
+_CHINESE_WRONG = r"[A-Z](?:\s?[和、,，]\s?[A-Z])*\s?[项是都均为]{0,3}(?:错误|不正确|不对|不符)"
+NO_ANSWER_FOLLOWS = Phrase(
+    "follows an announcement and is no answer",
+    rf"\s*(?:{_SURE_NOT}|{_JUDGED}|{_TOLD_HOW}|{_CHINESE_WRONG})",
+    hits=[" not 12", " clearly not B", " correct.", " incorrect", " in the box", " found by adding", " A和B项错误"],
+    misses=[" 12", " B", " nothing"],
+    at="match",
+)
+OPENS_STEPS = Phrase(
+    'begins the steps after "Solution:"',
+    r"(?:To|We|First|Let|Given|In|Since|If|Using|By|Step|For|Here|Now|Start)\b",
+    hits=["To find x", "First, add"],
+    misses=["12", "Total: 3"],
+    at="match",
+    cased=True,
+)
+SUPPOSES = Phrase(
+    "of another case",
+    r"\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$",
+    hits=["if the radius were doubled, the answer would be "],
+    misses=["if so, the answer is ", "the answer would be "],
+)
 _EMPTY = re.compile(r"(?:[\s*_`#:>]|-\s){0,40}")
 
 
@@ -67,16 +111,16 @@ def _phrase_in(tail: str) -> str | None:
     for match in _announcements(tail):
         if match[0][:8].lower() == "solution" and tail[match.end() :].lstrip(" *:")[:1] == "\n":
             continue  # a heading: steps follow
-        if not _NOT_AN_ANSWER.match(tail, match.end()) and not _supposed(tail, match.end()):
+        if not NO_ANSWER_FOLLOWS.match(tail, match.end()) and not _supposed(tail, match.end()):
             found = announced(tail, match.end())
-            if found is not None and not (match[0][:8].lower() == "solution" and _PROSE.match(found)):
+            if found is not None and not (match[0][:8].lower() == "solution" and OPENS_STEPS.match(found)):
                 return found
     return None
 
 
 def _supposed(text: str, end: int) -> bool:
     """Whether the announcement that ends at ``end`` is about another case: "if ..., the answer would be"."""
-    return "would" in text[max(0, end - 24) : end] and _IF_ONLY.search(text, 0, end) is not None
+    return "would" in text[max(0, end - 24) : end] and SUPPOSES.search(text, 0, end) is not None
 
 
 def _announcements(text: str) -> Iterator[re.Match[str]]:
@@ -92,7 +136,7 @@ def _announcements(text: str) -> Iterator[re.Match[str]]:
             return
         which = places.index(at)
         keyword = keywords[which]
-        match = _ANNOUNCES.match(text, at)
+        match = ANNOUNCES.match(text, at)
         if match is None and keyword == "answer":
             match = _heading(text, at)
         if match is not None:

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 from reward_fns.answer.announced import MAX_PIECE, MAX_TAIL, phrase
 from reward_fns.answer.boxed import final_box, last_box
+from reward_fns.answer.phrases import Phrase
 from reward_fns.answer.squeeze import squeezed
 
 Place = Literal["answer", "boxed", "phrase", "rest", "thought"]
@@ -58,8 +59,13 @@ def stated_pieces(response: str, answer_after_think: bool = False) -> Iterator[P
 _TOKEN = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|start_header_id|assistant)\|>|</s>|<end_of_turn>|\[/?INST\]"
 )
-_NEXT_QUESTION = re.compile(
-    r"\n[ \t]{0,8}(?:\*\*)?(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))(?:\s{0,4}\d+)?\s{0,4}[:.](?:\*\*)?"
+_SPEAKER = r"(?:Question|Q|Problem|Human|User|Instruction|### (?:Question|Instruction|Problem|Input))"
+NEXT_QUESTION = Phrase(
+    "a question that the model asks itself",
+    rf"\n[ \t]{{0,8}}(?:\*\*)?{_SPEAKER}(?:\s{{0,4}}\d+)?\s{{0,4}}[:.](?:\*\*)?",
+    hits=["\nQuestion: How", "\n**Q2.** How", "\n### Problem: x"],
+    misses=["Question: How", "\nQuestions remain", "\nAnswer: 3"],
+    cased=True,
 )
 
 
@@ -85,13 +91,13 @@ FEW_LINES = 12
 
 
 def _next_questions(text: str) -> Iterator[re.Match[str]]:
-    """Matches of _NEXT_QUESTION; in a text of few lines the line breaks are found much quicker than by the pattern."""
+    """Matches of NEXT_QUESTION; in a text of few lines the line breaks are found much quicker than by the pattern."""
     if text.count("\n") > FEW_LINES:
-        yield from _NEXT_QUESTION.finditer(text)
+        yield from NEXT_QUESTION.finditer(text)
         return
     at = text.find("\n")
     while at >= 0:
-        match = _NEXT_QUESTION.match(text, at)
+        match = NEXT_QUESTION.match(text, at)
         if match is not None:
             yield match
         at = text.find("\n", at + 1)

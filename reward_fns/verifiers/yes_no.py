@@ -1,14 +1,16 @@
 """``yes_no``: the yes or no (true or false) that a response commits to.
 
-verify("No, the bar on the left is taller.", "no", "yes_no")            -> right verify("It is not true that ... so
-the answer is **yes**", "Yes", "yes_no") -> right
+verify("No, the bar on the left is taller.", "no", "yes_no")             -> right
+verify("It is not true.", "no", "yes_no")                                -> right
+verify("Some say no, but the answer is **yes**.", "Yes", "yes_no")       -> right
 """
 
 from __future__ import annotations
 
 import re
 
-from reward_fns.answer.phrases import REFUSAL
+from reward_fns.answer.denial import DENIAL, DENIED_BEFORE
+from reward_fns.answer.phrases import REFUSAL, Phrase
 from reward_fns.answer.places import stated_pieces
 from reward_fns.answer.sentences import split_sentences
 from reward_fns.answer.wrappers import unwrapped
@@ -17,12 +19,36 @@ from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 _YES = frozenset({"yes", "true", "correct", "right", "y", "t", "1", "yeah", "yep", "是", "对", "正确"})
 _NO = frozenset({"no", "false", "incorrect", "wrong", "n", "f", "0", "nope", "否", "不", "不是", "错误", "错"})
-_WORD = re.compile(
-    r"(?i)\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b))|(不是|是的|正确|错误|是|否)"
+_GOES_ON = r"(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b)"
+WORD = Phrase(
+    "yes or no",
+    rf"\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*{_GOES_ON})|(不是|是的|正确|错误|是|否)",
+    hits=["Yes, it is", "that is false", "不是"],
+    misses=["no longer", "No. 5", "no doubt", "know", "yesterday"],
 )
-_NEGATED = re.compile(r"(?i)(?:\bnot|n't|\bnever)\s+(?:necessarily\s+|quite\s+|entirely\s+)?$")
-_NO_THING = re.compile(r"(?i)no\s+(?!because|since|as\b|it\b|the\b|there\b)[a-z]")
-"""In the middle of a sentence: "no comparison", "no clear trend"."""
+NO_THING = Phrase(
+    "no, of a thing",
+    r"no\s+(?!because|since|as\b|it\b|the\b|there\b)[a-z]",
+    hits=["no comparison", "no clear trend"],
+    misses=["no because", "no, it is", "no the"],
+    at="match",
+)
+CLAIM = Phrase(
+    "a claim",
+    r"\b(?:is|are|was|were|has|have|does|do|can|will|there's)\b|n't\b",
+    hits=["The donut is eaten", "it doesn't fit"],
+    misses=["A donut", "this"],
+)
+NO = Phrase("no", r"\b(?:no|none)\b", hits=["there is no cat"], misses=["it is known"])
+_PICTURE = r"(?:image|picture|photo|figure|chart|graph|diagram|map)"
+_SHOWS = r"(?:shows?|depicts?|displays?|features?|contains?|is\s+(?:of|an?)\b)"
+_UNSURE = r"(?:cannot|can't|clear|unclear|impossible|enough|uncertain|depends?|provided?|whether)"
+NO_CLAIM = Phrase(
+    "asks, describes the picture or begins to think",
+    rf"\?|\b{_PICTURE}\s+{_SHOWS}\b|\b{_UNSURE}\b|^(?:let|to|first|we|i|step|given)\b",
+    hits=["Is it?", "The image shows a cat.", "it depends on x", "Let us see"],
+    misses=["The donut is more than half eaten."],
+)
 
 
 @register("yes_no")
@@ -51,21 +77,15 @@ def committed(response: str, answer_after_think: bool = False) -> bool | None:
 
 
 MAX_CLAIM = 300
-_CLAIM = re.compile(r"(?i)\b(?:is|are|was|were|has|have|does|do|can|will|there's)\b|n't\b")
-_DENIAL = re.compile(r"(?i)\b(?:not|no|neither|never|none)\b|n't\b")
-_NO_CLAIM = re.compile(
-    r"(?i)\?|\b(?:image|picture|photo|figure|chart|graph|diagram|map)\s+(?:shows?|depicts?|displays?|features?|contains?|is\s+(?:of|an?)\b)"
-    r"|\b(?:cannot|can't|clear|unclear|impossible|enough|uncertain|depends?|provided?|whether)\b|^(?:let|to|first|we|i|step|given)\b"
-)
 
 
 def _claimed(text: str) -> bool | None:
     """What a short reply claims instead of saying yes or no: "The donut is more than half eaten.", "It is not the
     largest."."""
     claim = next(iter(split_sentences(text)), "")
-    if len(text) > MAX_CLAIM or _NO_CLAIM.search(text) or REFUSAL.search(text) or not _CLAIM.search(claim):
+    if len(text) > MAX_CLAIM or NO_CLAIM.search(text) or REFUSAL.search(text) or not CLAIM.search(claim):
         return None
-    return _DENIAL.search(claim) is None
+    return not (DENIAL.search(claim) or NO.search(claim))
 
 
 _SIGNS = re.compile(r"[^\w]+")
@@ -77,7 +97,7 @@ def _whole(text: str) -> bool | None:
 
 
 def _first(text: str) -> bool | None:
-    match = _WORD.search(text)
+    match = WORD.search(text)
     if match is None:
         return None
     return _value(match, text)
@@ -87,18 +107,18 @@ def _value(match: re.Match[str], text: str) -> bool:
     word = match.group().casefold()
     value = word in _YES or word in ("是的",)
     return value != bool(
-        word in ("true", "false") and _NEGATED.search(text[max(0, match.start() - 24) : match.start()])
+        word in ("true", "false") and DENIED_BEFORE.search(text[max(0, match.start() - 24) : match.start()])
     )
 
 
 def _in_rest(text: str) -> bool | None:
     """A first word that answers, else the last sentence that says yes or no."""
-    match = _WORD.match(text.lstrip(" \n*_#\"'"))
+    match = WORD.match(text.lstrip(" \n*_#\"'"))
     if match is not None:
         return _value(match, match.string)
     for sentence in reversed(split_sentences(text)[-30:]):
         words = [
-            word for word in _WORD.finditer(sentence) if not word.start() or not _NO_THING.match(sentence, word.start())
+            word for word in WORD.finditer(sentence) if not word.start() or not NO_THING.match(sentence, word.start())
         ]
         if words:
             return _value(words[-1], sentence)
