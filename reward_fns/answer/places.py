@@ -6,7 +6,7 @@ r"""Where in a response does the answer stand? From the most to the least commit
 Verifiers take the *first* piece that they can read and judge that one: accepting any piece would reward hedging.
 Reasoning inside a think block counts less than what follows it; an uncommitted value inside a think block never
 counts. Everything works by string search or by patterns on slices of bounded length, so the cost is linear in the
-response with a small constant. Not here: boxes (boxed.py), announcements (announced.py), reading values (numbers/numerals.py,
+response with a small constant. Not here: boxes (boxed.py), announcements (announced.py), reading values (numbers/,
 symbolic/, verifiers/).
 """
 

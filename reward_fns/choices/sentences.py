@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from reward_fns.answer.denial import DENIAL, DENIED_BEFORE, DENIED_IN_CLAUSE
+from reward_fns.answer.phrases import THEREFORE
 from reward_fns.choices.letters import LETTERS
 from reward_fns.choices.options import Options
 from reward_fns.choices.phrases import (
@@ -52,7 +53,8 @@ def settled(sentence: str, options: Options, several: bool) -> frozenset[str] | 
     return best[1] if best else None
 
 
-_WEAK_VERBS = frozenset({"is", "are", "be", "so", "but", "=", ":", "：", "say", "thus", "hence", "therefore", "it's", "its", "only"})  # fmt: skip
+_WEAK_VERB = re.compile(rf"(?:is|are|be|but|=|:|：|say|{THEREFORE}|it's|its|only)", re.IGNORECASE)
+"""After these a letter may also name a point or a triangle."""
 
 
 def _chosen(sentence: str) -> Iterator[tuple[int, str]]:
@@ -68,7 +70,7 @@ def _chosen(sentence: str) -> Iterator[tuple[int, str]]:
             letter = letter.upper()
         if _negated(sentence, match.start(), start, match.end()) or _in_passing(sentence, match, start):
             continue
-        weak = match["verb"].lower() in _WEAK_VERBS
+        weak = _WEAK_VERB.fullmatch(match["verb"]) is not None
         if weak and not bracketed and OTHER_THINGS.search(sentence[max(0, start - 24) : start]):
             continue
         yield start, letter

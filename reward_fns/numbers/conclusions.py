@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reward_fns.answer.phrases import REFUSAL
+from reward_fns.answer.phrases import REFUSAL, THEREFORE
 from reward_fns.answer.places import stated_pieces
 from reward_fns.answer.sentences import SENTENCE_END, split_sentences
 from reward_fns.answer.squeeze import squeezed
@@ -230,14 +230,13 @@ def _joined_displays(text: str) -> str:
 _ZERO = re.compile(
     r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b"
 )
-_CONCLUDES = re.compile(
-    r"(?i)\b(?:therefore|thus|hence|so|total|in all|altogether|finally|consequently|answer)\b|[=≈∴⇒]"
-)
+_CONCLUDES = re.compile(rf"(?i)\b(?:{THEREFORE}|total|in all|altogether|finally|answer)\b|[=≈∴⇒]")
 _CORRECTS = re.compile(r"(?i)\b(?:actually|wait|sorry|correction|recount\w*|missed|mistake|oops)\b")
 _SUBORDINATE = re.compile(r"(?i)[\s*_(]*(?:since|because|as|given that)\b")
 _TRAILING = re.compile(r"(?i),?\s+(?:after|because|since|given that|when|if|by \w+ing)\b[^,;]*$")
 _CONNECTOR = re.compile(
-    r"(?i)(?:,|;|\band)\s+(?:so|thus|hence|therefore|which (?:means|gives|makes|leaves)|giving|making|leaving)\b(?! far| that| much| many| on\b)"
+    rf"(?i)(?:,|;|\band)\s+(?:{THEREFORE}|which (?:means|gives|makes|leaves)|giving|making|leaving)\b"
+    r"(?! far| that| much| many| on\b)"
 )
 _EXPLAINS = re.compile(
     r"(?i)^[\s*_(\-•>]*(?:\w+\s+of (?:them|these|those|which)|this (?:is|means|can|was|result|shows|includes|answer)|because|since(?![^,]*,)|note|remember|(?:double-?)?check\w*|verif\w+|proof|let(?: me|'s| us) (?:double-?)?(?:check|verify)|here|in other words|where|let me know|if you|please"

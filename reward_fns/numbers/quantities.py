@@ -15,6 +15,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from reward_fns.answer.phrases import THEREFORE
 from reward_fns.answer.wrappers import FONT
 from reward_fns.numbers import numerals
 from reward_fns.numbers.numerals import Number
@@ -42,7 +43,7 @@ _COPULA_BEFORE = re.compile(
     r"(?:total\s+of\s+|about\s+|approximately\s+|only\s+|exactly\s+|roughly\s+|around\s+|equal\s+to\s+|now\s+|also\s+|still\s+|just\s+|at\s+least\s+|at\s+most\s+|up\s+to\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
 )
 _CONCLUDES_BEFORE = re.compile(
-    r"(?i)(?:\b(?:so|thus|hence|therefore|together|altogether|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
+    rf"(?i)(?:\b(?:{THEREFORE}|together|altogether|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
 )
 _CONDITION_BEFORE = re.compile(
     r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=\d]{0,24}=\s*(?:[-\d./]+\s*(?:,|and|or|to|,\s*and)\s+(?:\w\s*=\s*)?){0,3}(?:\\?\$)?\s*$"
@@ -67,7 +68,7 @@ _TOTAL_AFTER = re.compile(r"(?i)\s*(?:\w+\s+){0,2}(?:in\s+total|altogether|in\s+
 _SUBJECT_AFTER = re.compile(r"(?i)\s*(?:is|was|are|were)\s+the\s")
 _NAMELY = re.compile(r"(?i)\b(?:namely|such\s+as|including|for\s+example|e\.g)\b")
 _APPROACHES = re.compile(r"(?i)\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
-_DERIVES = re.compile(r"(?i)\b(?:therefore|thus|hence|so)\b|=[^=]*=[^=]*=[^=]*=")
+_DERIVES = re.compile(rf"(?i)\b{THEREFORE}\b|=[^=]*=[^=]*=[^=]*=")
 """A colon in a derivation sets nothing aside."""
 _TWO_VALUES = re.compile(
     r"(?<![A-Za-z\d])(?<!\d )([A-Za-z])\s*=\s*-?[\d./]+[\s$\\()]*(?:,|or|and|,\s*or|,\s*and)[\s$\\()]*\1\s*=\s*-?[\d./]+"
