@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reward_fns.grading import GroundTruth, verify
 from reward_fns.scoring import Score, compute_score
@@ -48,24 +48,24 @@ def verify_batch(items: Sequence[Item], verifier: str = "math", **params: object
 def score_batch(rows: Sequence[Mapping[str, object]], **settings: object) -> list[Score]:
     """``compute_score`` of many rows: mappings with solution_str, ground_truth and, if there are any, data_source and
     extra_info."""
-    return settle_all(
-        [
-            partial(
-                compute_score,
-                row.get("data_source"),
-                row["solution_str"],
-                row["ground_truth"],
-                row.get("extra_info"),
-                **settings,
-            )
-            for row in rows
-        ]
+    return settle_all([_scoring(row, settings) for row in rows])
+
+
+def _scoring(row: Mapping[str, Any], settings: dict[str, Any]) -> Callable[[], Score]:
+    """``compute_score`` of one row, which checks what the row holds."""
+    return partial(
+        compute_score,
+        row.get("data_source"),
+        row["solution_str"],
+        row["ground_truth"],
+        row.get("extra_info"),
+        **settings,
     )
 
 
 def settle_all(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     """The results of calls that grade: run until each one has the workers' answers that it asks for."""
-    results: list[Result | None] = [None] * len(calls)
+    results: dict[int, Result] = {}
     left = list(range(len(calls)))
     book = Book()
     for _ in range(MAX_ROUNDS):
@@ -78,15 +78,15 @@ def settle_all(calls: Sequence[Callable[[], Result]]) -> list[Result]:
                     pending.append(index)
         left = pending
         if not left:
-            return results
+            break
         book.settle()
     for index in left:
         results[index] = calls[index]()
-    return results
+    return [results[index] for index in range(len(calls))]
 
 
 def _unpacked(
-    item: Item, index: int, verifier: str, params: dict[str, object]
+    item: Sequence[Any], index: int, verifier: str, params: Mapping[str, object]
 ) -> tuple[str, GroundTruth, str, Mapping[str, object]]:
     if isinstance(item, str) or not 2 <= len(item) <= 4:
         raise ValueError(f"item {index} must be (response, ground_truth[, verifier[, params]]), got {str(item)[:80]!r}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 GATES = ("none", "format_if_right", "accuracy_if_formatted", "both")
 
@@ -61,7 +62,8 @@ class Combination:
         unknown = sorted(set(settings or {}) - known)
         if unknown:
             raise ValueError(f"unknown reward setting {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-        return cls(**(settings or {}))
+        values: dict[str, Any] = dict(settings or {})  # from YAML: ``__post_init__`` checks what can be wrong
+        return cls(**values)
 
 
 DEFAULT = Combination()

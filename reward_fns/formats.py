@@ -13,8 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from reward_fns.answer.boxed import boxes
+
+if TYPE_CHECKING:
+    import re2
 
 FormatRule = str | Mapping[str, object]
 
@@ -80,7 +84,7 @@ def pattern(text: str, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _compiled(source: str):
+def _compiled(source: str) -> re2.Pattern:
     try:
         import re2
     except ImportError as error:
@@ -112,7 +116,7 @@ RULES: dict[str, Callable[..., bool | float]] = {
 def check(text: str, rule: FormatRule) -> float:
     """How far ``text`` obeys ``rule``, in [0, 1]."""
     if isinstance(rule, str):
-        name, params = rule, {}
+        name, params = rule, dict[str, Any]()
     else:
         params = dict(rule)
         name = str(params.pop("rule", ""))

@@ -8,7 +8,7 @@ The row says how it is graded: ``extra_info`` (verl's stock manager forwards not
 except for the combination, which they decide.
 
 The result holds plain floats and strings under the same keys for every sample, as verl's metrics need:
-score, acc, format, right, no_answer, unparsable_gold, timeout, seconds (floats), pred, status (strings).
+score, acc, format, right, no_answer, unparsable_gold, timeout, error, seconds (floats), pred, status (strings).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from reward_fns import formats
 from reward_fns.combine import Combination, overlong_penalty, repetition_penalty, reward
@@ -95,7 +95,13 @@ async def compute_score_async(
 ) -> Score:
     """``compute_score`` for an event loop: the work runs in a thread, so a slow answer delays nobody else on the
     loop."""
-    return await asyncio.to_thread(compute_score, data_source, solution_str, ground_truth, extra_info, **kwargs)
+    work = partial(compute_score, data_source, solution_str, ground_truth, extra_info, **_settings(kwargs))
+    return await asyncio.to_thread(work)
+
+
+def _settings(given: Mapping[str, object]) -> dict[str, Any]:
+    """Keyword arguments from configuration; ``compute_score`` and what it calls refuse those that they do not know."""
+    return dict(given)
 
 
 def assemble(
@@ -118,6 +124,7 @@ def assemble(
         "no_answer": float(verdict.status == "no_answer"),
         "unparsable_gold": float(verdict.status == "unparsable_gold"),
         "timeout": float(verdict.status == "timeout"),
+        "error": float(verdict.status == "error"),
         "seconds": verdict.seconds,
         "pred": verdict.extracted or "",
         "status": verdict.status,
@@ -165,7 +172,7 @@ def _refuse_configuration(verifier: Verifier, chosen: dict[str, object], info: M
         raise ValueError(f"{row}{error}") from None
 
 
-def _first(sources: list[Mapping[str, object]], key: str) -> object | None:
+def _first(sources: list[Mapping[str, object]], key: str) -> Any:
     """The first value under ``key`` that says something; parquet fills absent columns with None."""
     for source in sources:
         value = source.get(key)

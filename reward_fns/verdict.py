@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Status = Literal["right", "wrong", "no_answer", "unparsable_gold", "timeout"]
+Status = Literal["right", "wrong", "no_answer", "unparsable_gold", "timeout", "error"]
 
-STATUSES: tuple[Status, ...] = ("right", "wrong", "no_answer", "unparsable_gold", "timeout")
+STATUSES: tuple[Status, ...] = ("right", "wrong", "no_answer", "unparsable_gold", "timeout", "error")
 
 
 class Verdict(NamedTuple):
@@ -21,7 +21,7 @@ class Verdict(NamedTuple):
     """
 
     status: Status
-    """right, wrong, no_answer, unparsable_gold or timeout"""
+    """right, wrong, no_answer, unparsable_gold, timeout, or error: the verifier itself failed on this answer."""
 
     score: float
     """In [0, 1]: 1.0 for right, graded for boxes, text distances and partly right collections."""
@@ -38,6 +38,13 @@ class GoldError(ValueError):
 
     Raised by verifiers, turned into the status ``unparsable_gold``. It must depend on the ground truth and the
     parameters alone, never on the response: all samples of a group then get the same reward, which trains nothing.
+    """
+
+
+class CallError(ValueError):
+    """A parameter has a value that the verifier does not know: a fault of the call, which every answer would meet.
+
+    It is raised through to the caller; any other exception of a verifier becomes the status ``error``.
     """
 
 

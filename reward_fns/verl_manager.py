@@ -9,7 +9,8 @@
   repeated in ``extra_info``.
 - The response's length in tokens and the progress of the training are passed on, for overlong shaping and moving
   thresholds.
-- The numbers of every score dict, timings and timeouts included, are averaged by ``summary`` for the training log.
+- The numbers of every score dict, timings, timeouts and errors included, are averaged by ``summary`` for the training
+  log.
 
 This module alone imports verl; nothing else of reward_fns does.
 """
@@ -18,9 +19,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager import register
@@ -36,12 +38,17 @@ KEPT_TOKENS = ("box", "quad", "object_ref", "point")
 class SpecsRewardManager(RewardManagerBase):
     """Grades one rollout at a time, many of them at once on the event loop."""
 
-    def __init__(self, config, tokenizer, compute_score=None, reward_router_address=None, reward_model_tokenizer=None):
+    def __init__(
+        self,
+        config: Any,
+        tokenizer: Any,
+        compute_score: Callable[..., object] | None = None,
+        reward_router_address: str | None = None,
+        reward_model_tokenizer: Any = None,
+    ) -> None:
         super().__init__(config, tokenizer, compute_score)
         custom = config.reward.get("custom_reward_function") or {}
-        self.function: Callable[..., object] = (
-            compute_score if custom.get("path") and compute_score else own_compute_score
-        )
+        self.function: Callable[..., Any] = compute_score if custom.get("path") and compute_score else own_compute_score
         self.is_async = inspect.iscoroutinefunction(self.function)
         self.dropped = [
             token for token in tokenizer.all_special_tokens if not any(kept in token for kept in KEPT_TOKENS)
@@ -57,7 +64,7 @@ class SpecsRewardManager(RewardManagerBase):
             else {}
         )
 
-    async def run_single(self, data: DataProto) -> dict:
+    async def run_single(self, data: DataProto) -> dict[str, Any]:
         """The reward of one rollout (of several sequences the last one counts) and everything that is logged with
         it."""
         item = data[-1:][0]
@@ -83,13 +90,13 @@ class SpecsRewardManager(RewardManagerBase):
         logged = dict(result) if isinstance(result, Mapping) else {"score": float(result), "acc": float(result)}
         return {"reward_score": logged["score"], "reward_extra_info": {**logged, "reward_seconds": seconds}}
 
-    def _text(self, token_ids) -> str:
-        text = self.tokenizer.decode(token_ids, skip_special_tokens=False)
+    def _text(self, token_ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(token_ids, skip_special_tokens=False)
         for token in self.dropped:
             text = text.replace(token, "")
         return text
 
-    def _progress(self, row: Mapping[str, object]) -> float | None:
+    def _progress(self, row: Mapping[str, Any]) -> float | None:
         """Share of the training steps that are done; None when the trainer does not say."""
         step = row.get("global_steps")
         if step is None or not self.total_steps:
@@ -101,9 +108,13 @@ specs = SpecsRewardManager
 """The name under which ``reward.reward_manager.name=specs`` with ``source=importlib`` finds the class."""
 
 
+_COUNTED = ("timeout", "error")
+"""Rare outcomes, of which a training log shows the number."""
+
+
 def summary(score_dicts: Iterable[Mapping[str, object]]) -> dict[str, float]:
-    """Means of all numbers of many score dicts, the sum of timeouts, the largest time, under names for the training
-    log."""
+    """Means of all numbers of many score dicts, the numbers of timeouts and errors, the largest time, under names for
+    the training log."""
     columns: dict[str, list[float]] = {}
     for scores in score_dicts:
         for key, value in scores.items():
@@ -112,10 +123,11 @@ def summary(score_dicts: Iterable[Mapping[str, object]]) -> dict[str, float]:
     metrics = {
         f"reward/{key}/mean": sum(values) / len(values)
         for key, values in columns.items()
-        if key not in ("timeout", "seconds")
+        if key not in (*_COUNTED, "seconds")
     }
-    if "timeout" in columns:
-        metrics["reward/timeout/count"] = sum(columns["timeout"])
+    for key in _COUNTED:
+        if key in columns:
+            metrics[f"reward/{key}/count"] = sum(columns[key])
     for key in ("seconds", "reward_seconds"):
         if key in columns:
             metrics[f"reward/{key}/mean"] = sum(columns[key]) / len(columns[key])
@@ -123,7 +135,7 @@ def summary(score_dicts: Iterable[Mapping[str, object]]) -> dict[str, float]:
     return metrics
 
 
-def _total_steps(config) -> int | None:
+def _total_steps(config: Any) -> int | None:
     """Training steps from the trainer's settings; the optimizer's copy is filled in by the trainer when it counts
     epochs."""
     for places in (("trainer",), ("actor_rollout_ref", "actor", "optim")):

@@ -156,11 +156,13 @@ def _heading(text: str, at: int) -> re.Match[str] | None:
 
 def announced(text: str, start: int) -> str | None:
     """The sentence that starts at ``start``; the next line that has content when nothing follows on the same one."""
-    start = _EMPTY.match(text, start, start + 200).end()
+    empty = _EMPTY.match(text, start, start + 200)
+    start = empty.end() if empty else start
     end = SENTENCE_END.search(text, start)
     found = text[start : end.start() if end else len(text)].strip()
     if found.count("}") > found.count("{") or found[:1] == '"' or text[start - 1 : start] == '"':  # inside JSON
-        found = _JSON_VALUE.match(found)[1].strip()
+        value = _JSON_VALUE.match(found)
+        found = value[1].strip() if value else found
     return found[:MAX_PIECE] or None
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reward_fns.boxes.metrics import Box, Matching, iou, match, same_label
+from reward_fns.verdict import CallError
 
 WEIGHTS = ("iou_max_label_first", "iou_max_iou_first", "map", "map50", "map75")
 COMPLETENESS = "iou_completeness"
@@ -34,13 +35,13 @@ def check_ratio(ratio: Mapping[str, object]) -> dict[str, float]:
     known = {key: float(value) for key, value in ratio.items() if value is not None}  # type: ignore[arg-type]
     unknown = sorted(set(known) - {*WEIGHTS, COMPLETENESS})
     if unknown:
-        raise ValueError(
+        raise CallError(
             f"det_reward_ratio has no key {', '.join(unknown)}; known: {', '.join((*WEIGHTS, COMPLETENESS))}"
         )
     if any(not 0.0 <= value <= GREATEST for value in known.values()):
-        raise ValueError(f"the values of det_reward_ratio must lie in [0, 1], got {known}")
+        raise CallError(f"the values of det_reward_ratio must lie in [0, 1], got {known}")
     if sum(known.get(key, 0.0) for key in WEIGHTS) <= 0.0:
-        raise ValueError(f"det_reward_ratio needs a weight above 0 among {', '.join(WEIGHTS)}, got {known}")
+        raise CallError(f"det_reward_ratio needs a weight above 0 among {', '.join(WEIGHTS)}, got {known}")
     return known
 
 

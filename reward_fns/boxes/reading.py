@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reward_fns.boxes.metrics import Box
+from reward_fns.verdict import CallError
 
 MAX_CHARS = 20_000
 MAX_BOXES = 300
@@ -60,7 +61,7 @@ def read_boxes(text: str, box_format: str = "xyxy") -> list[Box] | None:
         box_format: xyxy, xywh (left, top, width, height) or cxcywh (centre).
     """
     if box_format not in ("xyxy", "xywh", "cxcywh"):
-        raise ValueError(f"box_format must be xyxy, xywh or cxcywh, got {box_format!r}")
+        raise CallError(f"box_format must be xyxy, xywh or cxcywh, got {box_format!r}")
     text = text[-MAX_CHARS:] if len(text) > MAX_CHARS else text
     found = _from_json(text)
     if found is None:
@@ -82,7 +83,8 @@ def read_points(text: str) -> list[tuple[float, float]]:
     if boxes:
         return [((four[0] + four[2]) / 2, (four[1] + four[3]) / 2) for four, _ in boxes[:MAX_BOXES]]
     text = _spaced(text)
-    points = [_floats(match.groups()) for match in (*_TWO.finditer(text), *_ATTRIBUTES.finditer(text))]
+    pairs = [match.groups() for match in (*_TWO.finditer(text), *_ATTRIBUTES.finditer(text))]
+    points = [(float(x), float(y)) for x, y in pairs]
     return [point for point in points if all(map(math.isfinite, point))][:MAX_BOXES]
 
 
@@ -193,17 +195,22 @@ def _four(value: object) -> Four | None:
     numbers = _numbers(value, 4)
     if numbers is None and isinstance(value, list) and len(value) == 2:  # [[x1, y1], [x2, y2]]
         one, two = _numbers(value[0], 2), _numbers(value[1], 2)
-        numbers = (*one, *two) if one is not None and two is not None else None
-    return numbers
+        numbers = [*one, *two] if one is not None and two is not None else None
+    return _as_four(numbers) if numbers is not None else None
 
 
-def _numbers(value: object, count: int) -> tuple[float, ...] | None:
+def _as_four(numbers: Iterable[str | float]) -> Four:
+    left, top, right, bottom = map(float, numbers)
+    return left, top, right, bottom
+
+
+def _numbers(value: object, count: int) -> list[float] | None:
     if not isinstance(value, list | tuple) or len(value) != count:
         return None
     if not all(isinstance(item, int | float) and not isinstance(item, bool) for item in value):
         return None
     try:
-        numbers = tuple(float(item) for item in value)
+        numbers = [float(item) for item in value]
     except OverflowError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
@@ -216,17 +223,17 @@ def _from_patterns(text: str, corners: bool = True) -> list[tuple[Four, str]] | 
     """Boxes where JSON fails: cut-off JSON, box tokens, plain lists, and two corners in brackets of their own unless
     these are points."""
     text = _spaced(text)
-    found = [(_floats(match.groups()[1:5]), (match.group(1) or "").strip()) for match in _REF.finditer(text)]
+    found = [(_as_four(match.groups()[1:5]), (match.group(1) or "").strip()) for match in _REF.finditer(text)]
     if found:
         return found
-    found = [(_floats(match.groups()[:4]), (match.group(5) or "").strip()) for match in _LABELLED.finditer(text)]
+    found = [(_as_four(match.groups()[:4]), (match.group(5) or "").strip()) for match in _LABELLED.finditer(text)]
     if found:
         return found
-    found = [(_floats(match.groups()[1:5]), match.group(1).strip()) for match in _LABEL_FIRST.finditer(text)]
+    found = [(_as_four(match.groups()[1:5]), match.group(1).strip()) for match in _LABEL_FIRST.finditer(text)]
     if found:
         return found
     for pattern in (_FOUR, _CORNERS, _BARE_FOUR) if corners else (_FOUR, _BARE_FOUR):
-        found = [(_floats(match.groups()), "") for match in pattern.finditer(text)]
+        found = [(_as_four(match.groups()), "") for match in pattern.finditer(text)]
         if found:
             return found
     return None
@@ -235,10 +242,6 @@ def _from_patterns(text: str, corners: bool = True) -> list[tuple[Four, str]] | 
 def _spaced(text: str) -> str:
     """Runs of white space as one blank: the patterns above then take linear time."""
     return re.sub(r"\s+", " ", text)
-
-
-def _floats(groups: tuple[str, ...]) -> tuple[float, ...]:
-    return tuple(float(group) for group in groups)
 
 
 def _corners(four: Four, box_format: str) -> Four:

@@ -77,8 +77,8 @@ def only_lists(text: str, options: Options) -> bool:
     lines = [line for line in text[:MAX_LISTING].splitlines() if line.strip() and not line.rstrip().endswith("?")]
     if not 2 <= len(lines) <= len(ALPHABET):
         return False
-    rows = [LISTED.fullmatch(line) for line in lines]
-    if not all(rows) or len({row[1] for row in rows}) < 2:
+    rows = [row for row in map(LISTED.fullmatch, lines) if row is not None]
+    if len(rows) < len(lines) or len({row[1] for row in rows}) < 2:
         return False
     texts = {normalised(row[2]) for row in rows} & set(options.normal.values())
     return len(texts) >= 2 or not {row[1] for row in rows} <= options.letters

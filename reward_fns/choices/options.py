@@ -78,13 +78,17 @@ class Options:
                 and number.value == value.value
                 and (number.percent == value.percent or not value.percent)
             ]
-            if len(alike) > 1 and units.read(value.unit) is not None:  # 8 mL or 8 L
-                wanted_unit = units.read(value.unit)
-                alike = [letter for letter in alike if units.read(self.numbers[letter].unit) == wanted_unit]
+            wanted_unit = units.read(value.unit)
+            if len(alike) > 1 and wanted_unit is not None:  # 8 mL or 8 L
+                alike = [letter for letter in alike if units.read(self.unit_of(letter)) == wanted_unit]
             return alike[0] if len(alike) == 1 else None
         if len(text) <= 200 and any(sign in text for sign in "\\^/√π_{"):
             return self._letter_of_expression(text)
         return None
+
+    def unit_of(self, letter: str) -> str:
+        number = self.numbers[letter]
+        return number.unit if number is not None else ""
 
     def _letter_of_expression(self, text: str) -> str | None:
         given = read(text).tree

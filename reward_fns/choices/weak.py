@@ -70,14 +70,14 @@ def weakly(text: str, sentences: list[str], options: Options) -> frozenset[str] 
         return frozenset(named)
     if REFUSAL.search(" ".join(sentences[-3:])):
         return None
-    letters = frozenset().union(*(mentions(sentence, options) for sentence in sentences[-8:]))
+    letters = frozenset[str]().union(*(mentions(sentence, options) for sentence in sentences[-8:]))
     if len(letters) == 1:
         return letters
-    named = options.named_in(" ".join(sentences))
-    if not named and len(text) <= MAX_CASUAL:
+    stated = options.named_in(" ".join(sentences))
+    if not stated and len(text) <= MAX_CASUAL:
         misspelt = options.similar_to(text)
-        named = [misspelt] if misspelt is not None else []
-    return frozenset(named) if len(named) == 1 else None
+        stated = [misspelt] if misspelt is not None else []
+    return frozenset(stated) if len(stated) == 1 else None
 
 
 def _named_at_end(text: str, sentences: list[str], options: Options) -> str | None:
@@ -90,7 +90,9 @@ def _named_at_end(text: str, sentences: list[str], options: Options) -> str | No
             alike = [
                 letter
                 for letter, number in options.numbers.items()
-                if number.value == value.value and (number.percent == value.percent or not value.percent)
+                if number is not None
+                and number.value == value.value
+                and (number.percent == value.percent or not value.percent)
             ]
             if len(alike) == 1:
                 return alike[0]

@@ -296,8 +296,8 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:
     digits = _GROUPING.sub("", match["decimal"])
     if len(digits) > MAX_DIGITS:
         return None, None, ""
-    whole, _, decimals = digits.partition(".")
-    value = Fraction(int(whole or "0")) + (Fraction(int(decimals), 10 ** len(decimals)) if decimals else 0)
+    before, _, decimals = digits.partition(".")
+    value = Fraction(int(before or "0")) + (Fraction(int(decimals), 10 ** len(decimals)) if decimals else 0)
     places = len(decimals) if decimals else None
     if match["power"]:
         exponent = _integer(next(group for group in _power_groups(match) if group).translate(_SUPER_DIGITS))

@@ -100,14 +100,15 @@ def _find_chinese(text: str) -> list[Word]:
 def find_words(text: str) -> list[Word]:
     found = [] if text.isascii() else _find_chinese(text)
     for match in _WORDS.finditer(text):
-        value = _word_value(re.split(r"[\s-]+", match["words"].lower()))
-        if value is None:
+        whole = _word_value(re.split(r"[\s-]+", match["words"].lower()))
+        if whole is None:
             continue
+        value = Fraction(whole)
         if match["part"]:
-            value = Fraction(value, _PARTS[match["part"].lower()])
+            value = Fraction(whole, _PARTS[match["part"].lower()])
         if match["negative"]:
             value = -value
-        found.append(Word(Fraction(value), match.start(), match.end(), bool(match["percent"])))
+        found.append(Word(value, match.start(), match.end(), bool(match["percent"])))
     return found
 
 

@@ -143,9 +143,9 @@ class Atoms(Cursor):
             return ("num", Fraction(int(whole or "0")))
         if self.is_cmd("ldots", "dots", "cdots"):
             self.at += 1
-            repeated = _REPEATED.search(decimals)
-            if repeated is not None:  # 0.333..., 0.1666..., 0.1212...
-                before, period = decimals[: repeated.start()], repeated[1] or repeated[2]
+            row = _REPEATED.search(decimals)
+            if row is not None:  # 0.333..., 0.1666..., 0.1212...
+                before, period = decimals[: row.start()], row[1] or row[2]
                 nines = (10 ** len(period) - 1) * 10 ** len(before)
                 return ("num", Fraction(f"{whole or 0}.{before or 0}") + Fraction(int(period), nines))
         return ("dec", Fraction(f"{whole or 0}.{decimals}"), len(decimals))
@@ -345,8 +345,8 @@ class Atoms(Cursor):
         if (
             self.is_sign("/")
             and node[0] in ("num", "const", "mul")
-            and self.peek(1) is not None
-            and self.peek(1)[0] == "num"
+            and (following := self.peek(1)) is not None
+            and following[0] == "num"
         ):
             self.at += 1
             node = ("div", node, self.power())
@@ -361,7 +361,8 @@ class Atoms(Cursor):
     def script_text(self) -> str:
         """A subscript as the text of its tokens."""
         if self.is_sign("{"):
-            depth, parts = 0, []
+            depth = 0
+            parts: list[str] = []
             while (token := self.peek()) is not None:
                 self.at += 1
                 if token[0] == "{":

@@ -156,7 +156,7 @@ def _same_by_difference(gold: Node, given: Node) -> bool | None:
         if operator in ("=", "!="):
             return True
         positive = ratios[0].real > 0
-        return positive == (operator == other)
+        return bool(positive == (operator == other))
     return (
         None
         if spread < 1e-4 or operator not in ("=",) or (symbols(gold) == symbols(given) and len(symbols(gold)) == 1)
@@ -169,9 +169,9 @@ def _same_many(gold: Node, given: Node) -> bool | None:
     if gold[0] == "many" and given[0] == "many":
         return _match(_distinct(gold[1]), _distinct(given[1]))
     if gold[0] == given[0] == "named":
-        one, two = dict(gold[1]), dict(given[1])
-        if one.keys() == two.keys():
-            return _in_order(tuple(one.values()), tuple(two[name] for name in one))
+        ours, theirs = dict(gold[1]), dict(given[1])
+        if ours.keys() == theirs.keys():
+            return _in_order(tuple(ours.values()), tuple(theirs[name] for name in ours))
     one, two = _items(gold), _items(given)
     if one is not None and two is not None:
         if any("set" in side[2:] for side in (gold, given)) and "group" in (gold[0], given[0]):
@@ -191,9 +191,9 @@ def _same_many(gold: Node, given: Node) -> bool | None:
 
 def _items(node: Node) -> tuple[Node, ...] | None:
     if node[0] == "many":
-        return node[1]
+        return tuple(node[1])
     if node[0] == "group":
-        return node[3]
+        return tuple(node[3])
     if node[0] == "named":
         return tuple(item for _, item in node[1])
     if node[0] == "matrix" and (len(node[1]) == 1 or len(node[1][0]) == 1):
@@ -280,9 +280,9 @@ def _quotients(node: Node) -> tuple[Node, ...]:
 def _same_base(gold: Node, given: Node) -> bool | None:
     """1011_2: the digits must agree; a base that one side leaves out is understood."""
     if gold[0] == given[0] == "base":
-        return gold[1:] == given[1:]
+        return bool(gold[1:] == given[1:])
     base, plain = (gold, given) if gold[0] == "base" else (given, gold)
-    return plain[0] == "num" and plain[1] == int(base[1])
+    return bool(plain[0] == "num" and plain[1] == int(base[1]))
 
 
 def _words(node: Node) -> str:

@@ -6,17 +6,21 @@ made of. Node kinds are listed in tree.py.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from reward_fns.symbolic.tokens import Token, TooHard
 
-Node = tuple
+Node = tuple[Any, ...]
+"""A kind and its parts, as listed in tree.py. The parts are not typed: every kind has its own, a tagged union of
+thirty tuples says less than that list, and what the grammar builds is checked by tests/reward_fns/symbolic."""
 
 MAX_DEPTH = 40
 
 
-class Cursor:
-    """Token access. Every method of the grammar leaves ``at`` behind what it read."""
+class Cursor(ABC):
+    """Token access. Every method of the grammar leaves ``at`` after what it read."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
@@ -50,14 +54,32 @@ class Cursor:
 
     # Defined in tree.py, used in atoms.py as well.
 
-    def sequence(self, closers: tuple[str, ...]) -> Node:
-        raise NotImplementedError
+    @abstractmethod
+    def sequence(self, closers: tuple[str, ...]) -> Node: ...
 
-    def items(self, closers: tuple[str, ...]) -> list[Node]:
-        raise NotImplementedError
+    @abstractmethod
+    def items(self, closers: tuple[str, ...]) -> list[Node]: ...
 
-    def relation(self, closers: tuple[str, ...]) -> Node:
-        raise NotImplementedError
+    @abstractmethod
+    def relation(self, closers: tuple[str, ...]) -> Node: ...
+
+    @abstractmethod
+    def joiner(self) -> bool: ...
+
+    @abstractmethod
+    def signed(self) -> Node: ...
+
+    @abstractmethod
+    def starts_factor(self) -> bool: ...
+
+    @abstractmethod
+    def power(self) -> Node: ...
+
+    @abstractmethod
+    def postfix(self, node: Node) -> Node: ...
+
+    @abstractmethod
+    def script(self) -> Node: ...
 
 
 def negative(node: Node) -> Node:

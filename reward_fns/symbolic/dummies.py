@@ -39,7 +39,7 @@ def _has_pi(node: Node) -> bool:
     )
 
 
-def _nodes(part: tuple) -> list[Node]:
+def _nodes(part: Node) -> list[Node]:
     return [item for item in part if isinstance(item, tuple) and item]
 
 

@@ -158,7 +158,7 @@ def rounds_to(gold: float, given: float, gold_places: int | None, given_places: 
 def places(node: Node) -> int | None:
     """Decimals of a bare decimal number (with sign, unit or power of ten); None for anything that is exact."""
     if node[0] == "dec":
-        return node[2]
+        return int(node[2])
     if node[0] in ("neg", "percent", "deg", "unit"):
         return places(node[1])
     return None

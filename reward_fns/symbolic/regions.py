@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.equality import same_value
@@ -59,22 +60,17 @@ def _region(node: Node) -> list[Interval] | None:
 def _parts(node: Node) -> list[Interval] | None:
     kind = node[0]
     if kind == "union":
-        found = [_parts(part) for part in node[1]]
-        return None if any(part is None for part in found) else [interval for part in found for interval in part]
+        return _joined(node[1])
     if kind == "group" and len(node[3]) == 2:
         return [(node[3][0], node[3][1], node[1] != "[", node[2] != "]")]
     if kind in ("set", "many", "list"):
         items = node[1]
         if all(item[0] in ("rel", "group") for item in items) and items:
-            found = [_parts(item) for item in items]
-            return None if any(part is None for part in found) else [interval for part in found for interval in part]
+            return _joined(items)
         return [(item, item, False, False) for item in items]
     if kind == "all":
-        found = [_parts(item) for item in node[1]]
-        if any(part is None for part in found):
-            return None
-        parts = [interval for part in found for interval in part]
-        return _between(parts) or parts
+        parts = _joined(node[1])
+        return parts and (_between(parts) or parts)
     if kind == "rel":
         return _inequality(node)
     if kind == "minus" and node[2][0] in ("set", "many"):
@@ -84,6 +80,17 @@ def _parts(node: Node) -> list[Interval] | None:
             ends = [_MINUS_OO, *points, _OO]
             return [(a, b, True, True) for a, b in itertools.pairwise(ends)]
     return None
+
+
+def _joined(nodes: Iterable[Node]) -> list[Interval] | None:
+    """The parts of all nodes, None when one of them is no region."""
+    found: list[Interval] = []
+    for node in nodes:
+        parts = _parts(node)
+        if parts is None:
+            return None
+        found += parts
+    return found
 
 
 def _between(parts: list[Interval]) -> list[Interval] | None:

@@ -82,20 +82,20 @@ def name_of(node: Node) -> str | None:
         return None
     left = node[2][0]
     if left[0] == "sym":
-        return left[1]
+        return str(left[1])
     if left[0] == "text":
-        return left[1].lower() or "?"
+        return str(left[1]).lower() or "?"
     if left[0] == "mul" and all(part[0] == "sym" for part in left[1]):  # f(x), and names such as AB
         return "".join(part[1] for part in left[1])
     if left[0] == "div" and _differential(left[1]) and _differential(left[2]):  # dy/dx
         return _differential(left[1]) + "'"
     if left[0] == "unit" and left[1][0] == "sym":
-        return left[2].lower()
+        return str(left[2]).lower()
     return None
 
 
 def _differential(node: Node) -> str:
     """The y of "dy", else nothing."""
     if node[0] == "mul" and len(node[1]) == 2 and node[1][0] == ("sym", "d") and node[1][1][0] == "sym":
-        return node[1][1][1]
+        return str(node[1][1][1])
     return ""

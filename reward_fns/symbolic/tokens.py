@@ -87,7 +87,7 @@ def tokenize(text: str, thousands: bool = True) -> list[Token]:
     text = _cleaned(text, thousands)
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
-        kind = match.lastgroup
+        kind = str(match.lastgroup)
         value = match.group(kind)
         if kind == "word":
             tokens.extend(_word(value) if value != "in" or _SET_BEHIND.match(text, match.end()) else [("text", value)])

@@ -35,8 +35,9 @@ def parse(text: str, thousands: bool = True) -> Node:
     """The tree of ``text``; TooHard when it cannot be read completely."""
     parser = _Parser(tokenize(text, thousands))
     node = parser.sequence(())
-    if parser.peek() is not None:
-        raise TooHard(f"unexpected {parser.peek()[1]!r}")
+    left_over = parser.peek()
+    if left_over is not None:
+        raise TooHard(f"unexpected {left_over[1]!r}")
     return node
 
 
@@ -246,7 +247,7 @@ class _Parser(Atoms):
             return False
         return kind == "%" or (kind == "|" and self.bars == 0)
 
-    def _juxtaposed(self, left: Node, right: Node, before: Token) -> Node:
+    def _juxtaposed(self, left: Node, right: Node, before: Token | None) -> Node:
         """Two factors without a sign between them: a mixed number, a unit, a named point or a product."""
         if left[0] == "num" and right[0] == "div" and before == ("cmd", "frac"):
             top, bottom = right[1], right[2]

@@ -97,7 +97,8 @@ def point_of(name: str, point: int) -> float:
 def _value(node: Node, reading: Reading, radians: bool) -> Value:
     kind = node[0]
     if kind in ("num", "dec"):
-        return node[1]
+        exact: Fraction = node[1]
+        return exact
     if kind == "sym":
         return complex(point_of(node[1], reading.point))
     if kind == "const":
@@ -124,8 +125,8 @@ def _value(node: Node, reading: Reading, radians: bool) -> Value:
     if kind == "fn":
         return _function(node[1], node[2], reading, radians)
     if kind == "log":
-        base, inner = complex(_value(node[1], reading, False)), complex(_value(node[2], reading, False))
-        return cmath.log(inner) / cmath.log(base)
+        base, number = complex(_value(node[1], reading, False)), complex(_value(node[2], reading, False))
+        return cmath.log(number) / cmath.log(base)
     if kind == "percent":
         inner = _value(node[1], reading, radians)
         return inner / 100 if reading.percent else inner
@@ -185,9 +186,9 @@ def _root(index: Value, inner: Value) -> Value:
             root = _exact_root(abs(inner), degree)
             if root is not None:
                 return root if inner >= 0 else -root
-    odd = isinstance(index, Fraction) and index.denominator == 1 and index.numerator % 2
     number = complex(inner)
-    if odd and number.imag == 0 and number.real < 0:
+    negative_real = number.imag == 0 and number.real < 0
+    if negative_real and isinstance(index, Fraction) and index.denominator == 1 and index.numerator % 2:
         return -complex((-number.real) ** (1 / float(index)))
     if index == 2:
         return cmath.sqrt(number)
@@ -249,24 +250,29 @@ def _function(name: str, arguments: tuple[Node, ...], reading: Reading, radians:
     if name in ("floor", "ceil") and len(values) == 1:
         number = values[0] if isinstance(values[0], Fraction) else values[0].real
         return Fraction(math.floor(number) if name == "floor" else math.ceil(number))
-    if (
-        name == "binom"
-        and len(values) == 2
-        and all(isinstance(v, Fraction) and v.denominator == 1 and 0 <= v <= 400 for v in values)
-    ):
-        return _bounded(Fraction(math.comb(int(values[0]), int(values[1]))))
-    if name == "binom" and len(values) == 2 and isinstance(values[1], Fraction) and values[1] in range(9):
-        product = complex(1)
-        for step in range(int(values[1])):
-            product *= (complex(values[0]) - step) / (step + 1)
-        return product
+    whole = [int(v) for v in values if isinstance(v, Fraction) and v.denominator == 1]
+    if name == "binom" and len(values) == 2:
+        return _binomial(values[0], values[1])
     if name in ("max", "min") and values:
         reals = [v if isinstance(v, Fraction) else v.real for v in values]
         chosen = (max if name == "max" else min)(reals)
         return chosen if isinstance(chosen, Fraction) else complex(chosen)
-    if name in ("gcd", "lcm") and values and all(isinstance(v, Fraction) and v.denominator == 1 for v in values):
-        return Fraction((math.gcd if name == "gcd" else math.lcm)(*(int(v) for v in values)))
+    if name in ("gcd", "lcm") and values and len(whole) == len(values):
+        return Fraction((math.gcd if name == "gcd" else math.lcm)(*whole))
     raise TooHard(f"function {name}")
+
+
+def _binomial(top: Value, bottom: Value) -> Value:
+    if not isinstance(bottom, Fraction) or bottom.denominator != 1:
+        raise TooHard("binomial coefficient")
+    if isinstance(top, Fraction) and top.denominator == 1 and 0 <= top <= 400 and 0 <= bottom <= 400:
+        return _bounded(Fraction(math.comb(int(top), int(bottom))))
+    if bottom not in range(9):
+        raise TooHard("binomial coefficient")
+    product = complex(1)
+    for step in range(int(bottom)):
+        product *= (complex(top) - step) / (step + 1)
+    return product
 
 
 def _determinant(matrix: Node, reading: Reading) -> Value:

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from reward_fns.answer.places import stated_pieces
 from reward_fns.boxes.detection_reward import THRESHOLDS, check_ratio, detection_reward
 from reward_fns.boxes.metrics import METRICS, Box, Matching, match
 from reward_fns.boxes.reading import read_boxes, read_points
 from reward_fns.registry import register
-from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
+from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict
 
 Threshold = float | Mapping[str, float]
 GoldBoxes = str | Sequence[object]
+Key = tuple[Any, ...]
+"""A nested sequence of numbers and texts, hashable."""
 
 
 @register("boxes")
@@ -71,7 +74,7 @@ def boxes(
     chosen = dict(weights) if weights else {metric: 1.0}
     unknown = sorted(set(chosen) - set(METRICS))
     if unknown or sum(chosen.values()) <= 0:
-        raise ValueError(
+        raise CallError(
             f"metrics must be among {', '.join(METRICS)} with a positive sum of weights, got {dict(chosen)}"
         )
     given = _answered(response, answer_after_think, box_format)
@@ -132,7 +135,7 @@ def threshold_at(threshold: Threshold, progress: float | None) -> float:
 
 
 @lru_cache(maxsize=4096)
-def read_gold(ground_truth: str | tuple) -> tuple[Box, ...]:
+def read_gold(ground_truth: str | Key) -> tuple[Box, ...]:
     """The gold boxes; a ground truth without any is the row's fault. An empty list states that there is nothing to
     find."""
     found = read_boxes(ground_truth if isinstance(ground_truth, str) else _json(ground_truth))
@@ -145,7 +148,7 @@ def read_gold(ground_truth: str | tuple) -> tuple[Box, ...]:
     return tuple(found)
 
 
-def _hashable(value: object) -> str | tuple:
+def _hashable(value: Any) -> str | Key:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -162,7 +165,7 @@ def _hashable(value: object) -> str | tuple:
     return tuple(item if isinstance(item, int | float | str) else _hashable(item) for item in value)
 
 
-def _json(value: tuple) -> str:
+def _json(value: Key) -> str:
     """Back to JSON text: rows may carry lists, tuples and arrays, and one reader for text is enough."""
     import json
 

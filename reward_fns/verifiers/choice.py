@@ -21,8 +21,11 @@ from reward_fns.choices.layouts import only_lists, without_blocks
 from reward_fns.choices.options import ALPHABET, Options
 from reward_fns.choices.reading import read_piece, read_prose, read_thought, refuses
 from reward_fns.registry import register
-from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
+from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict
 from reward_fns.verifiers.yes_no import committed as committed_yes_no
+
+Key = tuple[str, ...] | tuple[tuple[str, str], ...]
+"""Golds or options of a row, hashable: texts, or pairs of letter and text."""
 
 
 @register("choice")
@@ -74,7 +77,7 @@ def chosen(response: str, options: Options, several: bool, answer_after_think: b
     return None
 
 
-def _key(value: object) -> str | tuple:
+def _key(value: str | Sequence[object] | Mapping[str, object] | None) -> str | Key:
     """A hashable form of what rows carry: strings stay, sequences and mappings become tuples."""
     if value is None or isinstance(value, str):
         return value or ""
@@ -84,7 +87,7 @@ def _key(value: object) -> str | tuple:
 
 
 @lru_cache(maxsize=4096)
-def read_options(value: str | tuple) -> Options:
+def read_options(value: str | Key) -> Options:
     """Options from a sequence, pairs of letter and text, or JSON of either."""
     if isinstance(value, str):
         if not value.strip():
@@ -92,23 +95,25 @@ def read_options(value: str | tuple) -> Options:
         try:
             parsed = json.loads(value)
         except ValueError as error:
-            raise ValueError(
+            raise CallError(
                 f"options must be a list, a mapping or JSON of one, got {value[:80]!r} ({error})"
             ) from error
         if not isinstance(parsed, list | dict):
-            raise ValueError(f"options must be a list or a mapping, got {value[:80]!r}")
+            raise CallError(f"options must be a list or a mapping, got {value[:80]!r}")
         value = _key(parsed)
-    if value and isinstance(value[0], tuple):
-        texts = {letter.strip(" ().").upper(): text for letter, text in value}
-    else:
-        texts = dict(zip(ALPHABET, value, strict=False))
+    texts: dict[str, str] = {}
+    for letter, entry in zip(ALPHABET, value, strict=False):
+        if isinstance(entry, tuple):
+            texts[entry[0].strip(" ().").upper()] = entry[1]
+        else:
+            texts[letter] = str(entry)
     if len(value) > len(ALPHABET):
-        raise ValueError(f"at most {len(ALPHABET)} options can be told apart by a letter, got {len(value)}")
+        raise CallError(f"at most {len(ALPHABET)} options can be told apart by a letter, got {len(value)}")
     return Options(texts)
 
 
 @lru_cache(maxsize=8192)
-def read_gold(value: str | tuple, options: Options) -> frozenset[str]:
+def read_gold(value: str | tuple[str, ...], options: Options) -> frozenset[str]:
     """The gold letters; a ground truth that names no option is the row's fault."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
@@ -116,7 +121,7 @@ def read_gold(value: str | tuple, options: Options) -> frozenset[str]:
         except ValueError:
             parsed = None
         if isinstance(parsed, list):
-            value = _key(parsed)
+            value = tuple(map(str, parsed))
     parts = (value,) if isinstance(value, str) else value
     letters: set[str] = set()
     for part in parts:

@@ -88,8 +88,8 @@ def same_item(gold: object, given: object, depth: int = 0) -> bool:
     if isinstance(gold, Mapping):
         if not isinstance(given, Mapping):
             return False
-        one, two = ({_key(k): v for k, v in side.items()} for side in (gold, given))
-        return one.keys() == two.keys() and all(same_item(one[key], two[key], depth + 1) for key in one)
+        wanted, found = ({_key(k): v for k, v in side.items()} for side in (gold, given))
+        return wanted.keys() == found.keys() and all(same_item(wanted[k], found[k], depth + 1) for k in wanted)
     if isinstance(gold, list | tuple):
         return (
             isinstance(given, list | tuple)
@@ -106,7 +106,7 @@ def same_item(gold: object, given: object, depth: int = 0) -> bool:
     return normalised(str(gold)) == normalised(str(given))
 
 
-def read_gold_list(ground_truth: str | Sequence[object]) -> list[object]:
+def read_gold_list(ground_truth: str | Sequence[object]) -> Sequence[object]:
     """The gold values; text that is no JSON list is split at commas."""
     gold = _list_in(ground_truth) if isinstance(ground_truth, str) else list(ground_truth)
     if not gold and str(ground_truth).strip() not in ("[]", "{}"):
@@ -114,7 +114,7 @@ def read_gold_list(ground_truth: str | Sequence[object]) -> list[object]:
     return gold or []
 
 
-def _stated_list(response: str, answer_after_think: bool) -> list[object] | None:
+def _stated_list(response: str, answer_after_think: bool) -> Sequence[object] | None:
     for piece in stated_pieces(response, answer_after_think):
         found = _list_in(_last_line(piece))
         if found is not None:
@@ -136,7 +136,7 @@ _LEAD = re.compile(r"\b(?:is|are|be|order|sequence|follows)\b\s?:?\s?|:\s?")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)])\s+")
 
 
-def _list_in(text: str) -> list[object] | None:
+def _list_in(text: str) -> Sequence[object] | None:
     """A JSON list anywhere in the text, else the text split at commas, arrows, "and" or lines."""
     loaded = _loaded(text)
     if isinstance(loaded, list):
@@ -156,7 +156,7 @@ def _list_in(text: str) -> list[object] | None:
     return [item for item in items if item][:MAX_ITEMS] or None
 
 
-def _mapping_in(text: str) -> dict[str, object] | None:
+def _mapping_in(text: str) -> Mapping[str, object] | None:
     """A JSON object anywhere in the text, else lines "key: value"."""
     loaded = _loaded(text)
     if isinstance(loaded, Mapping):
@@ -173,7 +173,8 @@ def _loaded(text: str) -> object | None:
         return None
     for attempt in (text[start:], text[start:].replace("'", '"')):
         try:
-            return json.JSONDecoder().raw_decode(attempt)[0]
+            found: object = json.JSONDecoder().raw_decode(attempt)[0]
+            return found
         except (ValueError, RecursionError):
             continue
     return None
@@ -184,11 +185,9 @@ def _key(key: object) -> str:
 
 
 def _plain(value: object) -> str:
-    return (
-        {None: "none", True: "true", False: "false"}.get(value, normalised(str(value)))
-        if not isinstance(value, int | float) or isinstance(value, bool)
-        else str(value)
-    )
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else normalised(str(value))
 
 
 def _graded(score: float, given: object) -> Verdict:

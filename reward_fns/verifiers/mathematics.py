@@ -25,8 +25,10 @@ from reward_fns.choices.options import Options
 from reward_fns.choices.reading import read_piece, read_prose
 from reward_fns.numbers import numerals, units
 from reward_fns.numbers.conclusions import concluding_number, sentences_from_end, stated_number
+from reward_fns.numbers.numerals import Number
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
+from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.reading import Answer, candidates, mathematics, read, segments, tidied
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.tree import parse
@@ -263,25 +265,31 @@ def agree(gold: Gold, given: Answer) -> bool | None:
         return True
     if answer.number is not None and given.number is not None:
         return same_number(given.number, answer.number, digits=DIGITS)
-    if given.number is not None and given.number.decimals and _DECIMAL_COMMA.fullmatch(answer.source):
-        return same_number(given.number, numerals.parse(answer.source.replace(",", ".")), digits=DIGITS)
-    if answer.number is not None and answer.number.decimals and _DECIMAL_COMMA.fullmatch(given.source):
-        return same_number(numerals.parse(given.source.replace(",", ".")), answer.number, digits=DIGITS)
+    one, two = _with_decimal_point(answer, given), _with_decimal_point(given, answer)
+    if one is not None and two is not None:
+        return same_number(two, one, digits=DIGITS)
     if gold.words:
         return normalised(given.source) == gold.words
-    one, two = answer.tree, given.tree
-    if one is None or two is None:
+    ours, theirs = answer.tree, given.tree
+    if ours is None or theirs is None:
         return None
-    outcome = _same_with_units(one, two)
+    outcome = _same_with_units(ours, theirs)
     if not outcome and "," in given.source + answer.source:
-        for other in _without_thousands(answer.source, one), one:
-            again = _same_with_units(other, _without_thousands(given.source, two))
+        for other in _without_thousands(answer.source, ours), ours:
+            again = _same_with_units(other, _without_thousands(given.source, theirs))
             if again:
                 return True
     return outcome
 
 
-def _same_with_units(gold: tuple, given: tuple) -> bool | None:
+def _with_decimal_point(answer: Answer, other: Answer) -> Number | None:
+    """The number of an answer; "2,5" is one when it faces a decimal such as 2.5."""
+    if other.number is not None and other.number.decimals and _DECIMAL_COMMA.fullmatch(answer.source):
+        return numerals.parse(answer.source.replace(",", "."))
+    return answer.number
+
+
+def _same_with_units(gold: Node, given: Node) -> bool | None:
     """Trees with their units: converted when both name one, ignored otherwise."""
     gold, gold_unit = _split_unit(gold)
     given, given_unit = _split_unit(given)
@@ -295,7 +303,7 @@ def _same_with_units(gold: tuple, given: tuple) -> bool | None:
     return outcome
 
 
-def _split_unit(tree: tuple) -> tuple[tuple, str]:
+def _split_unit(tree: Node) -> tuple[Node, str]:
     if tree[0] == "unit":
         return tree[1], tree[2]
     if tree[0] == "ratio" and tree[1][-1][0] == "unit":
@@ -306,7 +314,7 @@ def _split_unit(tree: tuple) -> tuple[tuple, str]:
     return tree, ""
 
 
-def _without_thousands(source: str, otherwise: tuple) -> tuple:
+def _without_thousands(source: str, otherwise: Node) -> Node:
     """ "1,200" read as two numbers, for points such as (1,200)."""
     try:
         return parse(source, thousands=False)

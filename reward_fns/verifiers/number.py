@@ -127,7 +127,7 @@ def same_number(
     if bare and found.decimals is gold.decimals is precision is abs_tol is rel_tol is None:
         return False  # two whole numbers
     if found.percent == gold.percent:
-        scales = (Fraction(1),)
+        scales: tuple[Fraction, ...] = (Fraction(1),)
     elif found.percent:  # 25 % for 0.25, or for a bare 25
         scales = (Fraction(1), Fraction(1, 100))
     else:  # 0.25 or 25 for 25 %

@@ -18,7 +18,7 @@ from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
 from reward_fns.texts.distances import contains, similarity, token_f1
 from reward_fns.texts.normal import normalised
-from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
+from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict, decided
 
 METRICS = ("exact", "contains", "anls", "edit", "f1")
 MAX_CHARS = 1_000
@@ -46,7 +46,7 @@ def text(
         golds: further accepted texts.
     """
     if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+        raise CallError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
     accepted = [normalised(gold, case_sensitive) for gold in (*read_golds(ground_truth), *(golds or ()))]
     accepted = [gold[:max_chars] for gold in accepted if gold]
     if not accepted:

@@ -31,6 +31,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import urlsplit
 
+from reward_fns.verdict import CallError
 from reward_fns.workers.fence import RULE, fence
 
 VERSION = 2
@@ -102,8 +103,8 @@ class Judge:
                 verdict = read_reply(self._post(body, left))
             except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
-                if refused and error.code not in (408, 429):
+                refused = error.code if isinstance(error, urllib.error.HTTPError) else 500
+                if refused < 500 and refused not in (408, 429):
                     break  # the request itself is refused: asking again changes nothing
                 sleep(min(max(end - monotonic(), 0.0), 0.25 * 2**attempt * (1 + random.random())))
                 continue
@@ -172,7 +173,7 @@ class Judge:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect is an error: urllib would send the request's headers, the key among them, to the new address."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(self, *_: object, **__: object) -> None:
         return None
 
 
@@ -182,10 +183,10 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 def check_address(url: str) -> None:
     """Refuse an address that is none, or that carries credentials: addresses are written into logs and manifests."""
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"the address of a model must start with http:// or https://, got {url[:60]!r}")
+        raise CallError(f"the address of a model must start with http:// or https://, got {url[:60]!r}")
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None or parts.query:
-        raise ValueError(
+        raise CallError(
             f"the address of the model at {parts.hostname} carries a user name, a password or a query. Addresses are "
             "written into logs and manifests: put the key into an environment variable instead."
         )

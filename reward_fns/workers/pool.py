@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from reward_fns.workers.processes import TIMEOUT, Pool, default_size
+from reward_fns.workers.processes import TIMEOUT, Answer, Pool, default_size
 
 REMEMBERED = 4_096
 """Outcomes kept: the samples of a group often state the same answer."""
@@ -34,13 +34,13 @@ class Job(NamedTuple):
     fields: tuple[tuple[str, str | None], ...]
     seconds: float
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, str | None]:
         return {"kind": self.kind, **dict(self.fields)}
 
 
 _guard = threading.Lock()
 _pool: Pool | None = None
-_outcomes: OrderedDict[Job, dict | str] = OrderedDict()
+_outcomes: OrderedDict[Job, Answer | str] = OrderedDict()
 
 
 def shared() -> Pool:
@@ -83,10 +83,10 @@ def compare(gold: str, given: str | None, seconds: float) -> str:
     """What math-verify says: equal, different, gold or given (that side cannot be read), readable (``given`` is None),
     TIMEOUT."""
     answer = ask(Job("math", (("gold", gold), ("given", given)), seconds))
-    return answer if isinstance(answer, str) else answer.get("ok", "given")
+    return answer if isinstance(answer, str) else str(answer.get("ok", "given"))
 
 
-def ask(job: Job) -> dict | str:
+def ask(job: Job) -> Answer | str:
     """The answer to ``job`` or TIMEOUT; inside a batch, answers are collected first (see ``Book``).
 
     Answers are remembered. A timeout is not: it may be the fault of a busy machine, and is tried when asked again.
@@ -120,9 +120,9 @@ class Book:
 
     def __init__(self) -> None:
         self.wanted: dict[Job, None] = {}
-        self.answers: dict[Job, dict | str] = {}
+        self.answers: dict[Job, Answer | str] = {}
 
-    def answer(self, job: Job) -> dict | str:
+    def answer(self, job: Job) -> Answer | str:
         known = self.answers.get(job) or _outcomes.get(job)
         if known is None:
             self.wanted[job] = None

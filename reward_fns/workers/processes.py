@@ -18,9 +18,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
+from typing import Any
 
 from reward_fns.workers.worker import LENGTH, PROCESS_ID
 
@@ -35,6 +36,12 @@ REPLACING = 0.02
 
 START_SECONDS = 120.0
 """How long the template process may take to import its libraries on a busy machine; not part of any deadline."""
+
+Job = Mapping[str, str | None]
+"""What a worker is asked, as JSON; see worker.serve."""
+
+Answer = dict[str, Any]
+"""JSON from a worker: ``ok`` with the outcome, or ``error`` with what went wrong."""
 
 TIMEOUT = "timeout"
 """Outcome of a job that used up its deadline or its memory."""
@@ -59,7 +66,7 @@ class _Worker:
         self.connection = connection
         self.process_id = process_id
 
-    def ask(self, job: dict, seconds: float, gives_way: Callable[[float], bool]) -> dict | None:
+    def ask(self, job: Job, seconds: float, gives_way: Callable[[float], bool]) -> Answer | None:
         """The answer, None when it does not come in time or the job has to give way. ConnectionError when the worker
         is dead.
 
@@ -93,7 +100,8 @@ class _Worker:
             if len(received) >= LENGTH.size:
                 size = LENGTH.unpack(received[: LENGTH.size])[0]
                 if len(received) >= LENGTH.size + size:
-                    return json.loads(received[LENGTH.size :])
+                    answer: Answer = json.loads(received[LENGTH.size :])
+                    return answer
 
 
 def processor_seconds(process_id: int) -> float:
@@ -120,20 +128,20 @@ class Pool:
         self._alive = 0
         self._fresh_waiting = 0
         self._control: socket.socket | None = None
-        self._template: subprocess.Popen | None = None
+        self._template: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
 
     # ----------------------------------------------------------------------------------------------------------------
     # jobs
 
-    def run(self, job: dict, seconds: float) -> dict | str:
+    def run(self, job: Job, seconds: float) -> Answer | str:
         """The answer of a worker to ``job`` or TIMEOUT."""
         used = min(REPLACING, seconds / 10)
         attempt = failures = 0
         while used < seconds:
             worker = self._acquire(fresh=attempt == 0)
             started = monotonic()
-            answer: dict | None = None
+            answer: Answer | None = None
             usable = False
             try:
                 allowed = SLICE * 4**attempt
@@ -215,13 +223,14 @@ class Pool:
                 ready = b""
             if ready != b"R":
                 process.kill()
-                reason = process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
-                process.wait()
+                _, errors = process.communicate()
+                reason = errors.decode(errors="replace").strip().splitlines()[-1:]
                 raise PoolError(
                     f"the worker process for symbolic mathematics did not start ({' '.join(reason) or 'no message'}). "
                     "Try `python -c 'import math_verify'`; install it with pip install math-verify."
                 )
-            process.stderr.close()
+            if process.stderr is not None:
+                process.stderr.close()
             if self._control is not None:
                 self._control.close()
             self._template, self._control = process, ours
@@ -232,6 +241,8 @@ class Pool:
             ours, theirs = socket.socketpair()
             try:
                 with self._starting:
+                    if self._control is None:
+                        raise ConnectionResetError("the pool was closed")
                     socket.send_fds(self._control, [b"F"], [theirs.fileno()])
                     answer = self._control.recv(PROCESS_ID.size, socket.MSG_WAITALL)
                 if len(answer) < PROCESS_ID.size:
@@ -239,8 +250,9 @@ class Pool:
                 return _Worker(ours, PROCESS_ID.unpack(answer)[0])
             except (OSError, ValueError) as error:  # the template was killed from outside: once more with a new one
                 ours.close()
-                self._template.kill()
-                self._template.wait()
+                if self._template is not None:
+                    self._template.kill()
+                    self._template.wait()
                 if attempt:
                     raise PoolError(f"no worker process could be forked: {error}") from error
             finally:

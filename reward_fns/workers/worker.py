@@ -30,8 +30,9 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 LENGTH = struct.Struct("<I")
 PROCESS_ID = struct.Struct("<q")
@@ -160,7 +161,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 # --------------------------------------------------------------------------------------------------------------- jobs
 
 
-def compare(job: dict) -> str:
+def compare(job: Mapping[str, Any]) -> str:
     """equal, different, gold (the gold cannot be read) or given (the response cannot be read)."""
     from math_verify import verify
 
@@ -184,7 +185,7 @@ def _parsed(latex: str) -> tuple[object, ...]:
     return tuple(item for item in found if not isinstance(item, str))
 
 
-def call(job: dict) -> list:
+def call(job: Mapping[str, Any]) -> list[object]:
     """Run a user's own verifier, loaded from where it was registered."""
     function = _loaded(job["file"], job["module"], job["name"])
     arguments = json.loads(job["arguments"])
@@ -203,6 +204,8 @@ def _loaded(file: str, module: str, name: str) -> Callable[..., object]:
         importlib.import_module(module)
     except ImportError:
         spec = importlib.util.spec_from_file_location(f"reward_fns_user_{abs(hash(file))}", file)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"the verifier's file {file} is no Python file") from None
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = loaded
         spec.loader.exec_module(loaded)
@@ -221,7 +224,7 @@ WARM_UP = (
 )
 """Compared in the template before the first fork: sympy imports much of itself on first use."""
 
-JOBS: dict[str, Callable[[dict], object]] = {"math": compare, "call": call}
+JOBS: dict[str, Callable[[Mapping[str, Any]], object]] = {"math": compare, "call": call}
 
 
 _NUMBER = re.compile(r"\s*(Integer|Float)\s*\(\s*'?(\d{0,2000}\.?\d{0,2000}(?:[eE][+-]?\d{1,4})?)'?\s*\)\s*")

@@ -127,7 +127,7 @@ def mutated(text, rng, others):
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_mutated_answers(shard, caplog):
+def test_mutated_answers(shard):
     rng = random.Random(20_240 + shard)
     pool_of_seeds = seeds()
     calls, slow = [], []
@@ -152,8 +152,8 @@ def test_mutated_answers(shard, caplog):
     assert len(verdicts) == COUNT // SHARDS
     assert all(v.status in STATUSES and 0.0 <= v.score <= 1.0 for v in verdicts)
     assert all(v.score < 1.0 or v.status == "right" for v in verdicts)
+    assert not [v for v in verdicts if v.status == "error"]
     assert not slow
-    assert not [record.getMessage() for record in caplog.records if "failed on an answer" in record.getMessage()]
 
 
 def test_batch_and_single_verdicts_agree():

@@ -14,6 +14,7 @@ from tensordict import TensorDict  # noqa: E402
 from verl import DataProto  # noqa: E402
 from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls  # noqa: E402
 
+from reward_fns import register  # noqa: E402
 from reward_fns.verl_manager import SpecsRewardManager, summary  # noqa: E402
 
 VOCABULARY = [
@@ -97,6 +98,17 @@ def test_users_asynchronous_function_is_awaited():
 
     config = settings(custom_reward_function={"path": "mine.py"})
     assert graded(config, rollout([5, 1], {"ground_truth": "12"}), mine)["reward_extra_info"]["acc"] == 1.0
+
+
+def test_a_verifier_that_raises_ends_no_rollout():
+    @register("test_manager_raises", replace=True)
+    def raises(response, ground_truth):
+        raise RuntimeError("a bug")
+
+    gold = {"ground_truth": "12", "verifier": "test_manager_raises"}
+    results = [graded(settings(), rollout(ids, gold))["reward_extra_info"] for ids in ([6, 5, 1], [5, 1])]
+    assert [(r["acc"], r["status"]) for r in results] == [(0.0, "error")] * 2
+    assert summary(results)["reward/error/count"] == 2.0
 
 
 def test_summary_averages_numbers_and_counts_timeouts():
