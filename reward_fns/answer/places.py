@@ -125,6 +125,8 @@ MAX_CLOSING = 300
 """Characters at the very end in which a block with another tag than <answer> is an answer: <result> 18 </result>."""
 
 _CLOSING_BLOCK = re.compile(r"<(?P<tag>(?!think|answer)[A-Za-z_]{2,20})>(?P<value>[^<>]{1,200})</(?P=tag)>\Z")
+_ONE_FIELD = re.compile(r'\{\s{0,4}"\w{1,40}"\s{0,4}:\s{0,4}"(?P<value>[^"\\]{1,150})"\s{0,4}\}')
+"""A JSON object with a single text in it."""
 
 
 def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
@@ -135,8 +137,11 @@ def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
         yield Piece(block[:MAX_PIECE], "answer")
     else:
         closing = _CLOSING_BLOCK.search(region[-MAX_CLOSING:].rstrip())
-        if closing is not None:
-            yield Piece(closing["value"], "answer")
+        # A box elsewhere says that the block at the end holds something else, such as the reasoning.
+        if closing is not None and (last_box(closing["value"]) is not None or last_box(region) is None):
+            yield from _committed(closing["value"])
+            held = _ONE_FIELD.fullmatch(closing["value"].strip())
+            yield Piece(held["value"] if held is not None else closing["value"], "answer")
     yield from _committed(region)
     yield Piece(squeezed(_TAGS.sub(" ", region[-MAX_TAIL:])).strip(), "thought" if committed_only else "rest")
 
