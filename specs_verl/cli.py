@@ -20,6 +20,10 @@ COMMANDS = {
     "route": ("specs_verl.distill.route_cli", "Metis-RISE: route prompts by pass rate into supervised data"),
     "cot": ("specs_verl.distill.cot_cli", "chain-of-thought data of a teacher by rejection sampling"),
     "evaluate": ("specs_verl.measure.cli:evaluate", "grade sampled responses: accuracy, format compliance, pass@k"),
+    "formats": (
+        "specs_verl.measure.formats.command",
+        "rewrite the output format that prompts ask for, on any data set",
+    ),
     "gf": ("specs_verl.measure.cli:gf", "Generalization Factor of a cold start"),
     "report": ("specs_verl.measure.cli:report", "table and self-contained HTML page of a run"),
     "reward": ("specs_verl.grading.command", "grade one response, or compare two reward settings on a file"),

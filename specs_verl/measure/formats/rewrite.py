@@ -1,0 +1,113 @@
+"""A data set whose prompts ask for other output formats: out of distribution by its instructions alone.
+
+    counts = rewrite(["test.parquet"], "ood.parquet", chosen(None))       # {"answer_line": 72, "json_object": 72, ...}
+
+Every row keeps its question, pictures, ground truth and verifier; `extra_info.format` names the format it asks for and
+`extra_info.id` tells it from its original. The formats take turns, shifted by one every round, so that each of them
+meets every task also where tasks take turns. A system message that asks for the trained format goes as a whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from specs_verl.errors import UserError
+from specs_verl.files.rows import RowTable, row_id
+from specs_verl.measure.formats.instructions import NoInstructionError, asks_for_format, replaced
+from specs_verl.measure.formats.output_format import OutputFormat
+
+BATCH = 64
+
+
+def turn(index: int, count: int) -> int:
+    """Which of ``count`` formats row ``index`` gets."""
+    return (index + index // count) % count
+
+
+def rewritten_row(
+    index: int, row: dict[str, object], form: OutputFormat, instruction: str | None = None, append: bool = False
+) -> dict[str, object]:
+    """A row that asks for ``form``; NoInstructionError where its own instruction cannot be found."""
+    prompt = row.get("prompt")
+    if not isinstance(prompt, list) or not prompt:
+        raise UserError("`prompt` must be a list of messages")
+    systems = [message for message in prompt if message["role"] == "system"]
+    asking = [message for message in systems if asks_for_format(str(message["content"]))]
+    messages = [dict(message) for message in prompt if message not in asking]
+    last = max((number for number, message in enumerate(messages) if message["role"] == "user"), default=None)
+    if last is None:
+        raise UserError("no user message to put the instruction into")
+    text = str(messages[last]["content"])
+    messages[last]["content"] = replaced(text, form, instruction, append or bool(asking))
+    extra = row.get("extra_info") if isinstance(row.get("extra_info"), dict) else {}
+    return {
+        **row,
+        "prompt": messages,
+        "extra_info": {**extra, "format": form.name, "id": f"{row_id(index, row)}@{form.name}"},
+    }
+
+
+def rewrite(
+    files: Sequence[str | Path],
+    out: str | Path,
+    forms: Sequence[OutputFormat],
+    *,
+    rows: int | None = None,
+    instruction: str | None = None,
+    append: bool = False,
+) -> dict[str, int]:
+    """Write the rewritten data set, whole or not at all; returns rows per format.
+
+    Args:
+        files: parquet files in verl's schema, read as one.
+        out: parquet file to write.
+        forms: the formats that take turns.
+        rows: only the first so many rows.
+        instruction, append: see `instructions.replaced`.
+    """
+    from specs_verl.files.atomic import replacing
+
+    table = RowTable([str(file) for file in files], rows)
+    if not len(table):
+        raise UserError(f"{', '.join(map(str, files))}: no rows to rewrite.")
+    schema = _schema_with_format(table.schema)
+    counts: Counter[str] = Counter()
+
+    def made() -> Iterator[dict[str, object]]:
+        for index, row in table.slice(0, len(table)):
+            form = forms[turn(index, len(forms))]
+            try:
+                yield rewritten_row(index, row, form, instruction, append)
+            except NoInstructionError as error:
+                raise UserError(
+                    f"{table.file_of(index)}, row {index}: {error}. Name it with --instruction TEXT, or add the new "
+                    "one all the same with --append."
+                ) from error
+            except UserError as error:
+                raise UserError(f"{table.file_of(index)}, row {index}: {error}.") from error
+            counts[form.name] += 1
+
+    with replacing(Path(out)) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        batch: list[dict[str, object]] = []
+        for row in made():
+            batch.append(row)
+            if len(batch) == BATCH:
+                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+                batch = []
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+    return dict(counts)
+
+
+def _schema_with_format(schema: pa.Schema) -> pa.Schema:
+    """The file's own columns, with `id` and `format` in extra_info."""
+    place = schema.get_field_index("extra_info")
+    fields = {field.name: field for field in schema.field(place).type} if place >= 0 else {}
+    fields |= {name: pa.field(name, pa.string()) for name in ("id", "format")}
+    column = pa.field("extra_info", pa.struct(list(fields.values())))
+    return schema.set(place, column) if place >= 0 else schema.append(column)
