@@ -8,11 +8,10 @@ Every prompt and every sample is in exactly one line of a table, so the counts a
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
+from data_prep.files import replacing_folder, write_text
 from data_prep.images import ImageError, decode_image
 from specs_verl.distill.pair import NO_PAIR
 from specs_verl.distill.rule_judge import JUDGES
@@ -33,19 +32,13 @@ Report = dict[str, object]
 def write_card(out: Path, report: Report, data: tuple[str, ...]) -> None:
     """Write the card and its pictures; the old ones are replaced as a whole."""
     table = RowTable(data)
-    draft = out / f".{PICTURES}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
     examples = []
-    for example in report["examples"]:
-        index = example["row"]
-        ((_, row),) = table.slice(index, index + 1)
-        examples += _example(example, row, _pictures(row, index, table.file_of(index), draft))
-    shutil.rmtree(out / PICTURES, ignore_errors=True)
-    os.replace(draft, out / PICTURES)
-    temporary = out / f".README.md.{os.getpid()}"
-    temporary.write_text("\n".join([*summary(report), "", "## Examples", *examples]) + "\n", encoding="utf-8")
-    os.replace(temporary, out / "README.md")
+    with replacing_folder(out / PICTURES) as draft:
+        for example in report["examples"]:
+            index = example["row"]
+            ((_, row),) = table.slice(index, index + 1)
+            examples += _example(example, row, _pictures(row, index, table.file_of(index), draft))
+    write_text(out / "README.md", "\n".join([*summary(report), "", "## Examples", *examples]) + "\n")
 
 
 def summary(report: Report) -> list[str]:

@@ -20,6 +20,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from data_prep.files import locked, sweep, write_json
 from data_prep.identity import image_identity, prompt_identity
 from specs_verl.distill.card import write_card
 from specs_verl.distill.model_judge import judge_run
@@ -33,7 +34,7 @@ from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import RowTable
 from specs_verl.grading.shards import GradedRun, grade, graded_rows
 from specs_verl.sampling.endpoint import Endpoint
-from specs_verl.sampling.store import SampleRun, aligned, locked, losses_of, sweep, write_json
+from specs_verl.sampling.store import SampleRun, aligned, losses_of
 
 OnProgress = Callable[[str, int, int], None]
 

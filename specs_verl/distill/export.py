@@ -17,16 +17,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from data_prep.files import replacing, write_json
 from data_prep.images import decode_image
-from specs_verl.distill.write import write_rows
+from data_prep.tables import write_rows
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
-from specs_verl.sampling.store import write_json
 
 NAME = "specs_pairs"
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -170,9 +169,8 @@ def _image_files(row: Row, file: Path, out: Path) -> list[str]:
         content, suffix = _image(reference, file)
         name = f"images/{hashlib.blake2b(content, digest_size=12).hexdigest()}.{suffix}"
         if not (out / name).is_file():
-            temporary = out / f"{name}.{os.getpid()}"
-            temporary.write_bytes(content)
-            os.replace(temporary, out / name)
+            with replacing(out / name) as draft:
+                draft.write_bytes(content)
         names.append(name)
     return names
 
@@ -189,11 +187,5 @@ def _write_json_list(path: Path, rows: Iterator[Row]) -> None:
 
 
 def _write_lines(path: Path, lines: Iterator[str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for line in lines:
-                file.write(line + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in lines)

@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 from reward_fns.workers.fence import RULE, fence
 from specs_verl.distill.corrupt import blocks
 from specs_verl.errors import UserError
+from specs_verl.files.derived import is_derived, write_derived
 from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Cache, Endpoint, EndpointClient, EndpointError
-from specs_verl.sampling.store import SampleRun, is_derived, write_derived
+from specs_verl.sampling.store import SampleRun
 from specs_verl.sampling.usable import unusable
 
 SCHEMA = pa.schema([("row", pa.int64()), ("sample", pa.int32()), ("support", pa.string()), ("reason", pa.string())])

@@ -19,7 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from specs_verl.distill.write import anchored, write_rows
+from data_prep.tables import write_rows
+from specs_verl.distill.write import anchored
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
 

@@ -10,7 +10,6 @@ become absolute: the new file lies in another folder than the one they were rela
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +17,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep.tables import ROWS_PER_GROUP, write_rows
 from specs_verl.distill.pair import Pair
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
-
-ROWS_PER_GROUP = 128
 
 PAIR_FIELDS = [
     ("chosen", pa.string()),
@@ -71,21 +69,6 @@ def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
             yield from (Pair(**values) for values in batch.to_pylist() if values["row"] in rows)
 
 
-def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, object]]) -> int:
-    """Write rows to a parquet, a group at a time and atomically; returns how many."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    written = 0
-    try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for group in _groups(rows):
-                writer.write_table(pa.Table.from_pylist(group, schema=schema))
-                written += len(group)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
-
-
 def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str) -> Iterator[dict[str, object]]:
     for pair in pairs:
         ((_, row),) = table.slice(pair.row, pair.row + 1)
@@ -108,14 +91,3 @@ def _anchored_image(image: object, file: Path) -> object:
     candidates = (Path(local), file.parent / local)
     found = next((str(candidate.resolve()) for candidate in candidates if candidate.is_file()), path)
     return found if isinstance(image, str) else {**image, "path": found}
-
-
-def _groups(rows: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
-    group: list[dict[str, object]] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == ROWS_PER_GROUP:
-            yield group
-            group = []
-    if group:
-        yield group

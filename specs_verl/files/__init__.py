@@ -1,7 +1,7 @@
-"""Files that every stage shares: written once here, used everywhere.
+"""Files that every stage shares. Whole-or-nothing writing and locks are in data_prep.files and data_prep.tables.
 
-atomic.py         files that appear whole or not at all
 fingerprints.py   identity of checkpoints and data files
+derived.py        files made from another file, which know when that file has changed
 rows.py           rows of parquet files, with memory bounded by one slice
 hub.py            checkpoints by directory or by hub name
 """

@@ -24,11 +24,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from data_prep.files import write_text
+from data_prep.tables import write_parquet
 from reward_fns import compute_score, names, score_batch
 from reward_fns.scoring import Score
 from reward_fns.workers.processes import PoolError
 from specs_verl.errors import UserError
-from specs_verl.sampling.store import write_parquet
 
 RESPONSE_COLUMNS = ("response", "output", "solution_str", "completion")
 GOLD_COLUMNS = ("ground_truth", "gts", "gold", "answer")
@@ -217,13 +218,10 @@ def _flat(row: Row) -> dict[str, object]:
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         write_parquet(path, pa.Table.from_pylist(rows))
         return
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 # ----------------------------------------------------------------------------------------------------------- printing

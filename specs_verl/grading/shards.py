@@ -26,14 +26,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep.files import sweep, write_json
 from reward_fns import compute_score, score_batch
 from reward_fns.batch import settle_all
 from reward_fns.scoring import row_grading
 from specs_verl.distill.model_judge import verdicts
 from specs_verl.distill.rule_judge import support
 from specs_verl.errors import UserError
+from specs_verl.files.derived import is_derived, write_derived
 from specs_verl.files.rows import RowTable
-from specs_verl.sampling.store import SampleRun, is_derived, sweep, write_derived, write_json
+from specs_verl.sampling.store import SampleRun
 
 SCHEMA = pa.schema(
     [

@@ -26,8 +26,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep.tables import write_parquet
 from specs_verl.errors import UserError
-from specs_verl.files.atomic import write_table
 from specs_verl.files.fingerprints import file_digest
 from specs_verl.grading.responses import DEFAULT_REWARD, FormatChecks, Grader, checks_for
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
@@ -152,7 +152,7 @@ def _grade_set(
         target = graded_dir / shard.name
         fingerprint = hashlib.sha256(key + file_digest(shard)).hexdigest()
         if _fingerprint_of(target) != fingerprint:
-            write_table(target, _graded_table(shard, prompts, grader, checks), {"specs_grading": fingerprint})
+            write_parquet(target, _graded_table(shard, prompts, grader, checks), {"specs_grading": fingerprint})
         frames.append(pq.read_table(target, columns=list(GRADED_COLUMNS)).to_pandas())
         done += len(frames[-1])
         if on_progress is not None:

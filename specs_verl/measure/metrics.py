@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data_prep.files import write_text
 from specs_verl.errors import UserError
-from specs_verl.files.atomic import write_text
 from specs_verl.measure.bootstrap import mean_interval
 from specs_verl.measure.passk import mean_pass_at_k, reported_ks
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from specs_verl.files.atomic import write_text
+from data_prep.files import write_text
 from specs_verl.files.rows import RowTable
 from specs_verl.measure.curves import cold_start_curves, grpo_curves
 from specs_verl.measure.gate import GateResult, gate

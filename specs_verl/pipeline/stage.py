@@ -9,18 +9,16 @@ other settings is never taken for this run's, and never silently overwritten.
 Not here: what the stages do (specs.py) and what the user sees (display.py).
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from data_prep.files import locked, write_json
 from specs_verl.errors import UserError
 
 MARKER = "complete.json"
@@ -64,13 +62,6 @@ class Stage:
     work: Callable[[Path, Display], Outcome]
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write JSON under a temporary name, then rename: readers see the old file or the new one."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
-
-
 def chained_keys(stages: Sequence[Stage]) -> list[str]:
     """A key per stage: a digest of its name and settings and of the key before it."""
     keys, previous = [], ""
@@ -85,18 +76,6 @@ def completed(folder: Path) -> dict | None:
     """What the marker of a complete stage says, or None."""
     marker = folder / MARKER
     return json.loads(marker.read_text(encoding="utf-8")) if marker.exists() else None
-
-
-@contextmanager
-def only_run(root: Path) -> Iterator[None]:
-    """Hold the folder for this process; a second run on it is refused instead of mixing its files in."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"Another run is at work in {root}. Wait for its end, or choose another --out.") from None
-        yield
 
 
 def remove_from(stages: Sequence[Stage], root: Path, first: str) -> None:
@@ -117,7 +96,7 @@ def run_stages(stages: Sequence[Stage], root: Path, display: Display, until: str
     names = [stage.name for stage in stages]
     if until is not None and until not in names:
         raise UserError(f"There is no stage {until!r}. Stages: {', '.join(names)}.")
-    with only_run(root):
+    with locked(root):
         keys = chained_keys(stages)
         for stage, key in zip(stages, keys, strict=True):
             _refuse_other_settings(root / stage.name, stage, key)

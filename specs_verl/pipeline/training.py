@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.files import replacing_folder
 from specs_verl.pipeline.stage import Display, Outcome
 from specs_verl.pipeline.watch import Limits, supervise
 
@@ -142,8 +143,5 @@ def last_record(path: Path) -> dict | None:
 
 def publish_checkpoint(source: Path, target: Path) -> None:
     """Copy a Hugging Face directory to its final name, which appears only when the copy is whole."""
-    unfinished = target.with_name(target.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(source, unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
+    with replacing_folder(target) as draft:
+        shutil.copytree(source, draft, dirs_exist_ok=True)

@@ -12,11 +12,7 @@ Every file appears under its name only when it is whole (temporary name, then re
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,8 +23,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep.files import write_json
+from data_prep.tables import write_parquet
 from specs_verl.errors import UserError
-from specs_verl.files.fingerprints import file_digest
 from specs_verl.sampling.parameters import SamplingParameters
 
 FORMAT = 1
@@ -49,24 +46,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-MADE_FROM = b"made_from"
-"""Key in the metadata of a parquet file: digest of the file that it was made from."""
-
 MUST_AGREE = ("format", "parameters", "model_fingerprint", "data_fingerprint", "rows")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON so that readers see the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a parquet file under a temporary name, then rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary, compression="zstd")
-    os.replace(temporary, path)
 
 
 WHOLE_SHARD = "all"
@@ -79,24 +59,6 @@ class Lesson(Enum):
     NONE = "none"
     SUSPECT_SHARD = "suspect shard"
     BROKEN_ROW = "broken row"
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Two runs must not share a directory; the lock goes with the process, so a kill never leaves one behind."""
-    with (directory / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{directory}: another process is writing into this directory. Wait for it.") from error
-        yield
-
-
-def sweep(directory: Path) -> None:
-    """Remove the unfinished files that killed processes left in a directory that is locked: `.NAME.PROCESS_ID`."""
-    for left in directory.glob(".*"):
-        if left.suffix[1:].isdigit():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def losses_of(run: SampleRun, examples: int = 3) -> dict[str, object]:
@@ -120,16 +82,6 @@ def aligned(groups: Iterator[tuple[int, list[dict[str, object]]]], n_rows: int) 
             current = next(groups, None)
         else:
             yield []
-
-
-def write_derived(path: Path, table: pa.Table, source: Path) -> None:
-    """Write a table that was made from another file, with that file's digest in its metadata."""
-    write_parquet(path, table.replace_schema_metadata({MADE_FROM: file_digest(source)}))
-
-
-def is_derived(path: Path, source: Path) -> bool:
-    """Whether a file is there and was made from the other one as it is now."""
-    return path.is_file() and (pq.read_schema(path).metadata or {}).get(MADE_FROM) == file_digest(source)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from data_prep.files import locked, sweep, write_json
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import check_checkpoint, checkpoint_fingerprint, data_fingerprint
 from specs_verl.files.hub import local_checkpoint
@@ -30,7 +31,7 @@ from specs_verl.sampling.exit_codes import HOPELESS
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.placement import Place, placement, worker_environment
 from specs_verl.sampling.stopping import predicate
-from specs_verl.sampling.store import FORMAT, Lesson, SampleRun, locked, sweep, write_json
+from specs_verl.sampling.store import FORMAT, Lesson, SampleRun
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0
@@ -288,7 +289,7 @@ class _Supervisor:
             tokens_per_second=round(tokens / seconds, 1) if seconds > 0 else 0.0,
             seconds_left=None if left is None else round(left, 1),
         )
-        write_json(state.run.path / "progress.json", asdict(progress))
+        write_json(state.run.path / "progress.json", asdict(progress), durable=False)
         if self._on_progress:
             self._on_progress(progress)
 

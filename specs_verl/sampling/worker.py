@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable, row_id
 from specs_verl.sampling.endpoint import is_endpoint
@@ -28,7 +29,7 @@ from specs_verl.sampling.exit_codes import HOPELESS, ORPHANED
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.prompts import Prompt, PromptError
 from specs_verl.sampling.stopping import predicate
-from specs_verl.sampling.store import SampleRun, write_json
+from specs_verl.sampling.store import SampleRun
 from specs_verl.sampling.usable import unusable
 
 WAITING = 3
@@ -93,7 +94,7 @@ class Heartbeat:
         if os.getppid() != self._parent:
             raise OrphanedError("The supervisor is gone.")
         # Rows finished in shards that are not written yet; the others can be counted on disk.
-        write_json(self._path, {"stage": self.stage, "tokens": self.tokens, "unwritten_rows": self.rows})
+        write_json(self._path, {"stage": self.stage, "tokens": self.tokens, "unwritten_rows": self.rows}, durable=False)
 
 
 def seed_of(*parts: int) -> int:

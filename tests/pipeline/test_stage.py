@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from data_prep.files import locked
 from specs_verl.errors import UserError
-from specs_verl.pipeline.stage import Outcome, Stage, chained_keys, completed, only_run, remove_from, run_stages
+from specs_verl.pipeline.stage import Outcome, Stage, chained_keys, completed, remove_from, run_stages
 
 
 class Recorder:
@@ -106,7 +107,7 @@ def test_redo_removes_from_there_on(tmp_path):
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
-    with only_run(tmp_path), pytest.raises(UserError, match="Another run is at work"):
+    with locked(tmp_path), pytest.raises(UserError, match="another process is writing"):
         run_stages(stages([]), tmp_path, Recorder())
 
 
@@ -116,7 +117,7 @@ import sys, time
 from pathlib import Path
 from specs_verl.pipeline.stage import Outcome, Stage, run_stages
 sys.path.insert(0, sys.argv[2])
-from test_pipeline import Recorder
+from test_stage import Recorder
 def work(folder, display):
     (folder / "begun").touch()
     time.sleep(600)

@@ -65,8 +65,6 @@ def test_a_published_checkpoint_is_whole_and_replaces_an_old_one(tmp_path):
     (source / "config.json").write_text("new")
     target.mkdir()
     (target / "old.txt").write_text("old")
-    (tmp_path / "hf.unfinished").mkdir()
-    (tmp_path / "hf.unfinished" / "half.safetensors").write_text("a copy that was killed")
     publish_checkpoint(source, target)
     assert sorted(file.name for file in target.iterdir()) == ["config.json"]
-    assert not (tmp_path / "hf.unfinished").exists()
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "huggingface"]

@@ -1,5 +1,6 @@
 """A directory that passes for a checkpoint, small prompt files, and jobs on the fake engine."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,7 +38,7 @@ def prompts(tmp_path):
 @pytest.fixture
 def make_job(tmp_path, checkpoint, prompts, monkeypatch):
     """A job on the fake engine: 200 rows, 16 samples each, shards of 32 rows."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
     def make(out="out", engine="FakeEngine", stall_seconds=30.0, workers=2, **parameters):
         settings = EngineSettings(engine=f"fake_engine:{engine}", workers=workers, stall_seconds=stall_seconds)
