@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from reward_fns.numbers.tolerance import STRICT, agrees
 from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.values import Reading, Value, children, contains, is_complex, symbols, value
@@ -45,7 +46,7 @@ def _has_log(node: Node) -> bool:
 def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
     names = symbols(gold) | symbols(given)
     if not names:
-        return same_number(value(gold, reading), value(given, reading), gold, given)
+        return _same_constant(value(gold, reading), value(given, reading), gold, given)
     if bool(symbols(gold)) != bool(symbols(given)) and _varies(given if symbols(given) else gold, reading):
         return False
     complex_allowed = is_complex(gold) or is_complex(given)
@@ -112,8 +113,8 @@ def _close(one: complex, two: complex) -> bool | None:
     return False if gap > DIFFERENT * size else None
 
 
-def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) -> bool | None:
-    """Constants: exact when both are fractions; a decimal stands for what rounds to it."""
+def _same_constant(gold: Value, given: Value, gold_node: Node, given_node: Node) -> bool | None:
+    """Constants: exact when both are fractions, and the rule of numbers/tolerance.py where a decimal is involved."""
     huge = [isinstance(side, Fraction) and abs(side) > HUGE for side in (gold, given)]
     if any(huge):
         return (
@@ -136,23 +137,10 @@ def same_number(gold: Value, given: Value, gold_node: Node, given_node: Node) ->
     one, two = complex(gold), complex(given)
     if _imaginary(one) or _imaginary(two):
         return False
-    return rounds_to(one.real, two.real, gold_places, given_places)
-
-
-def rounds_to(gold: float, given: float, gold_places: int | None, given_places: int | None) -> bool:
-    """Whether a decimal agrees with a more exact value: the gold with two or more decimals, the response with four or
-    more digits.
-
-    A gold such as 3.14 is a rounded value, so pi and 3.1416 agree with it. A gold such as 1/3 is exact; a response
-    must show that it means it: 0.3333 agrees, 0.33 does not.
-    """
-    gap = abs(gold - given)
-    if gold_places is not None and gold_places >= 2 and (given_places is None or given_places > gold_places):
-        return gap <= max(0.5000001 * 10.0**-gold_places, 1e-12 * abs(gold))
-    if gold_places is None and given_places is not None and given_places >= 2:
-        digits = given_places + (len(str(int(abs(given)))) if abs(given) >= 1 else 0)
-        return digits >= 4 and gap <= 0.5000001 * 10.0**-given_places
-    return False
+    exact = gold_places is None and abs(one.real - round(one.real)) <= EQUAL  # an integer that was computed
+    wanted = gold if isinstance(gold, Fraction) else Fraction(round(one.real) if exact else one.real)
+    found = given if isinstance(given, Fraction) else Fraction(two.real)
+    return agrees(wanted, found, gold_places, given_places is not None, STRICT)
 
 
 def places(node: Node) -> int | None:

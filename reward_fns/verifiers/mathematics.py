@@ -26,6 +26,7 @@ from reward_fns.choices.reading import read_piece, read_prose
 from reward_fns.numbers import numerals, units
 from reward_fns.numbers.conclusions import concluding_number, sentences_from_end, stated_number
 from reward_fns.numbers.numerals import Number
+from reward_fns.numbers.tolerance import STRICT
 from reward_fns.registry import register
 from reward_fns.symbolic.compare import same
 from reward_fns.symbolic.cursor import Node
@@ -40,9 +41,6 @@ from reward_fns.workers.processes import TIMEOUT
 
 DEADLINE = 5.0
 """Seconds one answer may cost in total."""
-
-DIGITS = 4
-"""Digits that a decimal needs to stand for an exact gold such as 1/3."""
 
 MAX_GOLD = 200
 """Characters of a ground truth that is an answer; a longer one is a solution and read like a response."""
@@ -201,7 +199,7 @@ def _stated(piece: Piece, gold: Gold, deadline: float) -> Verdict | None:
     if gold.answer.number is not None and _wordy(first):
         found = stated_number(piece.text)
         if found is not None:
-            return decided(same_number(found, gold.answer.number, digits=DIGITS), shown_as(found))
+            return decided(same_number(found, gold.answer.number, digits=STRICT), shown_as(found))
         if piece.place == "phrase":
             return None
     if gold.words and piece.place != "boxed" and _mentions(piece.text, gold.words):
@@ -264,10 +262,10 @@ def agree(gold: Gold, given: Answer) -> bool | None:
     if given.key == answer.key:
         return True
     if answer.number is not None and given.number is not None:
-        return same_number(given.number, answer.number, digits=DIGITS)
+        return same_number(given.number, answer.number, digits=STRICT)
     one, two = _with_decimal_point(answer, given), _with_decimal_point(given, answer)
     if one is not None and two is not None:
-        return same_number(two, one, digits=DIGITS)
+        return same_number(two, one, digits=STRICT)
     if gold.words:
         return normalised(given.source) == gold.words
     ours, theirs = answer.tree, given.tree
@@ -346,7 +344,7 @@ def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
         found = concluding_number(text)
         if found is None:
             return None
-        return decided(same_number(found, gold.answer.number, digits=DIGITS), shown_as(found))
+        return decided(same_number(found, gold.answer.number, digits=STRICT), shown_as(found))
     for sentence in sentences_from_end(text):
         if gold.words and _mentions(sentence, gold.words):
             return decided(True, gold.words)

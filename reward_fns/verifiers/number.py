@@ -4,8 +4,8 @@
     verify("The answer is 3.14159", "3.14", "number", precision=2)                          -> right
     verify("There are three dogs.", "3", "count")                                           -> right
 
-Tolerance, from strict to loose: none given -> exact, and a response with more digits must round to a decimal gold;
-``precision`` -> both rounded to that many decimals; ``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees
+Tolerance: none given -> the rule of numbers/tolerance.py; ``precision`` -> both rounded to that many decimals;
+``abs_tol``, ``rel_tol`` -> as in math.isclose. Percent agrees
 with its fraction (25 % = 0.25) and with the bare number (25 % = 25), since questions ask "what percent". Units are
 converted when both sides name one, and ignored otherwise.
 """
@@ -18,8 +18,12 @@ from fractions import Fraction
 from reward_fns.numbers import numerals, units
 from reward_fns.numbers.conclusions import MAX_SHORT, final_number
 from reward_fns.numbers.numerals import Number
+from reward_fns.numbers.tolerance import LENIENT, agrees, rounded
 from reward_fns.registry import register
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
+
+FLOAT = Fraction(1, 10**12)
+"""Relative error of a value that was computed in floating point, such as 2\\sqrt{3}."""
 
 
 @register("number")
@@ -111,13 +115,12 @@ def same_number(
     abs_tol: float | None = None,
     rel_tol: float | None = None,
     unit: str = "",
-    digits: int = 2,
+    digits: int = LENIENT,
 ) -> bool:
     """Whether ``found`` states the value of ``gold``, percent and units taken into account.
 
     Args:
-        digits: digits that a decimal needs to stand for an exact gold such as 1/3; from three on, a decimal gold must
-            be rounded, not cut off.
+        digits: LENIENT or STRICT, see numbers/tolerance.py.
     """
     if found.value == gold.value and found.percent == gold.percent and not (found.unit and (gold.unit or unit)):
         return True
@@ -158,22 +161,15 @@ def close(
         return rounded(value, precision) == rounded(target, precision)
     if abs_tol is not None or rel_tol is not None:
         return difference <= max(Fraction(abs_tol or 0), Fraction(rel_tol or 0) * abs(target))
-    if gold.decimals:  # a rounded value: more digits, or an exact fraction, must round to it
-        if abs(target) * 10**gold.decimals < 10:  # but one significant digit says too little
-            return False
-        if found.decimals is None or found.decimals > gold.decimals:
-            cut_off = gold.decimals >= 2 and digits <= 2 and difference < Fraction(1, 10**gold.decimals)
-            return rounded(value, gold.decimals) == target or cut_off
-        return False
-    if gold.decimals is None and target.denominator != 1 and found.decimals and found.decimals >= 2:
-        shown = found.decimals + (len(str(abs(int(value)))) if abs(value) >= 1 else 0)
-        return shown >= digits and rounded(target, found.decimals) == value  # 0.3333 for 1/3
-    return "expression" in (found.kind, gold.kind) and difference <= abs(target) * Fraction(1, 10**12)
-
-
-def rounded(value: Fraction, decimals: int) -> Fraction:
-    """Half away from zero, as people round."""
-    scale = 10**decimals
-    scaled = abs(value) * scale
-    whole = (scaled.numerator * 2 + scaled.denominator) // (scaled.denominator * 2)
-    return Fraction(whole if value >= 0 else -whole, scale)
+    computed = "expression" in (found.kind, gold.kind)
+    if computed and difference <= abs(target) * FLOAT:
+        return True
+    exact = gold.decimals is None
+    near_integer = computed and abs(target - round(target)) <= FLOAT
+    return agrees(
+        Fraction(round(target)) if exact and near_integer else target,
+        value,
+        gold.decimals,
+        found.decimals is not None,
+        digits,
+    )
