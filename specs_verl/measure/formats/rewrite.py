@@ -14,14 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from data_prep.tables import write_rows
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable, row_id
 from specs_verl.measure.formats.instructions import NoInstructionError, asks_for_format, replaced
 from specs_verl.measure.formats.output_format import OutputFormat
-
-BATCH = 64
 
 
 def turn(index: int, count: int) -> int:
@@ -70,8 +68,6 @@ def rewrite(
         rows: only the first so many rows.
         instruction, append: see `instructions.replaced`.
     """
-    from specs_verl.files.atomic import replacing
-
     table = RowTable([str(file) for file in files], rows)
     if not len(table):
         raise UserError(f"{', '.join(map(str, files))}: no rows to rewrite.")
@@ -92,15 +88,7 @@ def rewrite(
                 raise UserError(f"{table.file_of(index)}, row {index}: {error}.") from error
             counts[form.name] += 1
 
-    with replacing(Path(out)) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        batch: list[dict[str, object]] = []
-        for row in made():
-            batch.append(row)
-            if len(batch) == BATCH:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-                batch = []
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+    write_rows(out, schema, made())
     return dict(counts)
 
 
