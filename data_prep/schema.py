@@ -10,6 +10,9 @@ images        [{bytes, path}]                      bytes, or a path relative to 
 ability       str
 reward_model  {style, ground_truth, verifier, params}     params: a JSON object as text
 extra_info    {index, split, id, verifier, params, ...}   verl's stock manager forwards only this to the reward
+
+`extra_info` also says where a question is from (source, licence, category) and how often a model is right on it
+(pass_rate). Supervised data has `messages` besides, with the response as the assistant's turn (SFT_SCHEMA).
 """
 
 from __future__ import annotations
@@ -37,10 +40,20 @@ SCHEMA = pa.schema(
         ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string()), *GRADING])),
         (
             "extra_info",
-            pa.struct([("index", pa.int64()), ("split", pa.string()), ("id", pa.string()), *GRADING]),
+            pa.struct(
+                [
+                    ("index", pa.int64()),
+                    *((name, pa.string()) for name in ("split", "id", "source", "category", "licence")),
+                    ("pass_rate", pa.float64()),
+                    *GRADING,
+                ]
+            ),
         ),
     ]
 )
+
+SFT_SCHEMA = pa.schema([*SCHEMA, pa.field("messages", pa.list_(MESSAGE))])
+"""What verl's MultiTurnSFTDataset reads: `messages` and `images`."""
 
 ROLES = ("system", "user", "assistant")
 REQUIRED = ("data_source", "prompt", "reward_model")

@@ -58,6 +58,7 @@ def key(text: str) -> str:
 
 
 _LETTER_BEHIND = re.compile(r"\d[A-Za-z]$")
+_BLANKS = re.compile(r"\s{2,}")
 _NUMBERED = re.compile(r"(?:\(\d\)\s*){2,}")
 
 
@@ -73,7 +74,8 @@ def read(text: str) -> Answer:
         return Answer(source, None, ("text", re.sub(r"\s", "", source)), key(source))
     if number is None or number.unit or number.percent:
         try:
-            tree = parse(_PARAMETER.sub("", source))
+            # Runs of blanks are one to the parser; _PARAMETER would take time in the fourth power of their length.
+            tree = parse(_PARAMETER.sub("", _BLANKS.sub(" ", source)))
         except (TooHard, RecursionError):
             tree = _named_value(source)
     if tree is None and number is not None:
