@@ -1,13 +1,16 @@
-r"""Stage 2: DPO + SFT cold start of a vision-language model on preference pairs, on verl's FSDP engine.
+r"""Stage 2: DPO + SFT cold start of a vision-language model on preference pairs, on verl's FSDP engine; with `loss=sft`
+the supervised stage of Metis-RISE and of RL with Cold Start, on conversations.
 
     python -m specs_verl.cold_start +specs=NAME \
         model.path=DIR data.train_files=pairs.parquet trainer.default_local_dir=OUT
 
 What happens, in order:
 
-    pairs.py        rows of the parquet files, checked
+    table.py        rows of the parquet files and their images
+    pairs.py, conversations.py   what the columns mean, checked
     encode.py       rows -> token ids, exactly as at rollout time
-    order.py        which pairs make up which step, and which process works on which of them
+    schedule.py     which rows make up which step: epochs, stages
+    order.py        their order within an epoch, and which process works on which of them
     layout.py       index arithmetic of a row [prompt | chosen | rejected | ...]
     packing.py      pairs -> one packed row of tensors
     attention*.py   attention in which the branches of a row do not see each other: SDPA, flash-attn, FlexAttention

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from specs_verl.cold_start import order
-from specs_verl.cold_start.encode import EncodedPair
+from specs_verl.cold_start.encode import Encoded
 from specs_verl.cold_start.packing import PackedRows, Packer
-from specs_verl.cold_start.pairs import PairTable
+from specs_verl.cold_start.table import ParquetTable
 
 
 @dataclass(frozen=True)
 class PairSet:
     """Encoded pairs and where they came from."""
 
-    table: PairTable
-    pairs: tuple[EncodedPair, ...]
+    table: ParquetTable
+    pairs: tuple[Encoded, ...]
     dropped: int  # rows left out as too long
 
     def __len__(self) -> int:
@@ -29,9 +29,9 @@ class PairSet:
         named = "; ".join(self.table.where(self.pairs[pair].index) for pair in pairs[:at_most])
         return named + (f" and {len(pairs) - at_most} more" if len(pairs) > at_most else "")
 
-    def chosen_tokens(self, batch: Sequence[int]) -> int:
-        """Tokens of all chosen responses of a batch."""
-        return sum(len(self.pairs[pair].chosen) for pair in batch)
+    def sft_tokens(self, batch: Sequence[int]) -> int:
+        """Tokens of a batch that supervised training is about: those of chosen responses, or of all answers."""
+        return sum(self.pairs[pair].lengths[0] for pair in batch)
 
     def rows(self, batch: Sequence[int], packer: Packer, processes: int, rank: int, max_tokens: int) -> PackedRows:
         """The share of one process in a batch, as packed rows."""

@@ -1,11 +1,12 @@
-"""Preference pairs as token ids, exactly as a rollout would see them.
+"""Rows as token ids, exactly as a rollout would see them.
 
     encoder = Encoder.from_processor(processor, tokenizer, max_length=4096)
     encoded, dropped = encoder.encode(table)
 
 Prompt: the processor's chat template with the generation prompt, images resized as verl's rollout does, each image's
 placeholder expanded to as many tokens as the vision tower makes features. Response: the text as it is, then the
-end-of-turn token, which is what the model would have sampled. Images are measured here, not decoded.
+end-of-turn token, which is what the model would have sampled; where a conversation goes on after it, what the template
+puts between two answers, which is read and not trained on. Images are measured here, not decoded.
 Not here: pixels and positions (packing.py).
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from specs_verl.cold_start.images import ImageRules, size_key
-from specs_verl.cold_start.pairs import PLACEHOLDER, Pair, PairTable, check_pair
+from specs_verl.cold_start.table import PLACEHOLDER, Example, ParquetTable
 from specs_verl.errors import UserError
 
 CHUNK = 512
@@ -25,26 +26,41 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
-class EncodedPair:
-    """One pair, ready to be packed."""
+class Encoded:
+    """One row, ready to be packed: a prompt and the responses that may follow it."""
 
-    index: int  # row of the PairTable
+    index: int  # row of the table
     prompt: np.ndarray  # int32 token ids, image placeholders expanded
-    chosen: np.ndarray  # int32, ends with the end-of-turn token
-    rejected: np.ndarray  # int32, likewise
+    responses: tuple[np.ndarray, ...]  # int32, each ends with the end-of-turn token; of a pair: chosen, rejected
+    trained: tuple[np.ndarray, ...]  # bool, of every response token: whether the model is to predict it
     grids: tuple[tuple[int, int, int], ...]  # (time, height, width) in patches, one per image
     image_keys: tuple[bytes, ...]  # content hash of each image as the tower sees it
-    prompt_key: bytes  # equal for pairs that share prompt and images
-    key: bytes  # hash of everything the log-probabilities of this pair depend on, weights apart
+    prompt_key: bytes  # equal for rows that share prompt and images
+    key: bytes  # hash of everything the log-probabilities of this row depend on, weights apart
 
     @property
     def shared_tokens(self) -> int:
-        """Length of the row [prompt | chosen | rejected]."""
-        return len(self.prompt) + len(self.chosen) + len(self.rejected)
+        """Length of the row [prompt | response | ...]."""
+        return len(self.prompt) + sum(map(len, self.responses))
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Trained tokens of every response."""
+        return tuple(int(mask.sum()) for mask in self.trained)
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """Of a preference pair: the first response."""
+        return self.responses[0]
+
+    @property
+    def rejected(self) -> np.ndarray:
+        """Of a preference pair: the second response."""
+        return self.responses[1]
 
 
 class Encoder:
-    """Turns the rows of a PairTable into token ids."""
+    """Turns the rows of a table into token ids."""
 
     def __init__(
         self, tokenizer, template, image_rules: ImageRules | None, max_length: int, too_long: str, end_of_turn: str
@@ -68,71 +84,105 @@ class Encoder:
         """`processor` is None for a text-only model."""
         return cls(tokenizer, processor or tokenizer, ImageRules.of(processor), max_length, too_long, end_of_turn)
 
-    def encode(self, table: PairTable) -> tuple[list[EncodedPair], int]:
+    def encode(self, table: ParquetTable) -> tuple[list[Encoded], int]:
         """All rows of the table that fit, in its order, and how many were dropped as too long."""
         encoded, dropped = [], 0
         for start in range(0, len(table), CHUNK):
             rows = range(start, min(start + CHUNK, len(table)))
-            for pair in self._encode_chunk(table, rows):
-                if pair.shared_tokens <= self.max_length:
-                    encoded.append(pair)
+            for row in self._encode_chunk(table, rows):
+                if row.shared_tokens <= self.max_length:
+                    encoded.append(row)
                 elif self.too_long == "drop":
                     dropped += 1
                 else:
+                    named = zip(table.example(row.index).names, row.responses, strict=True)
+                    responses = " + ".join(f"{name} {len(ids)}" for name, ids in named)
                     raise UserError(
-                        f"{table.where(pair.index)}: prompt {len(pair.prompt)} + chosen {len(pair.chosen)} + rejected "
-                        f"{len(pair.rejected)} tokens exceed data.max_length={self.max_length}. "
-                        "Raise it, or set data.too_long=drop."
+                        f"{table.where(row.index)}: prompt {len(row.prompt)} + {responses} tokens exceed "
+                        f"data.max_length={self.max_length}. Raise it, or set data.too_long=drop."
                     )
         if not encoded:
             raise UserError(f"All {dropped} rows are longer than data.max_length={self.max_length}. Raise it.")
         return encoded, dropped
 
-    def _encode_chunk(self, table: PairTable, rows: range) -> list[EncodedPair]:
-        pairs, grids, keys, prompts = [], [], [], []
+    def _encode_chunk(self, table: ParquetTable, rows: range) -> list[Encoded]:
+        examples, grids, keys, prompts, pieces = [], [], [], [], []
         for index in rows:
-            pair = table[index]
-            check_pair(pair, table.where(index))
-            measured = [self._measure(table, index, image) for image in pair.images]
-            pairs.append(pair)
+            example, where = table.example(index), table.where(index)
+            measured = [self._measure(table, index, image) for image in example.images]
+            examples.append(example)
             grids.append(tuple(grid for grid, _ in measured))
             keys.append(tuple(key for _, key in measured))
-            prompts.append(self._prompt_text(pair, grids[-1], table.where(index)))
+            prompts.append(self._prompt_text(example, grids[-1], where))
+            pieces.append([self._pieces(example, response, where) for response in example.responses])
         prompt_ids = self._tokenize(prompts, add_special_tokens=True)
-        chosen_ids = self._tokenize([pair.chosen for pair in pairs], add_special_tokens=False)
-        rejected_ids = self._tokenize([pair.rejected for pair in pairs], add_special_tokens=False)
-        encoded = []
+        texts = self._tokenize([text for row in pieces for response in row for text in response], False)
+        coming, encoded = iter(texts), []
         for i, index in enumerate(rows):
-            chosen, rejected = (np.concatenate([ids, self.end_of_turn]) for ids in (chosen_ids[i], rejected_ids[i]))
-            for side, ids in (("chosen", chosen), ("rejected", rejected)):
+            responses, trained = [], []
+            for name, response in zip(examples[i].names, pieces[i], strict=True):
+                ids, mask = self._join([next(coming) for _ in response])
                 if np.isin(ids, self.vision_ids).any():
                     raise UserError(
-                        f"{table.where(index)}: the {side} response contains an image placeholder token, which would "
+                        f"{table.where(index)}: the {name} contains an image placeholder token, which would "
                         "be taken for an image. Remove it from the text or drop the row."
                     )
+                responses.append(ids)
+                trained.append(mask)
             prompt_key = _digest(prompt_ids[i].tobytes(), *keys[i])
+            partly = [mask.tobytes() for mask in trained if not mask.all()]
             encoded.append(
-                EncodedPair(
+                Encoded(
                     index=index,
                     prompt=prompt_ids[i],
-                    chosen=chosen,
-                    rejected=rejected,
+                    responses=tuple(responses),
+                    trained=tuple(trained),
                     grids=grids[i],
                     image_keys=keys[i],
                     prompt_key=prompt_key,
-                    key=_digest(prompt_key, chosen.tobytes(), rejected.tobytes()),
+                    key=_digest(prompt_key, *(ids.tobytes() for ids in responses), *partly),
                 )
             )
         return encoded
+
+    def _pieces(self, example: Example, response: tuple[dict, ...], where: str) -> list[str]:
+        """The texts that make up a response, in turn an answer and what the template puts before the next one."""
+        texts = [response[0]["content"]]
+        end = self.tokenizer.decode(self.end_of_turn)
+        known = self._rendered([*example.prompt], True) + texts[0] + end if len(response) > 1 else ""
+        said = [*example.prompt, response[0]]
+        for message in response[1:]:
+            if message["role"] == "assistant":
+                whole = self._rendered(said, True)
+                if not whole.startswith(known):
+                    raise UserError(
+                        f"{where}: the chat template changes earlier answers when a conversation goes on, so that they "
+                        "cannot be trained on as they were given. Split the row into one per answer."
+                    )
+                texts += [whole[len(known) :], message["content"]]
+                known = whole + message["content"] + end
+            said.append(message)
+        return texts
+
+    def _join(self, pieces: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids of a response, and which of them are trained on: the answers, each with its end-of-turn token."""
+        ids, mask = [], []
+        for number, piece in enumerate(pieces):
+            answer = number % 2 == 0
+            ids += [piece, self.end_of_turn] if answer else [piece]
+            mask.append(np.full(sum(map(len, ids[-2:] if answer else ids[-1:])), answer))
+        return np.concatenate(ids), np.concatenate(mask)
 
     def _tokenize(self, texts: list[str], add_special_tokens: bool) -> list[np.ndarray]:
         ids = self.tokenizer(texts, add_special_tokens=add_special_tokens, return_attention_mask=False)["input_ids"]
         return [np.asarray(row, dtype=np.int32) for row in ids]
 
-    def _prompt_text(self, pair: Pair, grids: tuple, where: str) -> str:
-        text = self.template.apply_chat_template(
-            [with_image_parts(message) for message in pair.prompt], add_generation_prompt=True, tokenize=False
-        )
+    def _rendered(self, messages: list[dict], add_generation_prompt: bool) -> str:
+        parts = [with_image_parts(message) for message in messages]
+        return self.template.apply_chat_template(parts, add_generation_prompt=add_generation_prompt, tokenize=False)
+
+    def _prompt_text(self, example: Example, grids: tuple, where: str) -> str:
+        text = self._rendered(example.prompt, True)
         if not grids:
             return text
         pieces = text.split(self.image_rules.token)
@@ -144,7 +194,7 @@ class Encoder:
         expanded = [self.image_rules.token * self.image_rules.tokens(grid) for grid in grids]
         return "".join(piece + tokens for piece, tokens in zip(pieces, [*expanded, ""], strict=True))
 
-    def _measure(self, table: PairTable, index: int, image: dict) -> tuple[tuple[int, int, int], bytes]:
+    def _measure(self, table: ParquetTable, index: int, image: dict) -> tuple[tuple[int, int, int], bytes]:
         if self.image_rules is None:
             raise UserError(f"{table.where(index)}: the row has images, but the model is text-only.")
         opened = table.open_image(index, image)

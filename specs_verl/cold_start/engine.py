@@ -212,7 +212,7 @@ class PairEngine(FSDPEngineWithLMHead):
         return self.features is None or not self.features.cache.holds(image)
 
     def token_log_probs(self, row: PackedRow) -> Tensor:
-        """Log-probability of every branch token of a row, shape (branch tokens,), float32."""
+        """Log-probability of every trained token of a row, shape (trained tokens,), float32."""
         device = get_device_id()
         inputs = {
             "input_ids": row.input_ids.to(device),
@@ -236,12 +236,12 @@ class PairEngine(FSDPEngineWithLMHead):
                 return self.module(**inputs, plan=plan, use_cache=False).logits[0, :, 0]
 
     def branch_log_probs(self, row: PackedRow) -> Tensor:
-        """Summed log-probability of both responses of every pair, shape (pairs, 2): chosen, rejected."""
-        parts = self.token_log_probs(row).split(row.layout.branch_lengths())
+        """Summed log-probability of the responses, shape (pairs, responses of each); of a pair: chosen, rejected."""
+        parts = self.token_log_probs(row).split([*row.lengths.flatten().tolist(), *[1] * row.blank])
         sums = torch.stack([part.sum() for part in parts])
         if row.blank:  # keeps the tower in the graph, with a gradient of zero
             sums = sums[:-1] + 0.0 * sums[-1]
-        return sums.view(-1, 2)
+        return sums.view(row.lengths.shape)
 
     def reference_log_probs(self, rows: PackedRows) -> dict[int, tuple[float, float]]:
         """Log-probabilities (chosen, rejected) of every pair of some rows, LoRA adapters switched off."""

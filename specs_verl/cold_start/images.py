@@ -3,6 +3,7 @@
     rules = ImageRules.of(processor)
     rules.grid((448, 448), image)          # (1, 32, 32): from the size alone, nothing is decoded
     rules.pixels(opened, image)            # {"pixel_values": ..., "image_grid_thw": ...}
+    load_pixels(table, rules, 7, 0)        # the same for the first image of row 7
 
 verl's rollout resizes with qwen_vl_utils.fetch_image and then hands the image to the processor, which resizes by rules
 of its own; both steps are repeated here, so that training sees the very pixels that sampling saw.
@@ -16,6 +17,9 @@ from qwen_vl_utils import fetch_image
 from qwen_vl_utils.vision_process import IMAGE_MAX_TOKEN_NUM, IMAGE_MIN_TOKEN_NUM
 from qwen_vl_utils.vision_process import smart_resize as rollout_resize
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize as processor_resize
+
+from specs_verl.cold_start.table import UNREADABLE, ParquetTable
+from specs_verl.errors import UserError
 
 SIZE_KEYS = ("min_pixels", "max_pixels", "resized_height", "resized_width")
 """Keys of an image entry that change how it is resized (qwen_vl_utils)."""
@@ -77,6 +81,22 @@ class ImageRules:
         entry = {key: image[key] for key in SIZE_KEYS if key in image}
         resized = fetch_image({"image": opened, **entry}, image_patch_size=self.patch_size)
         return self.processor(images=[resized], return_tensors="pt")
+
+
+def load_pixels(table: ParquetTable, rules: ImageRules, index: int, number: int) -> dict[str, torch.Tensor]:
+    """Pixels and grid of one image of a row, as `ImageRules.pixels` returns them.
+
+    Raises:
+        UserError: the image cannot be decoded; file, row and image are named.
+    """
+    image = table.images(index)[number]
+    opened = table.open_image(index, image)
+    try:
+        return rules.pixels(opened, image)
+    except UNREADABLE as error:
+        raise UserError(
+            f"{table.where(index)}: image {number} cannot be decoded ({error}). Fix or drop the row."
+        ) from error
 
 
 def size_key(image: dict) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
 
-from specs_verl.cold_start.pairs import check_files
+from specs_verl.cold_start.table import COLUMNS, Kind, check_files, kind_of
 from specs_verl.errors import UserError
 from specs_verl.files.hub import local_checkpoint
 
@@ -21,9 +21,22 @@ def check(config: DictConfig) -> None:
     require_checkpoint(Path(config.model.path).expanduser(), "model.path")
     if config.reference.path is not None:
         require_checkpoint(Path(config.reference.path).expanduser(), "reference.path")
-    for files in (config.data.train_files, config.data.val_files):
-        if files is not None:
-            check_files([Path(file).expanduser() for file in file_list(files)])
+    check_data(config)
+
+
+def check_data(config: DictConfig) -> Kind:
+    """Which kind of data the files of a run hold; UserError when they differ or do not go with the loss."""
+    named = [files for files in (config.data.train_files, config.data.val_files) if files is not None]
+    paths = [[Path(file).expanduser() for file in file_list(files)] for files in named]
+    kind = kind_of(paths[0])
+    for group in paths:
+        check_files(group, COLUMNS[kind])
+    if kind == "conversations" and config.loss.preference != "none":
+        raise UserError(
+            f"{paths[0][0]} holds conversations (messages), which have no rejected response, but "
+            f"loss.preference={config.loss.preference}. Set loss=sft, or train on preference pairs."
+        )
+    return kind
 
 
 def find_checkpoints(config: DictConfig) -> None:

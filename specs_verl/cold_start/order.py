@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specs_verl.cold_start.encode import EncodedPair
+from specs_verl.cold_start.encode import Encoded
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Unit:
     tokens: int  # length of its part of a packed row
 
 
-def epoch_order(pairs: Sequence[EncodedPair], seed: int, epoch: int, shuffle: bool = True) -> list[int]:
+def epoch_order(pairs: Sequence[Encoded], seed: int, epoch: int, shuffle: bool = True) -> list[int]:
     """Positions of all pairs in the order of one epoch: prompts shuffled, the pairs of a prompt in a run."""
     groups: dict[bytes, list[int]] = {}
     for position, pair in enumerate(pairs):
@@ -36,7 +36,7 @@ def steps_per_epoch(pairs: int, batch_size: int, drop_last: bool) -> int:
     return pairs // batch_size if drop_last else math.ceil(pairs / batch_size)
 
 
-def units_of(batch: Sequence[int], pairs: Sequence[EncodedPair], shared_prefix: bool) -> list[Unit]:
+def units_of(batch: Sequence[int], pairs: Sequence[Encoded], shared_prefix: bool) -> list[Unit]:
     """Group a batch by prompt; in the plain form every response carries its prompt with it."""
     groups: dict[bytes, list[int]] = {}
     for position in batch:
@@ -44,9 +44,11 @@ def units_of(batch: Sequence[int], pairs: Sequence[EncodedPair], shared_prefix: 
     units = []
     for members in groups.values():
         if not shared_prefix:
-            units.extend(Unit((m,), pairs[m].shared_tokens + len(pairs[m].prompt)) for m in members)
+            for member in members:
+                more_prompts = (len(pairs[member].responses) - 1) * len(pairs[member].prompt)
+                units.append(Unit((member,), pairs[member].shared_tokens + more_prompts))
             continue
-        responses = sum(len(pairs[m].chosen) + len(pairs[m].rejected) for m in members)
+        responses = sum(len(ids) for m in members for ids in pairs[m].responses)
         units.append(Unit(tuple(members), len(pairs[members[0]].prompt) + responses))
     return units
 

@@ -1,10 +1,11 @@
-"""Encoded pairs -> one packed row of tensors, pixels left to be loaded by whoever needs them.
+"""Encoded rows -> one packed row of tensors, pixels left to be loaded by whoever needs them.
 
     packer = Packer(table, rules, prompt_positions, shared_prefix=True)
     row = packer.pack(units, pairs)          # PackedRow
 
 With a shared prefix a unit becomes [P | C1 | R1 | C2 | R2 ...]; without, every response gets its own copy of the
-prompt. Either way the branches come in the order C1, R1, C2, R2, ... so that log-probabilities view as (pairs, 2).
+prompt. Either way the branches come in the order C1, R1, C2, R2, ... so that log-probabilities view as (pairs, 2). A
+conversation has one response: [P | C], and (rows, 1).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specs_verl.cold_start.encode import EncodedPair
-from specs_verl.cold_start.images import ImageRules
+from specs_verl.cold_start.encode import Encoded
+from specs_verl.cold_start.images import ImageRules, load_pixels
 from specs_verl.cold_start.layout import Group, Layout
 from specs_verl.cold_start.order import Unit
-from specs_verl.cold_start.pairs import PairTable
+from specs_verl.cold_start.table import ParquetTable
 from specs_verl.errors import UserError
 
 Grids = tuple[tuple[int, int, int], ...]
@@ -43,12 +44,11 @@ class PackedRow:
     layout: Layout
     input_ids: Tensor  # (1, length)
     position_ids: Tensor  # (axes, 1, length), or (1, length) for text-only models
-    logit_rows: Tensor  # (branch tokens,) row that predicts each target
-    targets: Tensor  # (branch tokens,)
+    logit_rows: Tensor  # (trained tokens,) row that predicts each target
+    targets: Tensor  # (trained tokens,)
     images: tuple[ImageRef, ...]  # in the order of their placeholders
-    pairs: tuple[int, ...]  # positions in the list of encoded pairs, in branch order
-    chosen_lengths: Tensor  # (pairs,)
-    rejected_lengths: Tensor  # (pairs,)
+    pairs: tuple[int, ...]  # positions in the list of encoded rows, in branch order
+    lengths: Tensor  # (pairs, responses of each): trained tokens
     padding: bool  # True: only here to keep processes in step, counts for nothing
     blank: bool = False  # True: the last branch belongs to a blank image, and counts for nothing
 
@@ -80,7 +80,7 @@ def _begun(image: ImageRef, pool: ThreadPoolExecutor, needs_pixels: Callable[[by
 class PackedRows:
     """The micro-batches of one step on one process, packed when they are asked for."""
 
-    def __init__(self, packer: "Packer", plan: Sequence[Sequence[Unit]], pairs: Sequence[EncodedPair], filler: Unit):
+    def __init__(self, packer: "Packer", plan: Sequence[Sequence[Unit]], pairs: Sequence[Encoded], filler: Unit):
         self._packer, self._plan, self._pairs, self._filler = packer, plan, pairs, filler
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class Packer:
 
     def __init__(
         self,
-        table: PairTable,
+        table: ParquetTable,
         rules: ImageRules | None,
         prompt_positions: PromptPositions,
         shared_prefix: bool,
@@ -120,11 +120,12 @@ class Packer:
         self._prompt_positions = prompt_positions
         self._positions: dict[bytes, np.ndarray] = {}
 
-    def pack(self, units: Sequence[Unit], pairs: Sequence[EncodedPair], padding: bool = False) -> PackedRow:
-        groups, ids, positions, images = [], [], [], []
+    def pack(self, units: Sequence[Unit], pairs: Sequence[Encoded], padding: bool = False) -> PackedRow:
+        groups, ids, trained, positions, images = [], [], [], [], []
         for unit in units:
             members = [pairs[position] for position in unit.pairs]
-            responses = [ids for pair in members for ids in (pair.chosen, pair.rejected)]
+            responses = [ids for pair in members for ids in pair.responses]
+            trained.extend(mask for pair in members for mask in pair.trained)
             prompt = members[0]
             for branches in [responses] if self.shared_prefix else [[response] for response in responses]:
                 groups.append(Group(len(prompt.prompt), tuple(len(branch) for branch in branches)))
@@ -136,22 +137,23 @@ class Packer:
             prompt_ids, image = self._blank()
             groups.append(Group(len(prompt_ids), (1,)))
             ids.extend([prompt_ids, np.zeros(1, dtype=np.int32)])
+            trained.append(np.ones(1, dtype=bool))
             positions.append(self._prompt_positions(prompt_ids, (image.grid,)))
             images.append(image)
         layout = Layout(tuple(groups))
         row_ids = torch.from_numpy(np.concatenate(ids).astype(np.int64))
         row_positions = torch.from_numpy(np.ascontiguousarray(layout.positions(positions), dtype=np.int64))
         members = tuple(position for unit in units for position in unit.pairs)
+        read = np.concatenate(trained)
         return PackedRow(
             layout=layout,
             input_ids=row_ids[None],
             position_ids=row_positions[:, None] if len(row_positions) == 3 else row_positions,
-            logit_rows=torch.from_numpy(layout.logit_rows()),
-            targets=row_ids[torch.from_numpy(layout.branch_rows())],
+            logit_rows=torch.from_numpy(layout.logit_rows()[read]),
+            targets=row_ids[torch.from_numpy(layout.branch_rows()[read])],
             images=tuple(images),
             pairs=members,
-            chosen_lengths=torch.tensor([len(pairs[m].chosen) for m in members]),
-            rejected_lengths=torch.tensor([len(pairs[m].rejected) for m in members]),
+            lengths=torch.tensor([pairs[m].lengths for m in members]),
             padding=padding,
             blank=blank,
         )
@@ -163,18 +165,17 @@ class Packer:
         patch = 3 * rules.processor.temporal_patch_size * rules.patch_size**2
         return ids, ImageRef(b"blank", grid, lambda: torch.zeros(grid[1] * grid[2], patch))
 
-    def _positions_of(self, pair: EncodedPair) -> np.ndarray:
+    def _positions_of(self, pair: Encoded) -> np.ndarray:
         if pair.prompt_key not in self._positions:
             self._positions[pair.prompt_key] = self._prompt_positions(pair.prompt, pair.grids).astype(np.int32)
         return self._positions[pair.prompt_key]
 
-    def _image_refs(self, pair: EncodedPair) -> Iterator[ImageRef]:
+    def _image_refs(self, pair: Encoded) -> Iterator[ImageRef]:
         for number, (key, grid) in enumerate(zip(pair.image_keys, pair.grids, strict=True)):
             yield ImageRef(key, grid, lambda number=number, grid=grid: self._pixels(pair, number, grid))
 
-    def _pixels(self, pair: EncodedPair, number: int, grid: tuple[int, int, int]) -> Tensor:
-        image = self.table[pair.index].images[number]
-        made = self.rules.pixels(self.table.open_image(pair.index, image), image)
+    def _pixels(self, pair: Encoded, number: int, grid: tuple[int, int, int]) -> Tensor:
+        made = load_pixels(self.table, self.rules, pair.index, number)
         found = tuple(made["image_grid_thw"][0].tolist())
         if found != grid:
             raise UserError(

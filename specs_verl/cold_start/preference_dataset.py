@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from specs_verl.cold_start.encode import EncodedPair, Encoder
+from specs_verl.cold_start.encode import Encoded, Encoder
+from specs_verl.cold_start.images import load_pixels
 from specs_verl.cold_start.pairs import PairTable
 from specs_verl.errors import UserError
 
@@ -69,7 +70,7 @@ class PreferenceDataset(Dataset):
     ) -> None:
         files = parquet_files if parquet_files is not None else data_files
         settings = config if config is not None else {}
-        _check(settings)
+        check_settings(settings)
         self._processor = processor
         self.encoder = Encoder.from_processor(
             processor,
@@ -79,7 +80,7 @@ class PreferenceDataset(Dataset):
             end_of_turn=settings.get("end_of_turn") or "auto",
         )
         names = [files] if isinstance(files, str) else [str(file) for file in files or ()]
-        self.table = PairTable.open(names, max_samples, row_files=_row_files(settings))
+        self.table = PairTable.open(names, max_samples, row_files=row_files(settings))
         self.pairs, self.dropped = self.encoder.encode(self.table)
 
     def __len__(self) -> int:
@@ -103,10 +104,9 @@ class PreferenceDataset(Dataset):
             values["multi_modal_inputs"] = images
         return values
 
-    def _images(self, pair: EncodedPair) -> dict[str, torch.Tensor]:
+    def _images(self, pair: Encoded) -> dict[str, torch.Tensor]:
         rules = self.encoder.image_rules
-        references = self.table[pair.index].images
-        parts = [rules.pixels(self.table.open_image(pair.index, image), image) for image in references]
+        parts = [load_pixels(self.table, rules, pair.index, number) for number in range(len(pair.grids))]
         names = ("pixel_values", "image_grid_thw") if parts else ()
         return {name: torch.cat([part[name] for part in parts]) for name in names}
 
@@ -124,7 +124,7 @@ class PreferenceDataset(Dataset):
         return torch.cat([text.unsqueeze(0), vision])
 
 
-def _check(settings: Mapping[str, object]) -> None:
+def check_settings(settings: Mapping[str, object]) -> None:
     """Refuse what would damage pairs silently."""
     if settings.get("pad_mode", "no_padding") != "no_padding":
         raise UserError(
@@ -138,7 +138,7 @@ def _check(settings: Mapping[str, object]) -> None:
         )
 
 
-def _row_files(settings: Mapping[str, object]) -> Path:
+def row_files(settings: Mapping[str, object]) -> Path:
     """Where row-by-row copies of large files are kept, see rowfile.py."""
     root = settings.get("cache_dir") or os.environ.get("SPECS_CACHE") or "~/.cache/specs-verl"
     return Path(str(root)).expanduser() / "rows"

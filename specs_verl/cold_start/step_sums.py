@@ -1,8 +1,9 @@
 """The loss of a packed row and what a step reports about it, as sums that add up over rows and processes.
 
-    function = BatchLoss(settings, batch_pairs=64, batch_tokens=9000, reference={...})
+    function = BatchLoss(settings, batch_pairs=64, batch_tokens=9000, reference={...})     # preference pairs
+    function = SupervisedLoss(settings, batch_rows=64, batch_tokens=9000)                  # conversations
     loss, sums = function(log_probs, row)              # called by the engine for each row
-    report = mean_metrics(sums_of_all_processes, settings)
+    report = function.report(sums_of_all_processes)
 
 Everything is divided by the *global* batch, never by what one process or one row happens to hold.
 """
@@ -53,7 +54,7 @@ class BatchLoss:
         policy = PairLogProbs(log_probs[:, 0], log_probs[:, 1])
         table = torch.tensor([self.reference[pair] for pair in row.pairs], dtype=torch.float32, device=device)
         reference = PairLogProbs(table[:, 0], table[:, 1])
-        lengths = PairLengths(row.chosen_lengths.to(device), row.rejected_lengths.to(device))
+        lengths = PairLengths(*row.lengths.to(device).unbind(1))
         settings = self.settings
         preference = preference_loss(policy, reference, lengths, settings)
         sft = sft_loss(policy, lengths, settings.sft_normalization, self.batch_pairs, self.batch_tokens)
@@ -77,6 +78,48 @@ class BatchLoss:
             }
         return loss, sums
 
+    def report(self, totals: Mapping[str, float]) -> dict[str, float]:
+        """Means over the pairs of the global batch, under the names of metrics.jsonl."""
+        means = {name: totals[key] / totals["pairs"] for name, key in AVERAGED.items()}
+        loss = self.settings.preference_weight * means["dpo_loss"] + self.settings.sft_weight * means["sft_loss"]
+        return {"loss": loss, **means}
+
+
+@dataclass(frozen=True)
+class SupervisedLoss:
+    """Loss of one global batch of conversations, evaluated row by row."""
+
+    settings: LossSettings
+    batch_rows: int
+    batch_tokens: int  # trained tokens of the global batch
+
+    def __call__(self, log_probs: Tensor, row: PackedRow) -> tuple[Tensor, dict[str, object]]:
+        """`log_probs` is (rows, 1)."""
+        if row.padding:
+            return log_probs.sum() * 0.0, {}
+        said = PairLogProbs(log_probs[:, 0], log_probs[:, 0])
+        lengths = PairLengths(*(row.lengths[:, 0].to(log_probs.device),) * 2)
+        sft = sft_loss(said, lengths, self.settings.sft_normalization, self.batch_rows, self.batch_tokens)
+        finite = torch.isfinite(sft).tolist()
+        sums = {
+            "pairs": float(len(row.pairs)),
+            "tokens": float(row.layout.length),
+            "trained_tokens": float(row.lengths.sum()),
+            "sft": sft.sum().item(),
+            "log_prob": log_probs.detach().sum().item(),
+            "not_finite": [pair for pair, ok in zip(row.pairs, finite, strict=True) if not ok],
+        }
+        return self.settings.sft_weight * sft.sum() / self.batch_rows, sums
+
+    def report(self, totals: Mapping[str, float]) -> dict[str, float]:
+        """The loss, and `nll`: nats per trained token whatever the normalisation of the loss."""
+        mean = totals["sft"] / totals["pairs"]
+        return {
+            "loss": self.settings.sft_weight * mean,
+            "sft_loss": mean,
+            "nll": -totals["log_prob"] / totals["trained_tokens"],
+        }
+
 
 def add_sums(per_process: Mapping[str, list]) -> dict[str, object]:
     """Add the sums of all processes (verl gathers each metric as a list with one entry per process)."""
@@ -85,10 +128,3 @@ def add_sums(per_process: Mapping[str, list]) -> dict[str, object]:
         if isinstance(values, list):
             totals[name] = [item for value in values for item in value] if name == "not_finite" else sum(values)
     return totals
-
-
-def mean_metrics(totals: Mapping[str, object], settings: LossSettings) -> dict[str, float]:
-    """Means over the pairs of the global batch, under the names of metrics.jsonl."""
-    means = {name: totals[key] / totals["pairs"] for name, key in AVERAGED.items()}
-    loss = settings.preference_weight * means["dpo_loss"] + settings.sft_weight * means["sft_loss"]
-    return {"loss": loss, **means}

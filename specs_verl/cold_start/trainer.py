@@ -2,8 +2,9 @@
 
     Trainer(config).run()          # config: composed by __main__.py
 
-Order of events: check and tokenise the pairs, build the engine, reference log-probabilities (cache, or one forward pass
-with the initial policy), resume if there is something to resume, train, export.
+Order of events: check and tokenise the data, build the engine, reference log-probabilities of pairs (cache, or one
+forward pass with the initial policy), resume if there is something to resume, train, export. Conversations, which are
+only imitated, have no references; everything else is the same.
 """
 
 import json
@@ -20,21 +21,24 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.import_utils import load_extern_object
 
-from specs_verl.cold_start import checkpoint, order, quiet
+from specs_verl.cold_start import checkpoint, quiet
 from specs_verl.cold_start import run_folder as runs
+from specs_verl.cold_start.conversation_dataset import ConversationDataset
 from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
 from specs_verl.cold_start.gathering import from_all, from_main
-from specs_verl.cold_start.inputs import file_list
+from specs_verl.cold_start.inputs import check_data, file_list
 from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.packing import Packer
 from specs_verl.cold_start.policy import build_worker, single_process_defaults
+from specs_verl.cold_start.preference_dataset import PreferenceDataset
 from specs_verl.cold_start.probing import Probing, folder_of
 from specs_verl.cold_start.progress import Progress
 from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest, weights_fingerprint
-from specs_verl.cold_start.step_sums import BatchLoss, add_sums, mean_metrics
+from specs_verl.cold_start.schedule import Schedule, ScheduleSettings
+from specs_verl.cold_start.step_sums import BatchLoss, SupervisedLoss, add_sums
 from specs_verl.errors import UserError
 
 
@@ -50,7 +54,8 @@ class Trainer:
         self.loss_settings = _loss_settings(config)
         self.early_stop = EarlyStop(config.trainer.early_stop_patience, config.trainer.early_stop_min_delta)
         self.step = 0
-        self._epoch_order: tuple[int, list[int]] = (-1, [])
+        self.imitates = check_data(config) == "conversations"
+        self.unit = "rows" if self.imitates else "pairs"
 
     def run(self) -> None:
         """Train and export; returns when OUT/hf is complete."""
@@ -110,13 +115,8 @@ class Trainer:
         self.val = self._load_pairs(data.val_files, data.val_max_samples) if data.val_files is not None else None
         if self.val is None and config.trainer.early_stop_patience > 0:
             raise UserError("trainer.early_stop_patience needs held-out pairs: set data.val_files, trainer.test_freq.")
-        self.steps_per_epoch = order.steps_per_epoch(len(self.train), data.train_batch_size, data.drop_last)
-        if self.steps_per_epoch == 0:
-            raise UserError(
-                f"{len(self.train)} pairs do not fill one batch of data.train_batch_size={data.train_batch_size}, and "
-                "data.drop_last=true drops what does not fill a batch."
-            )
-        self.total_steps = config.trainer.total_training_steps or self.steps_per_epoch * config.trainer.total_epochs
+        self.schedule = self._schedule()
+        self.total_steps = self.schedule.steps
         self.probing = Probing.of(config, self.out, self.source)
         with self._quiet():
             self.worker = build_worker(config, self.model_config, self.total_steps)
@@ -126,18 +126,36 @@ class Trainer:
             "weights": from_main(lambda: weights_fingerprint(self.source)),
             "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
         }
+        if len(self.schedule.stages) > 1:
+            fingerprints["data.stages"] = digest([[str(stage.name), stage.rows] for stage in self.schedule.stages])
         self.identity = runs.identity(config, fingerprints, self.total_steps)
+
+    def _schedule(self) -> Schedule:
+        data, trainer = self.config.data, self.config.trainer
+        stages = None
+        if data.stage_column is not None:
+            column = self.train.table.column(data.stage_column)
+            stages = [column[pair.index] for pair in self.train.pairs]
+        settings = ScheduleSettings(
+            data.train_batch_size,
+            data.drop_last,
+            data.shuffle,
+            trainer.seed,
+            trainer.total_epochs,
+            trainer.total_training_steps,
+        )
+        return Schedule.of(self.train.pairs, stages, data.stages, settings)
 
     def _load_pairs(self, files, max_rows: int) -> PairSet:
         model = self.model_config
-        dataset = _dataset_class(self.config.data.custom_cls)(
+        dataset = _dataset_class(self.config.data.custom_cls, self.imitates)(
             file_list(files), model.tokenizer, self.config.data, model.processor, max_samples=max_rows
         )
         self.encoder = dataset.encoder
         pairs = PairSet(dataset.table, tuple(dataset.pairs), dataset.dropped)
         if pairs.dropped:
             limit = self.config.data.max_length
-            self._say(f"dropped {pairs.dropped} of {len(pairs.table)} pairs, longer than {limit} tokens.")
+            self._say(f"dropped {pairs.dropped} of {len(pairs.table)} {self.unit}, longer than {limit} tokens.")
         return pairs
 
     def _build(self) -> None:
@@ -180,7 +198,9 @@ class Trainer:
 
     def _reference(self, cache: ReferenceCache, engine: PairEngine) -> None:
         """Reference log-probabilities of all pairs: `self.references[0]` for training, `[1]` for validation."""
-        self.references = []
+        self.references: list[dict] = []
+        if self.imitates:
+            return
         for pairs in (self.train, self.val):
             if pairs is None:
                 continue
@@ -217,18 +237,15 @@ class Trainer:
         limit = self.config.data.max_token_len_per_gpu
         return pairs.rows(batch, self.packers[which], self.processes, self.rank, limit)
 
-    def _batch(self) -> list[int]:
-        """Pairs of the next step; a pure function of the seed and the step."""
-        data = self.config.data
-        epoch, number = divmod(self.step, self.steps_per_epoch)
-        if epoch != self._epoch_order[0]:
-            shuffled = order.epoch_order(self.train.pairs, self.config.trainer.seed, epoch, data.shuffle)
-            self._epoch_order = (epoch, shuffled)
-        return self._epoch_order[1][number * data.train_batch_size : (number + 1) * data.train_batch_size]
+    def _loss(self, batch: Sequence[int], which: int = 0) -> BatchLoss | SupervisedLoss:
+        tokens = (self.train, self.val)[which].sft_tokens(batch)
+        if self.imitates:
+            return SupervisedLoss(self.loss_settings, len(batch), tokens)
+        return BatchLoss(self.loss_settings, len(batch), tokens, self.references[which])
 
     def _train_step(self) -> dict[str, float]:
-        batch, started = self._batch(), time.perf_counter()
-        loss = BatchLoss(self.loss_settings, len(batch), self.train.chosen_tokens(batch), self.references[0])
+        batch, place, started = self.schedule.batch(self.step), self.schedule.place(self.step), time.perf_counter()
+        loss = self._loss(batch)
         self.worker.set_loss_fn(loss)
         lr = self.engine.optimizer.param_groups[0]["lr"]
         data = tu.get_tensordict({}, non_tensor_dict={"rows": self._rows(batch), "global_token_num": None})
@@ -240,24 +257,25 @@ class Trainer:
         seconds = time.perf_counter() - started
         return {
             "step": self.step,
-            **mean_metrics(totals, self.loss_settings),
+            **loss.report(totals),
             "grad_norm": gathered["grad_norm"],
             "lr": lr,
-            "pairs_per_s": totals["pairs"] / seconds,
+            f"{self.unit}_per_s": totals["pairs"] / seconds,
             "tokens_per_s": totals["tokens"] / seconds,
             "mfu": 3 * totals["flops"] / seconds / (self.peak * self.processes),
-            "epoch": (self.step - 1) // self.steps_per_epoch,
+            "epoch": place.epoch,
+            **({"stage": place.stage + 1} if len(self.schedule.stages) > 1 else {}),
             "seconds": seconds,
         }
 
     def _validate(self) -> dict[str, float]:
-        """The same metrics on the held-out pairs, as one batch."""
+        """The same metrics on the held-out rows, as one batch."""
         everything = range(len(self.val))
-        loss = BatchLoss(self.loss_settings, len(self.val), self.val.chosen_tokens(everything), self.references[1])
+        loss = self._loss(everything, 1)
         self.worker.set_loss_fn(loss)
         data = tu.get_tensordict({}, non_tensor_dict={"rows": self._rows(everything, 1), "global_token_num": None})
         totals = add_sums(tu.get(self.worker.infer_batch(data), "metrics"))
-        return {f"val/{name}": value for name, value in mean_metrics(totals, self.loss_settings).items()}
+        return {f"val/{name}": value for name, value in loss.report(totals).items()}
 
     def _stop_if_not_finite(self, batch: list[int], totals: dict, grad_norm: float) -> None:
         """verl skips an update whose gradient is not finite and goes on; we stop, weights unharmed, naming the rows."""
@@ -327,7 +345,10 @@ class Trainer:
         dist.barrier()
 
 
-def _dataset_class(custom: DictConfig) -> type:
+def _dataset_class(custom: DictConfig, imitates: bool) -> type:
+    """The class of the config, or the one for the kind of data."""
+    if custom.path is None:
+        return ConversationDataset if imitates else PreferenceDataset
     try:
         return load_extern_object(custom.path, custom.name)
     except (ImportError, AttributeError, OSError) as error:

@@ -66,14 +66,14 @@ def build_engine(model_dir, *overrides: str):
 
 
 class Setup:
-    """An engine and the pairs of some rows; `pack` puts them all into one row."""
+    """An engine and the pairs (or conversations) of some rows; `pack` puts them all into one row."""
 
-    def __init__(self, model_dir, rows: list[dict], folder, *overrides: str) -> None:
+    def __init__(self, model_dir, rows: list[dict], folder, *overrides: str, table_class: type | None = None) -> None:
         from specs_verl.cold_start.encode import Encoder
         from specs_verl.cold_start.pairs import PairTable
 
         self.rows = rows
-        self.table = PairTable.open([str(tiny.write_pairs(folder / "pairs.parquet", rows))])
+        self.table = (table_class or PairTable).open([str(tiny.write_pairs(folder / "pairs.parquet", rows))])
         self.worker = build_engine(model_dir, *overrides)
         self.engine = self.worker.engine
         model = self.engine.model_config

@@ -71,7 +71,7 @@ def test_pairs_of_one_prompt_have_one_prompt_key(encode):
 
 def test_what_is_too_long_is_an_error_or_counted(encode):
     rows = [tiny.row(0), dict(tiny.row(1), chosen="word " * 200)]
-    with pytest.raises(UserError, match=r"pairs.parquet, row 1: prompt \d+ \+ chosen \d+ .* exceed"):
+    with pytest.raises(UserError, match=r"pairs.parquet, row 1: prompt \d+ \+ chosen response \d+ .* exceed"):
         encode(rows, max_length=600)
     pairs, dropped = encode(rows, max_length=600, too_long="drop")
     assert (len(pairs), dropped) == (1, 1)

@@ -12,8 +12,7 @@ def pair(prompt: str, prompt_length: int = 10, chosen: int = 5, rejected: int = 
     return SimpleNamespace(
         prompt_key=prompt.encode(),
         prompt=range(prompt_length),
-        chosen=range(chosen),
-        rejected=range(rejected),
+        responses=(range(chosen), range(rejected)),
         shared_tokens=prompt_length + chosen + rejected,
     )
 

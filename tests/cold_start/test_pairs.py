@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiny_vlm as tiny
 
-from specs_verl.cold_start import pairs as pairs_module
+from specs_verl.cold_start import table as table_module
 from specs_verl.cold_start.pairs import PairTable
 from specs_verl.errors import UserError
 
@@ -51,7 +51,7 @@ def test_no_rows(tmp_path):
 def test_the_row_file_holds_the_same_rows(tmp_path, monkeypatch):
     file = tiny.write_pairs(tmp_path / "pairs.parquet", [*tiny.rows(70), tiny.row(80, images=2)])
     in_memory = PairTable.open([str(file)])
-    monkeypatch.setattr(pairs_module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(table_module, "IN_MEMORY_BYTES", 0)
     on_disk = PairTable.open([str(file)], row_files=tmp_path / "rows")
     assert [on_disk[i] for i in (70, 0, 33, 69)] == [in_memory[i] for i in (70, 0, 33, 69)]
     made = list((tmp_path / "rows").glob("*.arrow"))

@@ -296,7 +296,7 @@ def test_a_full_disk_keeps_what_is_there(train, monkeypatch):
         ("trainer.early_stop_patience=1", "trainer.early_stop_patience"),
         ("data.drop_last=true", "do not fill one batch"),
         ("engine.strategy=fsdp", "needs a GPU"),
-        ("data.custom_cls.name=Nothing", "data.custom_cls: Nothing of pkg"),
+        ("data.custom_cls={path:pkg://specs_verl.cold_start.table,name:Nothing}", "data.custom_cls: Nothing of pkg"),
     ],
 )
 def test_bad_settings(train, override, message):

@@ -9,7 +9,7 @@ from verl.utils.config import omega_conf_to_dataclass, validate_config
 
 from specs_verl.plugin import recipes
 
-COLD_STARTS = [name for name in recipes.names() if name.endswith("cold_start")]
+COLD_STARTS = [name for name in recipes.names() if name.endswith(("cold_start", "sft"))]
 RL = [name for name in recipes.names() if name not in COLD_STARTS]
 
 

@@ -1,0 +1,198 @@
+"""Rows of training data as they lie in parquet files: random access, images, and where each row came from.
+
+    table = PairTable.open(["runs/pairs/train.parquet"])       # or ConversationTable, see `kind_of`
+    table.example(7)           # Example(prompt, images, responses)
+    table.where(7)             # "runs/pairs/train.parquet, row 7", for error messages
+
+Small files are held in memory, large ones in a row-by-row copy on disk (rowfile.py), so that memory does not grow with
+the number of images. Not here: what the columns mean (pairs.py, conversations.py) and tokenisation (encode.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from specs_verl.cold_start.rowfile import RowFile
+from specs_verl.errors import UserError
+
+PLACEHOLDER = "<image>"
+IN_MEMORY_BYTES = 256 * 2**20
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is truncated, damaged, no image, or far too large."""
+
+Kind = Literal["pairs", "conversations"]
+COLUMNS: dict[Kind, tuple[str, ...]] = {"pairs": ("prompt", "chosen", "rejected"), "conversations": ("messages",)}
+"""What each kind of data cannot do without."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row, ready to be tokenised."""
+
+    prompt: list[dict]  # chat messages, `<image>` in the content where an image goes
+    images: list[dict]  # {bytes, path} as verl stores them, encoded
+    responses: tuple[tuple[dict, ...], ...]
+    """What may follow the prompt: each is a list of messages that begins and ends with an assistant's turn."""
+
+    names: tuple[str, ...]  # of the responses, for messages to the user
+
+
+class ParquetTable:
+    """Random access to the rows of one or more parquet files."""
+
+    required: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ("images", "extra_info")
+
+    def __init__(self, files: list[Path], sources: list[pa.Table | RowFile], lengths: list[int]) -> None:
+        self._files = files
+        self._sources = sources
+        self._starts = [0]
+        for length in lengths:
+            self._starts.append(self._starts[-1] + length)
+
+    @classmethod
+    def open(cls, files: Sequence[str], max_rows: int = -1, row_files: Path | None = None) -> Self:
+        """Open the files, checked.
+
+        Args:
+            max_rows: use only the first so many rows; -1 for all.
+            row_files: folder for the row-by-row copies of large files; None holds everything in memory.
+        """
+        paths = [Path(file).expanduser() for file in files]
+        counts = check_files(paths, cls.required)
+        left = sum(counts) if max_rows < 0 else max_rows
+        sources: list[pa.Table | RowFile] = []
+        lengths = []
+        for path, count in zip(paths, counts, strict=True):
+            columns = [name for name in (*cls.required, *cls.optional) if name in pq.read_schema(path).names]
+            large = _uncompressed_bytes(path, columns) > IN_MEMORY_BYTES
+            if large and row_files is not None:
+                sources.append(RowFile.of_parquet(path, columns, row_files))
+            else:
+                sources.append(pq.read_table(path, columns=columns))
+            lengths.append(min(count, left))
+            left -= lengths[-1]
+        return cls(paths, sources, lengths)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def example(self, index: int) -> Example:
+        """One row, checked.
+
+        Raises:
+            UserError: the row cannot be trained on; its file and number are named.
+        """
+        raise NotImplementedError
+
+    def where(self, index: int) -> str:
+        """File and row number, for messages."""
+        number, row = self._locate(index)
+        return f"{self._files[number]}, row {row}"
+
+    def column(self, name: str) -> list[object]:
+        """All values of a column that training does not read otherwise, one per row.
+
+        Raises:
+            UserError: a file does not have it.
+        """
+        values: list[object] = []
+        for number, path in enumerate(self._files):
+            if name not in pq.read_schema(path).names:
+                raise UserError(f"{path}: there is no column {name}. Set data.stage_column to one that is, or to null.")
+            count = self._starts[number + 1] - self._starts[number]
+            values.extend(pq.read_table(path, columns=[name]).column(name).slice(0, count).to_pylist())
+        return values
+
+    def images(self, index: int) -> list[dict]:
+        """The images of a row, {bytes, path} as verl stores them; nothing is decoded."""
+        return self._values(index).get("images") or []
+
+    def open_image(self, index: int, image: dict) -> Image.Image:
+        """Open one image of a row: its bytes, or else its path (relative ones are relative to the parquet file)."""
+        number, _ = self._locate(index)
+        try:
+            if image.get("bytes"):
+                return Image.open(BytesIO(image["bytes"]))
+            if image.get("path"):
+                return Image.open(self._files[number].parent / image["path"])
+        except UNREADABLE as error:
+            raise UserError(f"{self.where(index)}: an image cannot be read ({error}). Fix or drop the row.") from error
+        raise UserError(f"{self.where(index)}: an image has neither bytes nor path. Fix or drop the row.")
+
+    def _values(self, index: int) -> dict:
+        """The columns of one row."""
+        number, row = self._locate(index)
+        source = self._sources[number]
+        return source.slice(row, 1).to_pylist()[0] if isinstance(source, pa.Table) else source[row]
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        for number, start in enumerate(self._starts[1:]):
+            if index < start:
+                return number, index - self._starts[number]
+        raise IndexError(index)
+
+
+def kind_of(paths: Sequence[Path]) -> Kind:
+    """Preference pairs or conversations, by the columns of the first file."""
+    check_files(paths[:1], ())
+    names = pq.read_schema(paths[0]).names
+    return "conversations" if "messages" in names and "rejected" not in names else "pairs"
+
+
+def check_files(paths: Sequence[Path], required: Sequence[str]) -> list[int]:
+    """Check that all files exist, are parquet and have these columns; returns their numbers of rows."""
+    if not paths:
+        raise UserError("No files to train on: set data.train_files to one or more parquet files.")
+    counts = []
+    for path in paths:
+        if not path.is_file():
+            raise UserError(
+                f"{path}: no such file. Set data.train_files to what `specs distill`, `route` or `cot` wrote."
+            )
+        try:
+            metadata = pq.read_metadata(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(f"{path}: not a readable parquet file ({error}).") from error
+        names = metadata.schema.to_arrow_schema().names
+        missing = [name for name in required if name not in names]
+        if missing:
+            raise UserError(
+                f"{path}: column {', '.join(missing)} is missing (found {', '.join(names)}). A preference pair needs "
+                "prompt, chosen and rejected, a conversation to imitate needs messages, and both, for images, images."
+            )
+        counts.append(metadata.num_rows)
+    if not sum(counts):
+        raise UserError(f"{', '.join(map(str, paths))}: no rows. Make the data first (`specs distill`).")
+    return counts
+
+
+def check_images(placeholders: int, images: Sequence[dict], where: str) -> None:
+    """Raise UserError unless there are as many images as places for them."""
+    if placeholders != len(images):
+        raise UserError(
+            f"{where}: {placeholders} {PLACEHOLDER} placeholders but {len(images)} images. Fix or drop the row."
+        )
+
+
+def count_images(content: str | list[dict]) -> int:
+    """Images that a message asks for, written as `<image>` or as image parts."""
+    if isinstance(content, str):
+        return content.count(PLACEHOLDER)
+    return sum(part.get("type") == "image" for part in content)
+
+
+def _uncompressed_bytes(path: Path, columns: list[str]) -> int:
+    metadata = pq.read_metadata(path)
+    chunks = (
+        metadata.row_group(g).column(c) for g in range(metadata.num_row_groups) for c in range(metadata.num_columns)
+    )
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns)
