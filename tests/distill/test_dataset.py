@@ -174,7 +174,7 @@ def data_section(**settings):
     [
         ({"pad_mode": "right"}, "pad_mode=right"),
         ({"truncation": "left"}, "never cut"),
-        ({"max_length": 40}, r"pairs\.parquet, row 0: prompt \d+ \+ chosen \d+ \+ rejected \d+ tokens exceed"),
+        ({"max_length": 40}, r"pairs\.parquet, row 0: prompt \d+ \+ chosen response \d+ \+ rejected .* exceed"),
     ],
 )
 def test_settings_that_would_damage_pairs_are_refused(pairs, nano_model, tmp_path, settings, message):
