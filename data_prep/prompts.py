@@ -48,6 +48,13 @@ PROMPTS = {
     "cold_start": Prompt(
         instruction="Please reason step by step, and put your final answer within \\boxed{}.",
     ),
+    # The format of Metis-SPECS asked for after the question, for models and tools without system messages.
+    "think_answer": Prompt(
+        instruction=(
+            "Reason step by step inside <think> </think>, then give the final answer inside <answer> </answer>, "
+            r"wrapped in \boxed{}, like this: <think> ... </think><answer> The answer is $\boxed{...}$</answer>"
+        )
+    ),
     "none": Prompt(),
 }
 

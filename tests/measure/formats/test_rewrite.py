@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep import nano
-from data_prep.geometry3k import INSTRUCTION
+from data_prep.prompts import PROMPTS
 from specs_verl.cli import main
 from specs_verl.errors import UserError
 from specs_verl.measure.formats.instructions import asks_for_format, removed, replaced
@@ -14,6 +14,7 @@ from specs_verl.measure.formats.reward import compute_score
 from specs_verl.measure.formats.rewrite import rewrite, turn
 
 JSON = FORMATS["json_object"]
+INSTRUCTION = PROMPTS["think_answer"].instruction
 
 
 @pytest.mark.parametrize(
