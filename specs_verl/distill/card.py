@@ -16,7 +16,7 @@ from data_prep.images import ImageError, decode_image
 from specs_verl.distill.pair import NO_PAIR
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.files.rows import RowTable
-from specs_verl.grading.shards import ground_truth
+from specs_verl.grading.responses import ground_truth
 from specs_verl.sampling.usable import FLAWS
 
 PICTURES = "card"

@@ -29,7 +29,7 @@ from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import anchored
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
-from specs_verl.grading.shards import GRADING_COLUMNS, ground_truth
+from specs_verl.grading.responses import GRADING_COLUMNS, ground_truth
 from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
 from specs_verl.sampling.store import aligned, losses_of
 from specs_verl.sampling.usable import unusable

@@ -23,6 +23,7 @@ from pathlib import Path
 from data_prep.files import locked, sweep, write_json
 from data_prep.identity import image_identity, prompt_identity
 from specs_verl.distill.card import write_card
+from specs_verl.distill.grades import GradedRun, grade, graded_rows
 from specs_verl.distill.model_judge import judge_run
 from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
 from specs_verl.distill.rule_judge import RULES
@@ -32,7 +33,6 @@ from specs_verl.distill.write import read_staged, write_pairs, write_staged
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import RowTable
-from specs_verl.grading.shards import GradedRun, grade, graded_rows
 from specs_verl.sampling.endpoint import Endpoint
 from specs_verl.sampling.store import SampleRun, aligned, losses_of
 

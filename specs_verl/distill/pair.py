@@ -27,7 +27,7 @@ from specs_verl.distill.complete import complete
 from specs_verl.distill.corrupt import BalancedDraw, corrupt
 from specs_verl.distill.rule_judge import JUDGES, RULES, support
 from specs_verl.errors import UserError
-from specs_verl.grading.shards import grading_info, ground_truth
+from specs_verl.grading.responses import grading_info, ground_truth
 from specs_verl.sampling.usable import unusable
 
 CHOSEN, REJECTED = "chosen", "rejected"

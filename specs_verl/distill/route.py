@@ -28,13 +28,14 @@ from pathlib import Path
 from data_prep.files import locked, sweep, write_json
 from data_prep.tables import write_rows
 from specs_verl.distill.complete import complete
+from specs_verl.distill.grades import GradedRun, grade, graded_rows
 from specs_verl.distill.pair import grade_again, share
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import anchored
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import RowTable
-from specs_verl.grading.shards import GRADING_COLUMNS, GradedRun, grade, graded_rows, ground_truth
+from specs_verl.grading.responses import GRADING_COLUMNS, ground_truth
 from specs_verl.sampling import Job, Progress, SampleRun, SamplingParameters, sample
 from specs_verl.sampling.store import aligned, losses_of
 from specs_verl.sampling.usable import unusable

@@ -1,6 +1,7 @@
-"""Grading sampled responses with reward_fns, for distillation and for measuring.
+"""Grading sampled responses with a reward function, for distillation and for measuring.
 
-shards.py      the samples of a run, shard by shard, resumable
-responses.py   responses of one model in a bounded number of processes
+responses.py   responses -> grades
+shards.py      shard by shard, each once, in parallel
+processes.py   work in processes that end with their parent
 command.py     `specs reward`
 """

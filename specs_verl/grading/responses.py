@@ -1,12 +1,12 @@
-"""Responses -> grades, in a bounded number of processes.
+"""Responses -> grades by a reward function in verl's signature.
 
-    with Grader(workers=2) as grader:
-        grades = grader.grade([(prompt, response), ...])        # one Grade per pair, in order
+    grades = grade_responses(load_function("reward_fns:compute_score", "Reward function"), [(question, response), ...])
 
-The grader is verl's reward function (`reward_fns.compute_score` unless another is named), so evaluation and training
-agree. Formats are checked in this process: the rules are cheap, and the caller's need not be picklable.
+The function is the one that training uses (`reward_fns.compute_score` unless another is named), so evaluation and
+training agree. All responses are graded at once: comparisons that need a worker process then run on all workers, and a
+hostile answer that uses up its deadline holds nobody up for longer than a slice of it (reward_fns/batch.py).
 
-Not here: which responses (rollouts.py) and what grades add up to (metrics.py).
+Not here: files and processes (shards.py), and what grades add up to (measure/metrics.py).
 """
 
 from __future__ import annotations
@@ -14,28 +14,61 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 from types import ModuleType
+from typing import Protocol
 
 from reward_fns import formats
+from reward_fns.batch import settle_all
 from specs_verl.errors import UserError
-from specs_verl.measure.rollouts import Prompt
 
 DEFAULT_REWARD = "reward_fns:compute_score"
 OWN_FORMATS = {"think_answer": formats.think_answer, "think_answer_boxed": formats.think_answer_boxed}
-CHUNK = 64  # responses per task: large against the cost of sending them, small against a shard
-MOST_WORKERS = 8
-PATIENCE = 4.0  # seconds of grading before processes are started, which takes about as long
+
+GRADING_COLUMNS = ["data_source", "reward_model", "extra_info"]
+"""Columns of a row that decide how its responses are graded."""
+
+ROW_ERRORS = (KeyError, TypeError, ValueError)
+"""What reward_fns raises for a row that names no known verifier, or gives it parameters that it does not know."""
 
 FormatChecks = Mapping[str, Callable[[str], bool]]
 RewardFunction = Callable[..., object]
+Row = Mapping[str, object]
+
+
+class Gradable(Protocol):
+    """What grading must know of a row."""
+
+    @property
+    def data_source(self) -> str | None: ...
+
+    @property
+    def ground_truth(self) -> object: ...
+
+    @property
+    def extra_info(self) -> Mapping[str, object]: ...
+
+    @property
+    def row_id(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row as verl hands it to a reward function; `row_id` is for messages."""
+
+    data_source: str | None
+    ground_truth: object
+    extra_info: Mapping[str, object]
+    row_id: str
+
+    @classmethod
+    def of_row(cls, row: Row, row_id: str) -> Question:
+        """Of a row in verl's schema."""
+        source = row.get("data_source")
+        return cls(None if source is None else str(source), ground_truth(row), grading_info(row), row_id)
 
 
 @dataclass(frozen=True)
@@ -46,11 +79,25 @@ class Grade:
     score: float
     status: str
     extracted: str | None
+    format: float | None = None
+    """Its word on the form, in [0, 1]; None from functions that have none."""
 
     @property
     def right(self) -> bool:
         """Whether the answer counts for pass@k: full credit, or the verifier's own word where credit is graded."""
         return self.status == "right" if self.status in ("right", "wrong") else self.acc >= 1.0 - 1e-9
+
+
+def grading_info(row: Row) -> dict[str, object]:
+    """What compute_score needs to know of a row to grade it as the row says."""
+    extra = row.get("extra_info")
+    return {**(extra if isinstance(extra, Mapping) else {}), "reward_model": row.get("reward_model")}
+
+
+def ground_truth(row: Row) -> object:
+    """The reference answer of a row, None where it has none."""
+    model = row.get("reward_model")
+    return model.get("ground_truth") if isinstance(model, Mapping) else None
 
 
 def load_function(spec: str, what: str) -> Callable[..., object]:
@@ -73,107 +120,77 @@ def _module_at(place: str) -> ModuleType:
     if not Path(place).is_file():
         raise ImportError(f"{place} is no Python file")
     spec = importlib.util.spec_from_file_location(f"specs_function_{Path(place).stem}", place)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{place} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def grade_one(reward: RewardFunction, prompt: Prompt, response: str) -> Grade:
-    """Grade one response; what the reward function returns is checked, since metrics are only as good as it is."""
-    result = reward(prompt.data_source, response, prompt.ground_truth, prompt.extra_info)
-    if isinstance(result, Mapping):
-        score = float(result["score"])
-        acc = float(result.get("acc", score))
-        status = str(result.get("status") or ("right" if acc >= 1.0 - 1e-9 else "wrong"))
-        extracted = result.get("pred") or result.get("extracted")
-    else:
-        score = acc = float(result)
-        status, extracted = ("right" if acc >= 1.0 - 1e-9 else "wrong"), None
+def grade_responses(reward: RewardFunction, responses: Sequence[tuple[Gradable, str]]) -> list[Grade]:
+    """One grade per (question, response), in order.
+
+    Raises:
+        UserError: a row cannot be graded as it asks (unknown verifier or parameter); it is named.
+        ValueError: the reward function returned no finite number.
+    """
+    calls = [
+        partial(reward, question.data_source, response, question.ground_truth, question.extra_info)
+        for question, response in responses
+    ]
+    try:
+        results = settle_all(calls)
+    except ROW_ERRORS as error:
+        raise _blamed(calls, responses, error) from error
+    return [grade_of(result, question.row_id) for (question, _), result in zip(responses, results, strict=True)]
+
+
+def grade_of(result: object, row_id: str) -> Grade:
+    """A reward function's result as a grade; it is checked, since metrics are only as good as it is."""
+    values: Mapping[str, object] = result if isinstance(result, Mapping) else {"score": result}
+    score = float(values["score"])  # type: ignore[arg-type]  # a reward function of the user's may return anything
+    acc = float(values.get("acc", score))  # type: ignore[arg-type]
     if not (math.isfinite(score) and math.isfinite(acc)):
-        raise ValueError(
-            f"The reward function returned {result!r} for row {prompt.row_id}: score and acc must be finite numbers."
-        )
-    return Grade(acc, score, status, None if extracted is None else str(extracted))
+        raise ValueError(f"The reward function returned {result!r} for {row_id}: score and acc must be finite numbers.")
+    status = str(values.get("status") or ("right" if acc >= 1.0 - 1e-9 else "wrong"))
+    extracted = values.get("pred") or values.get("extracted")
+    form = values.get("format")
+    return Grade(
+        acc,
+        score,
+        status,
+        None if extracted is None else str(extracted),
+        float(form) if isinstance(form, int | float) else None,
+    )
 
 
-_reward_of_worker: RewardFunction | None = None
-
-
-def _start_worker(spec: str) -> None:
-    global _reward_of_worker
-    # A grading process waits for one symbolic comparison at a time: more workers of reward_fns would only take memory.
-    os.environ.setdefault("REWARD_FNS_WORKERS", "1")
-    _reward_of_worker = load_function(spec, "Reward function")
-
-
-def _grade_chunk(pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
-    return [grade_one(_reward_of_worker, prompt, response) for prompt, response in pairs]
-
-
-def available_cores() -> int:
-    """Cores this process may use, which under taskset or in a container is fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class Grader:
-    """Grades lists of responses: at first in this process, in several once it has proved to be much work."""
-
-    def __init__(self, reward: str = DEFAULT_REWARD, workers: int | None = None) -> None:
-        self.workers = max(1, min(workers or available_cores(), MOST_WORKERS if workers is None else workers))
-        self._spec = reward
-        self._reward = load_function(reward, "Reward function")
-        self._pool: ProcessPoolExecutor | None = None
-        self._spent = 0.0  # seconds of grading in this process
-
-    def grade(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
-        """One grade per (prompt, response), in order."""
-        grades: list[Grade] = []
-        while len(grades) < len(pairs) and (self.workers == 1 or self._spent < PATIENCE):
-            started = perf_counter()
-            chunk = pairs[len(grades) : len(grades) + CHUNK]
-            grades += [grade_one(self._reward, prompt, response) for prompt, response in chunk]
-            self._spent += perf_counter() - started
-        return grades + self._grade_in_processes(pairs[len(grades) :])
-
-    def _grade_in_processes(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Grade]:
-        if not pairs:
-            return []
-        if self._pool is None:
-            # spawn: a forked child would inherit the threads and locks of whatever the caller has running
-            self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(self._spec,)
-            )
-        chunks = [pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK)]
-        futures: list[Future[list[Grade]]] = [self._pool.submit(_grade_chunk, chunk) for chunk in chunks]
+def _blamed(
+    calls: Sequence[Callable[[], object]], responses: Sequence[tuple[Gradable, str]], error: Exception
+) -> Exception:
+    """The error of a batch as one that names the row whose grading it is, if it is a row's."""
+    for call, (question, _) in zip(calls, responses, strict=True):
         try:
-            return [grade for future in futures for grade in future.result()]
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                f"A grading process died (out of memory, or killed) while grading with {self._spec}. "
-                "Run again with --workers 1 to see the response that does it."
-            ) from error
-        finally:
-            for future in futures:
-                future.cancel()
-
-    def __enter__(self) -> Grader:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+            call()
+        except ROW_ERRORS as fault:
+            said = fault.args[0] if fault.args else fault
+            return UserError(
+                f"{question.row_id}: it cannot be graded as its `reward_model` and `extra_info` ask: {said} "
+                "Fix the row, or leave it out (`specs data doctor --fix`)."
+            )
+    return error
 
 
-def checks_for(prompts: Sequence[Prompt], given: FormatChecks | None) -> dict[str, Callable[[str], bool]]:
-    """The check of every format that the prompts ask for: training's own rule for its formats, else the caller's."""
+def checks_for(asked: Mapping[str, str], given: FormatChecks | None) -> dict[str, Callable[[str], bool]]:
+    """The check of every format that prompts ask for: training's own rule for its formats, else the caller's.
+
+    Args:
+        asked: name of the format -> id of a row that asks for it.
+        given: the caller's checks by name.
+    """
     checks = {**(given or {}), **OWN_FORMATS}
-    asked = {prompt.asked_format for prompt in prompts}
-    unknown = sorted(asked - set(checks))
-    if unknown:
-        example = next(prompt.row_id for prompt in prompts if prompt.asked_format == unknown[0])
+    for unknown in sorted(set(asked) - set(checks)):
         raise UserError(
-            f"Row {example} asks for the format {unknown[0]!r}, for which there is no check. "
+            f"Row {asked[unknown]} asks for the format {unknown!r}, for which there is no check. "
             f"Known: {', '.join(sorted(checks))}. Pass a check for it (--format-check module:function)."
         )
     return {name: checks[name] for name in sorted(asked)}

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.tables import write_parquet
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import file_digest
-from specs_verl.grading.responses import DEFAULT_REWARD, FormatChecks, Grader, checks_for
+from specs_verl.grading.responses import (
+    DEFAULT_REWARD,
+    FormatChecks,
+    checks_for,
+    grade_responses,
+    load_function,
+)
+from specs_verl.grading.shards import ShardTask, grade_shards
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
 from specs_verl.measure.rollouts import Prompt, complete_shards, read_prompts
 from specs_verl.sampling.store import SampleRun
@@ -98,7 +104,7 @@ def evaluate(
         seed: training seed, for the spread over seeds.
         format_checks: check per name in `extra_info.format`, for formats other than think_answer.
         reward: "module:function" or "file.py:function" in verl's signature.
-        workers: grading processes; by default one per core, at most 8.
+        workers: grading processes; by default one per core, at most 8, once grading has proved to be much work.
         on_progress: see `OnProgress`.
 
     Returns:
@@ -114,59 +120,80 @@ def evaluate(
     ready = [
         (entry, prompts, complete_shards(SampleRun(entry.samples), prompts, entry.prompts)) for entry, prompts in loaded
     ]
-    all_prompts = [prompt for _, prompts in loaded for prompt in prompts]
-    checks = checks_for(all_prompts, format_checks)
+    asked = {prompt.asked_format: prompt.row_id for _, prompts in loaded for prompt in reversed(prompts)}
+    checks = checks_for(asked, format_checks)
+    tasks = {
+        entry.name: _tasks(prompts, shards, out_dir / "graded" / entry.name, checks, reward)
+        for entry, prompts, shards in ready
+    }
+    _grade(tasks, checks, workers, on_progress)
     results: dict[str, SetMetrics] = {}
-    with Grader(reward, workers) as grader:
-        for entry, prompts, shards in ready:
-            graded = f"graded/{entry.name}"
-            frame = _grade_set(entry, prompts, shards, out_dir / graded, grader, checks, reward, on_progress)
-            results[entry.name] = set_metrics(
-                frame,
-                entry.role,
-                skipped_prompts=sum(1 for _ in SampleRun(entry.samples).skipped()),
-                graded=graded,
-                prompts_files=tuple(str(path.resolve()) for path in entry.prompts),
-            )
+    for entry, _, _ in ready:
+        columns = list(GRADED_COLUMNS)
+        frames = [pq.read_table(task.graded, columns=columns).to_pandas() for task in tasks[entry.name]]
+        results[entry.name] = set_metrics(
+            pd.concat(frames, ignore_index=True),
+            entry.role,
+            skipped_prompts=sum(1 for _ in SampleRun(entry.samples).skipped()),
+            graded=f"graded/{entry.name}",
+            prompts_files=tuple(str(path.resolve()) for path in entry.prompts),
+        )
     path = out_dir / "metrics.json"
     write_metrics(path, ModelMetrics(model, seed, results))
     return path
 
 
-def _grade_set(
-    entry: EvalSet,
-    prompts: Sequence[Prompt],
-    shards: Sequence[Path],
-    graded_dir: Path,
-    grader: Grader,
-    checks: FormatChecks,
-    reward: str,
-    on_progress: OnProgress | None,
-) -> pd.DataFrame:
-    total = sum(pq.read_metadata(shard).num_rows for shard in shards)
+@dataclass(frozen=True)
+class _Task(ShardTask):
+    prompts: dict[int, Prompt]
+    reward: str
+
+
+def _tasks(
+    prompts: Sequence[Prompt], shards: Sequence[Path], out: Path, checks: FormatChecks, reward: str
+) -> list[_Task]:
+    """One per shard, with the prompts of its rows."""
     key = _grading_key(prompts, checks, reward)
-    frames, done = [], 0
-    for stale in set(graded_dir.glob("*.parquet")) - {graded_dir / shard.name for shard in shards}:
+    for stale in set(out.glob("*.parquet")) - {out / shard.name for shard in shards}:
         stale.unlink()  # a shard of an earlier run with other samples
+    tasks = []
     for shard in shards:
-        target = graded_dir / shard.name
-        fingerprint = hashlib.sha256(key + file_digest(shard)).hexdigest()
-        if _fingerprint_of(target) != fingerprint:
-            write_parquet(target, _graded_table(shard, prompts, grader, checks), {"specs_grading": fingerprint})
-        frames.append(pq.read_table(target, columns=list(GRADED_COLUMNS)).to_pandas())
-        done += len(frames[-1])
+        rows = set(pq.read_table(shard, columns=["row"]).column(0).to_pylist())
+        tasks.append(_Task(shard, out / shard.name, key, {row: prompts[row] for row in rows}, reward))
+    return tasks
+
+
+def _grade(
+    tasks: Mapping[str, Sequence[_Task]], checks: FormatChecks, workers: int | None, on_progress: OnProgress | None
+) -> None:
+    """Grade the shards of all sets, in the same processes."""
+
+    def finish(task: _Task, table: pa.Table) -> pa.Table:
+        """Formats are checked in this process: that is cheap, and the caller's functions need not be picklable."""
+        asked, responses = table.column("asked_format").to_pylist(), table.column("response").to_pylist()
+        well_formed = [bool(checks[name](response)) for name, response in zip(asked, responses, strict=True)]
+        place = SCHEMA.get_field_index("format")
+        return table.set_column(place, SCHEMA.field(place), pa.array(well_formed, pa.bool_()))
+
+    names = {task.graded: name for name, own in tasks.items() for task in own}
+    sizes = {task.graded: pq.read_metadata(task.samples).num_rows for own in tasks.values() for task in own}
+    done = dict.fromkeys(tasks, 0)
+    for task in grade_shards([task for own in tasks.values() for task in own], _graded_table, workers, finish):
+        name = names[task.graded]
+        done[name] += sizes[task.graded]
         if on_progress is not None:
-            on_progress(entry.name, done, total)
-    return pd.concat(frames, ignore_index=True)
+            on_progress(name, done[name], sum(sizes[own.graded] for own in tasks[name]))
 
 
-def _graded_table(shard: Path, prompts: Sequence[Prompt], grader: Grader, checks: FormatChecks) -> pa.Table:
+def _graded_table(task: _Task) -> pa.Table:
+    """Every response of a shard with its grades; the column `format` is still empty."""
     columns = ["row", "row_id", "sample", "response", "finish_reason", "n_tokens"]
-    samples = pq.read_table(shard, columns=columns).to_pylist()
-    grades = grader.grade([(prompts[sample["row"]], sample["response"]) for sample in samples])
+    samples = pq.read_table(task.samples, columns=columns).to_pylist()
+    reward = load_function(task.reward, "Reward function")
+    grades = grade_responses(reward, [(task.prompts[sample["row"]], sample["response"]) for sample in samples])
     rows = []
     for sample, grade in zip(samples, grades, strict=True):
-        prompt = prompts[sample["row"]]
+        prompt = task.prompts[sample["row"]]
         rows.append(
             {
                 **sample,
@@ -176,7 +203,7 @@ def _graded_table(shard: Path, prompts: Sequence[Prompt], grader: Grader, checks
                 "ground_truth": prompt.ground_truth,
                 "right": grade.right,
                 "acc": grade.acc,
-                "format": bool(checks[prompt.asked_format](sample["response"])),
+                "format": None,
                 "score": grade.score,
                 "status": grade.status,
                 "extracted": grade.extracted,
@@ -185,7 +212,7 @@ def _graded_table(shard: Path, prompts: Sequence[Prompt], grader: Grader, checks
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _grading_key(prompts: Sequence[Prompt], checks: FormatChecks, reward: str) -> bytes:
+def _grading_key(prompts: Sequence[Prompt], checks: FormatChecks, reward: str) -> str:
     """Digest of everything besides the responses that grades depend on; of functions, their names and code."""
     digest = hashlib.sha256()
     place = reward.rpartition(":")[0]
@@ -194,12 +221,4 @@ def _grading_key(prompts: Sequence[Prompt], checks: FormatChecks, reward: str) -
     for prompt in prompts:
         line = [prompt.row_id, prompt.data_source, prompt.ground_truth, prompt.extra_info, prompt.task]
         digest.update(json.dumps(line, sort_keys=True, default=str).encode() + b"\n")
-    return digest.digest()
-
-
-def _fingerprint_of(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    metadata = pq.read_schema(path).metadata or {}
-    value = metadata.get(b"specs_grading")
-    return value.decode() if value else None
+    return digest.hexdigest()

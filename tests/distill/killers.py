@@ -4,16 +4,16 @@ import os
 import signal
 from pathlib import Path
 
-from specs_verl.grading.shards import grade_shard
+from specs_verl.distill.grades import grade_shard
 
 
 def killed_once(task):
     """Killed over shard 3, the first time; a file remembers that it happened."""
     mark = Path(os.environ["SPECS_TEST_KILL_ONCE"])
-    if task.samples.endswith("00003.parquet") and not mark.exists():
+    if task.samples.name.endswith("00003.parquet") and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    grade_shard(task)
+    return grade_shard(task)
 
 
 def killed_always(task):

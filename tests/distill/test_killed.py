@@ -11,8 +11,8 @@ import killers
 import psutil
 import pytest
 
-from specs_verl.distill import Distillation, Pairing, distill
-from specs_verl.grading import shards as grade
+from specs_verl.distill import Distillation, Pairing, distill, grades
+from specs_verl.errors import UserError
 
 from . import building
 
@@ -75,7 +75,7 @@ def test_a_killed_grading_process_costs_time_only(sources, unbroken, tmp_path, m
     """The environment variable makes the first grader of shard 3 kill itself; a mark remembers that it did."""
     prompts, zero, base = sources
     monkeypatch.setenv("SPECS_TEST_KILL_ONCE", str(tmp_path / "did"))
-    monkeypatch.setattr(grade, "grade_shard", killers.killed_once)
+    monkeypatch.setattr(grades, "grade_shard", killers.killed_once)
     job = Distillation((prompts,), zero, base, str(tmp_path / "out"), Pairing(seed=3), workers=2)
     assert (distill(job), building.read(tmp_path / "out" / "pairs.parquet")) == unbroken
     assert (tmp_path / "did").exists()
@@ -83,9 +83,9 @@ def test_a_killed_grading_process_costs_time_only(sources, unbroken, tmp_path, m
 
 def test_graders_that_always_die_end_the_run_with_a_sentence(sources, tmp_path, monkeypatch):
     prompts, zero, base = sources
-    monkeypatch.setattr(grade, "grade_shard", killers.killed_always)
+    monkeypatch.setattr(grades, "grade_shard", killers.killed_always)
     job = Distillation((prompts,), zero, base, str(tmp_path / "out"), workers=2)
-    with pytest.raises(grade.UserError, match=r"Grading processes keep dying.*shard-\d+\.parquet.*--workers"):
+    with pytest.raises(UserError, match=r"Grading processes keep dying.*shard-\d+\.parquet.*--workers"):
         distill(job)
 
 
@@ -97,7 +97,7 @@ def test_other_samples_under_the_same_name_are_graded_again(sources, tmp_path):
     base = building.write_run(tmp_path / "base", prompts, right)
     zero = building.write_run(tmp_path / "zero", prompts, wrong)
     out = tmp_path / "out"
-    with pytest.raises(grade.UserError, match="no prompt gave a pair"):
+    with pytest.raises(UserError, match="no prompt gave a pair"):
         distill(Distillation((prompts,), zero, base, str(out), workers=1))
     (tmp_path / "zero").rename(tmp_path / "old")
     zero = building.write_run(tmp_path / "zero", prompts, right)  # same model, parameters and rows

@@ -8,8 +8,7 @@ import pytest
 
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
-from specs_verl.grading import responses as grading
-from specs_verl.grading.responses import load_function
+from specs_verl.grading.responses import grade_of, grade_responses, load_function
 from specs_verl.measure.evaluate import EvalSet, evaluate
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.rollouts import Prompt
@@ -151,52 +150,39 @@ def test_new_responses_and_new_rewards_are_graded_again(tmp_path, fabricate):
     assert read_metrics(path).in_distribution().overall.accuracy == 1.0
 
 
-def test_processes_give_the_same_grades(tmp_path, fabricate, monkeypatch):
-    prompts = fabricate.prompts(tmp_path / "test.parquet", 16)
-    fabricate.run(tmp_path / "run", prompts, fabricate.quality(0.5, 0.5), n=8)  # 128 responses: two chunks
+def test_processes_give_the_same_grades(tmp_path, fabricate):
+    prompts = fabricate.prompts(tmp_path / "test.parquet", 40)
+    fabricate.run(tmp_path / "run", prompts, fabricate.quality(0.5, 0.5), n=8)  # shards of 16, 16 and 8 rows
     sets = [EvalSet("test", tmp_path / "run", (prompts,))]
+    # A check that cannot be sent to another process.
+    checks = {"colon": lambda text: True}
     alone = evaluate("m", sets, tmp_path / "one", workers=1).read_text()
-    monkeypatch.setattr(grading, "PATIENCE", 0.0)  # all of it in processes
-    assert evaluate("m", sets, tmp_path / "two", workers=2).read_text() == alone
+    assert evaluate("m", sets, tmp_path / "two", workers=2, format_checks=checks).read_text() == alone
 
 
-def test_processes_start_in_the_middle_of_a_list_and_keep_its_order(monkeypatch):
-    prompts = [Prompt(str(n), "", str(n), {"verifier": "number"}, "", "think_answer") for n in range(200)]
-    monkeypatch.setattr(grading, "PATIENCE", 1e-9)  # the first chunk here, the rest in processes
-    with grading.Grader(workers=2) as grader:
-        grades = grader.grade([(prompt, f"The answer is {prompt.row_id}") for prompt in prompts])
-    assert [grade.extracted for grade in grades] == [str(n) for n in range(200)]
-    assert all(grade.right for grade in grades)
-
-
-def test_a_dying_process_is_no_endless_wait(tmp_path, monkeypatch):
+def test_a_process_that_always_dies_ends_the_run_with_a_sentence(tmp_path, fabricate):
+    prompts = fabricate.prompts(tmp_path / "test.parquet", 40)
+    fabricate.run(tmp_path / "run", prompts, fabricate.quality(0.5, 0.5), n=1)
     grader = tmp_path / "dies.py"
     grader.write_text(
         "import os\n\ndef score(data_source, solution_str, ground_truth, extra_info=None):\n    os._exit(3)\n"
     )
-    monkeypatch.setattr(grading, "PATIENCE", 0.0)
-    prompt = Prompt("0", "", "1", {}, "", "think_answer")
-    with (
-        grading.Grader(f"{grader}:score", workers=2) as pool,
-        pytest.raises(RuntimeError, match="grading process died"),
-    ):
-        pool.grade([(prompt, "1")] * 130)
+    sets = [EvalSet("test", tmp_path / "run", (prompts,))]
+    with pytest.raises(UserError, match=r"Grading processes keep dying.*shard-\d+\.parquet"):
+        evaluate("m", sets, tmp_path / "out", workers=2, reward=f"{grader}:score")
 
 
 def test_rewards_that_are_no_numbers_are_refused():
     prompt = Prompt("row-7", "", "1", {}, "", "think_answer")
-    with pytest.raises(ValueError, match="for row row-7: score and acc must be finite"):
-        grading.grade_one(lambda *_: {"score": float("nan"), "acc": 1.0}, prompt, "1")
+    with pytest.raises(ValueError, match="for row-7: score and acc must be finite"):
+        grade_responses(lambda *_: {"score": float("nan"), "acc": 1.0}, [(prompt, "1")])
 
 
 def test_graded_credit_counts_for_pass_at_k_by_the_verifiers_word():
-    prompt = Prompt("0", "", "1", {}, "", "think_answer")
-    boxes = grading.grade_one(lambda *_: {"score": 0.8, "acc": 0.8, "status": "right"}, prompt, "")
+    boxes = grade_of({"score": 0.8, "acc": 0.8, "status": "right"}, "row 0")
     assert boxes.right and boxes.acc == 0.8  # found within the asked overlap: right, with less than full credit
-    assert not grading.grade_one(lambda *_: {"score": 0.4, "acc": 0.4, "status": "wrong"}, prompt, "").right
-    assert (
-        grading.grade_one(lambda *_: 1.0, prompt, "").right and not grading.grade_one(lambda *_: 0.5, prompt, "").right
-    )
+    assert not grade_of({"score": 0.4, "acc": 0.4, "status": "wrong"}, "row 0").right
+    assert grade_of(1.0, "row 0").right and not grade_of(0.5, "row 0").right
 
 
 def test_missing_rows_are_named(tmp_path, fabricate):
