@@ -20,6 +20,7 @@ COMMANDS = {
     "route": ("specs_verl.distill.route_cli", "Metis-RISE: route prompts by pass rate into supervised data"),
     "cot": ("specs_verl.distill.cot_cli", "chain-of-thought data of a teacher by rejection sampling"),
     "evaluate": ("specs_verl.measure.cli:evaluate", "grade sampled responses: accuracy, format compliance, pass@k"),
+    "benchmark": ("specs_verl.measure.benchmarks.command", "published benchmarks as data; files for their evaluators"),
     "formats": (
         "specs_verl.measure.formats.command",
         "rewrite the output format that prompts ask for, on any data set",

@@ -106,6 +106,39 @@ def write_run(
     return run
 
 
+def write_samples(out, prompts, responses, finish_reasons=None):
+    """A complete run with the given responses: a list per row."""
+    ids = [info["id"] for info in pq.read_table(prompts, columns=["extra_info"]).column(0).to_pylist()]
+    run = SampleRun(out)
+    run.open(
+        {
+            "format": 1,
+            "parameters": {"n": len(responses[0])},
+            "model_fingerprint": "c-0",
+            "data_fingerprint": data_fingerprint([prompts]),
+            "rows": len(responses),
+        }
+    )
+    samples = [
+        {
+            "row": row,
+            "row_id": ids[row],
+            "sample": number,
+            "response": text,
+            "finish_reason": (finish_reasons or {}).get((row, number), "stop"),
+            "n_tokens": 10 * (number + 1),
+            "prompt_tokens": 5,
+            "n_vision_tokens": 1,
+            "model": "c-0",
+        }
+        for row, texts in enumerate(responses)
+        for number, text in enumerate(texts)
+    ]
+    run.write_shard(0, samples, [])
+    run.summarise(1.0)
+    return run
+
+
 def write_grpo_log(path: Path, steps: int, start: float, end: float) -> Path:
     """verl's `file` logger: {"step": .., "data": {..}} per line, nothing about accuracy or format."""
     generator = random.Random(steps)
@@ -143,6 +176,7 @@ def fabricate():
     class Fabricate:
         prompts = staticmethod(write_prompts)
         run = staticmethod(write_run)
+        samples = staticmethod(write_samples)
         grpo_log = staticmethod(write_grpo_log)
         cold_start_log = staticmethod(write_cold_start_log)
         response = staticmethod(dressed)

@@ -7,12 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from specs_verl.errors import UserError
-from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.grading.responses import grade_of, grade_responses, load_function
 from specs_verl.measure.evaluate import EvalSet, evaluate
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.rollouts import Prompt
-from specs_verl.sampling.store import SampleRun
 
 COUNTING_REWARD = """
 from pathlib import Path
@@ -25,39 +23,6 @@ def score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
 """
 
 
-def write_samples(out, prompts, responses, finish_reasons=None):
-    """A complete run with the given responses: a list per row."""
-    ids = [info["id"] for info in pq.read_table(prompts, columns=["extra_info"]).column(0).to_pylist()]
-    run = SampleRun(out)
-    run.open(
-        {
-            "format": 1,
-            "parameters": {"n": len(responses[0])},
-            "model_fingerprint": "c-0",
-            "data_fingerprint": data_fingerprint([prompts]),
-            "rows": len(responses),
-        }
-    )
-    samples = [
-        {
-            "row": row,
-            "row_id": ids[row],
-            "sample": number,
-            "response": text,
-            "finish_reason": (finish_reasons or {}).get((row, number), "stop"),
-            "n_tokens": 10 * (number + 1),
-            "prompt_tokens": 5,
-            "n_vision_tokens": 1,
-            "model": "c-0",
-        }
-        for row, texts in enumerate(responses)
-        for number, text in enumerate(texts)
-    ]
-    run.write_shard(0, samples, [])
-    run.summarise(1.0)
-    return run
-
-
 def test_figures_by_hand(tmp_path, fabricate):
     prompts = fabricate.prompts(tmp_path / "test.parquet", 2)  # truths 10 (task sum) and 11 (task product)
     good, bare = fabricate.response(10, True), fabricate.response(10, False)
@@ -65,7 +30,7 @@ def test_figures_by_hand(tmp_path, fabricate):
         [good, bare, fabricate.response(7, True), fabricate.response(7, False)],  # 2 of 4 right, 2 of 4 well formed
         [fabricate.response(11, True), fabricate.response(3, True), fabricate.response(4, True), "no idea"],  # 1; 3
     ]
-    write_samples(tmp_path / "run", prompts, responses, {(0, 3): "length"})
+    fabricate.samples(tmp_path / "run", prompts, responses, {(0, 3): "length"})
     path = evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
     metrics = read_metrics(path).in_distribution()
     overall = metrics.overall
@@ -88,7 +53,7 @@ def test_figures_by_hand(tmp_path, fabricate):
 
 def test_graded_rollouts_are_kept(tmp_path, fabricate):
     prompts = fabricate.prompts(tmp_path / "test.parquet", 1)
-    write_samples(tmp_path / "run", prompts, [[fabricate.response(10, True), "It is 12."]])
+    fabricate.samples(tmp_path / "run", prompts, [[fabricate.response(10, True), "It is 12."]])
     evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
     (shard,) = (tmp_path / "out" / "graded" / "test").glob("*.parquet")
     rows = pq.read_table(shard).to_pylist()
@@ -102,8 +67,8 @@ def test_graded_rollouts_are_kept(tmp_path, fabricate):
 def test_asked_format_decides_and_its_check_comes_from_the_caller(tmp_path, fabricate):
     test, ood = fabricate.prompts(tmp_path / "t.parquet", 1), fabricate.prompts(tmp_path / "o.parquet", 1, "colon")
     thought, colon = fabricate.response(10, True), "So it is ten. Answer: 10"
-    write_samples(tmp_path / "t", test, [[thought, colon]])
-    write_samples(tmp_path / "o", ood, [[thought, colon]])
+    fabricate.samples(tmp_path / "t", test, [[thought, colon]])
+    fabricate.samples(tmp_path / "o", ood, [[thought, colon]])
     sets = [EvalSet("test", tmp_path / "t", (test,)), EvalSet("ood", tmp_path / "o", (ood,), role="ood")]
     with pytest.raises(UserError, match=r"shape-0 asks for the format 'colon', for which there is no check"):
         evaluate("m", sets, tmp_path / "out", workers=1)
