@@ -20,6 +20,7 @@ from hydra.experimental.callback import Callback
 
 from specs_verl.errors import UserError
 from specs_verl.files.hub import is_hub_name
+from specs_verl.plugin.freeze import SWITCH
 
 GIB = 1024**3
 COLUMNS = ("data_source", "prompt", "images", "reward_model")
@@ -120,6 +121,18 @@ def master_port(environment: Mapping[str, str]) -> None:
         port(int(value))
 
 
+def frozen_as_asked(config) -> None:
+    """Whoever sets actor.freeze_vision_tower gets it: verl alone reads the key nowhere and would train the tower."""
+    part = config.actor_rollout_ref
+    libraries = part.model.get("external_lib")
+    libraries = [] if libraries is None else _as_list(libraries)
+    if part.actor.get("freeze_vision_tower") and SWITCH not in libraries:
+        raise UserError(
+            "actor_rollout_ref.actor.freeze_vision_tower=True needs actor_rollout_ref.model.external_lib to name "
+            f"{SWITCH} (a list may name several modules); verl alone would train the vision tower."
+        )
+
+
 class RecipeCheck(Callback):
     """Hydra callback of the recipes: checks the machine, model path, data files and reward file before Ray starts.
 
@@ -139,6 +152,7 @@ class RecipeCheck(Callback):
             for key in ("train_files", "val_files"):
                 for file in _as_list(config.data[key]):
                     rows(file)
+            frozen_as_asked(config)
             reward = config.reward.custom_reward_function.path
             if reward and not reward.startswith("pkg://") and not Path(reward).expanduser().exists():
                 raise UserError(f"There is no reward file {reward} (reward.custom_reward_function.path).")

@@ -4,6 +4,6 @@ entry.py        what verl imports in every process: it registers the parts below
 recipes.py      the `+specs=NAME` recipes on Hydra's search path
 late_patch.py   run a function on a module right after it is imported
 fixes.py        bugs of verl, mended while the installed verl has them
-freeze.py       the vision-tower freeze that verl's configuration promises
+freeze.py       the vision-tower freeze that verl's configuration promises; freeze_switch.py asks for it
 reward_log.py   the reward manager `specs`, and the rewards of training rollouts in the log
 """

@@ -1,13 +1,15 @@
 """The `verl.plugins` entry point: verl imports this module in every process; it registers, and does nothing else.
 
-What it registers: the `+specs=NAME` recipes (recipes.py), two fixes of verl bugs that strike on any device
-(fixes.py), the vision-tower freeze that verl promises (freeze.py), the reward manager `specs` and the rewards of
-training rollouts in the log (reward_log.py) and, only where the CPU profile is in use, the CPU platform (cpu/).
+What it registers: the `+specs=NAME` recipes (recipes.py), fixes of verl bugs that strike on any device (fixes.py), the
+reward manager `specs` and, where rewards come from us, the rewards of training rollouts in the log (reward_log.py) and,
+only where the CPU profile is in use, the CPU platform (cpu/). A project that uses verl without our recipes sees no
+change of behaviour: a fix acts where verl would crash, everything else waits to be asked for by the configuration.
 
 verl hides what a plugin raises (it logs at DEBUG level and goes on), so a failure is printed here, loudly, and the
 process goes on as verl would have it; `specs doctor` shows the same failure.
 """
 
+import contextlib
 import os
 import sys
 import traceback
@@ -18,11 +20,10 @@ FAILURE: str | None = None
 
 def _register() -> None:
     from specs_verl.cpu import detect
-    from specs_verl.plugin import fixes, freeze, recipes, reward_log
+    from specs_verl.plugin import fixes, recipes, reward_log
 
     recipes.install()
     fixes.install()
-    freeze.install()
     reward_log.install()
     if detect.cpu_profile_in_use(os.environ):
         from specs_verl.cpu import install
@@ -34,9 +35,10 @@ try:
     _register()
 except Exception:  # verl would swallow it without a word
     FAILURE = traceback.format_exc()
-    print(
-        "specs-verl: the plugin FAILED to register with verl; +specs=... recipes and the CPU platform will be missing. "
-        f"Run `specs doctor` for the versions. The cause:\n{FAILURE}",
-        file=sys.stderr,
-        flush=True,
-    )
+    with contextlib.suppress(OSError, AttributeError):  # no usable stderr: `specs doctor` will say it
+        print(
+            "specs-verl: the plugin FAILED to register with verl; +specs=... recipes and the CPU platform will be "
+            f"missing. Run `specs doctor` for the versions. The cause:\n{FAILURE}",
+            file=sys.stderr,
+            flush=True,
+        )

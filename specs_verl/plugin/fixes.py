@@ -1,5 +1,6 @@
 """Three bugs of verl that strike on any device, mended while the installed verl has them.
 
+Each acts only where verl would crash or mix rows up, so a project without our recipes keeps what it has.
 Each fix names the bug; delete it, and its test, when AFFECTED no longer covers a supported verl.
 """
 
@@ -8,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from specs_verl.plugin.late_patch import on_import
 
@@ -81,6 +83,7 @@ def fix_text_only_micro_batch(module) -> None:
     import torch
 
     embed_with_images = module._get_input_embeds
+    unpacks = Version(version("transformers")) >= Version("5")
 
     def _get_input_embeds(
         model,
@@ -91,7 +94,7 @@ def fix_text_only_micro_batch(module) -> None:
         image_grid_thw=None,
         video_grid_thw=None,
     ):
-        if pixel_values is not None or pixel_values_videos is not None:
+        if not unpacks or pixel_values is not None or pixel_values_videos is not None:
             return embed_with_images(
                 model, input_ids, attention_mask, pixel_values, pixel_values_videos, image_grid_thw, video_grid_thw
             )

@@ -5,10 +5,18 @@
 
 Hydra offers a `hydra_plugins` namespace package for this, but an editable install hides it; registering with Hydra's
 plugin manager works for editable and wheel installs alike.
+
+A guest's manners: another project's Hydra application, which may have a group or a key `specs` of its own, is left
+alone unless its command line asks for one of our recipes by name. A configuration of one's own that builds on a recipe
+says so as in any Hydra project: `hydra.searchpath: [pkg://specs_verl.config]`.
 """
 
+import re
 import sys
+from collections.abc import Iterable
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 
 from specs_verl.plugin.late_patch import on_import
 
@@ -22,6 +30,16 @@ def names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
+def asked_for(arguments: list[str]) -> list[str]:
+    """Names of the recipes that a command line asks for; a sweep (`+specs=a,b`) asks for several."""
+    wanted = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key.lstrip("+").partition("@")[0] == GROUP:
+            wanted += value.split(",")
+    return wanted
+
+
 def unknown_recipe(arguments: list[str]) -> str | None:
     """What to tell a user whose command line asks for a recipe that does not exist, or None.
 
@@ -32,11 +50,23 @@ def unknown_recipe(arguments: list[str]) -> str | None:
     ):
         return None
     known = names()
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key.lstrip("+") == GROUP and value not in known:
+    for value in asked_for(arguments):
+        if value not in known:
             return f"There is no recipe {GROUP}={value}. Known recipes: {', '.join(known)}."
     return None
+
+
+def is_verls(search_path: Iterable[str]) -> bool:
+    """Whether Hydra's search path belongs to a program of verl's, or of ours: one of its entries lies in a package."""
+    packages = ("verl", "specs_verl")
+    folders = [Path(place).resolve() for name in packages for place in find_spec(name).submodule_search_locations or ()]
+    for entry in search_path:
+        if entry.startswith("pkg://"):
+            if re.split(r"[./]", entry.removeprefix("pkg://"))[0] in packages:
+                return True
+        elif any(Path(entry.removeprefix("file://")).resolve().is_relative_to(folder) for folder in folders):
+            return True
+    return False
 
 
 def install() -> None:
@@ -59,10 +89,14 @@ def _search_path_plugin() -> type:
 
     class SpecsSearchPath(SearchPathPlugin):
         def manipulate_search_path(self, search_path) -> None:
-            problem = unknown_recipe(sys.argv[1:])
-            if problem:
-                print(problem, file=sys.stderr)
-                raise SystemExit(2)
+            arguments = sys.argv[1:]
+            if is_verls(element.path for element in search_path.get_path() if element.path):
+                problem = unknown_recipe(arguments)
+                if problem:
+                    print(problem, file=sys.stderr)
+                    raise SystemExit(2)
+            elif set(names()).isdisjoint(asked_for(arguments)):
+                return
             search_path.append("specs-verl", SEARCH_PATH)
 
     return SpecsSearchPath

@@ -4,8 +4,8 @@
 
 - ``reward.reward_manager.name=specs`` works in every process (reward_fns.verl_manager holds the manager).
 - verl logs what a reward function returns only in validation. Here the same numbers of the training rollouts
-  (accuracy, format, timeouts,
-  seconds) are averaged into ``reward/...`` of every step, for any reward manager.
+  (accuracy, format, timeouts, seconds) are averaged into ``reward/...`` of every step, where the reward function or the
+  reward manager is ours; another project's log stays as it is.
 """
 
 import logging
@@ -32,13 +32,22 @@ def log_training_rewards(module) -> None:
 
     def with_rewards(self, batch, metrics, *args, **kwargs):
         outcome = compute_metrics(self, batch, metrics, *args, **kwargs)
+        if not rewards_are_ours(self.config):
+            return outcome
         try:
             metrics.update(_reward_metrics(module.tq, batch))
-        except (KeyError, AttributeError, ValueError) as error:  # a log line must never stop a training run
+        except Exception as error:  # whatever it is: a log line must never stop a training run
             logger.warning("The rewards of this step could not be logged: %s: %s", type(error).__name__, error)
         return outcome
 
     trainer._compute_metrics = with_rewards
+
+
+def rewards_are_ours(config) -> bool:
+    """Whether a configuration of verl's takes its rewards from reward_fns, or hands them through our manager."""
+    rewards = config.get("reward") or {}
+    function, manager = rewards.get("custom_reward_function") or {}, rewards.get("reward_manager") or {}
+    return str(function.get("path")).startswith("pkg://reward_fns") or manager.get("name") == "specs"
 
 
 def _reward_metrics(transfer_queue, batch) -> dict[str, float]:

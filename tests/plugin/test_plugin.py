@@ -29,8 +29,7 @@ import sys, verl
 import verl.utils.tensordict_utils as tu, verl.utils.distributed as distributed
 print("fix:" + tu.maybe_fix_3d_position_ids.__module__)
 print("gloo:" + distributed.initialize_global_process_group.__module__)
-harmless = ("specs_verl.cpu.detect", "specs_verl.cpu.torchvision_shim")
-print("cpu modules:" + ",".join(m for m in sys.modules if m.startswith("specs_verl.cpu.") and m not in harmless))
+print("cpu modules:" + ",".join(m for m in sys.modules if m.startswith("specs_verl.cpu.") and m[15:] != "detect"))
 """
     run = python(code, tmp_path, VERL_PLATFORM="nvidia")
     assert run.stdout.splitlines() == ["fix:specs_verl.plugin.fixes", "gloo:verl.utils.distributed", "cpu modules:"], (
@@ -38,18 +37,18 @@ print("cpu modules:" + ",".join(m for m in sys.modules if m.startswith("specs_ve
     )
 
 
-def test_registering_costs_less_than_a_tenth_of_a_second_over_verl_itself(tmp_path):
+def test_registering_imports_nothing_beyond_verl_itself(tmp_path):
     code = """
-import os, time
+import os, sys
 os.environ["VERL_USE_EXTERNAL_PLUGINS"] = "none"
 import verl
-start = time.process_time()
+before = set(sys.modules)
 import specs_verl.plugin.entry
-print(time.process_time() - start)
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(new - set(sys.stdlib_module_names)))
 """
-    seconds = sorted(float(python(code, tmp_path).stdout.splitlines()[-1]) for _ in range(3))
-    # The issue is a slip such as importing vLLM or Hydra's plugin scan (0.2 s and more); the best of three is compared.
-    assert seconds[0] < 0.1
+    # A slip such as importing vLLM, torch's compiler or Hydra's plugin scan would show here; Hydra itself comes later.
+    assert python(code, tmp_path).stdout.splitlines()[-1] == "['packaging', 'specs_verl']"
 
 
 def test_a_failing_plugin_is_loud_and_does_not_stop_verl(tmp_path):
