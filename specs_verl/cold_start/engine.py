@@ -40,6 +40,8 @@ from specs_verl.cold_start.vision import FrozenVision
 from specs_verl.errors import UserError
 
 MODEL_TYPE = "preference_pairs"
+ALIGNER = "merger"
+"""Part of the names of the layers between vision tower and language model, and of no others."""
 
 
 @dataclass
@@ -113,20 +115,25 @@ class PairEngine(FSDPEngineWithLMHead):
         return self.backbone.model
 
     def _freeze(self) -> None:
-        self.tower_frozen = False
+        settings = self.model_config
+        self.tower_frozen = self.has_vision and settings.freeze_vision_tower
+        self.aligner_frozen = self.has_vision and settings.freeze_aligner
         if not self.has_vision:
             return
-        settings = self.model_config
         for name, parameter in self.core.visual.named_parameters():
-            aligner = "merger" in name
-            if settings.freeze_aligner if aligner else settings.freeze_vision_tower:
+            if self.aligner_frozen if ALIGNER in name else self.tower_frozen:
                 parameter.requires_grad_(False)
-        self.tower_frozen = settings.freeze_vision_tower and settings.freeze_aligner
+
+    @property
+    def vision_trains(self) -> bool:
+        """Whether some part of the vision half is trained, and hence shared with the other processes."""
+        return self.has_vision and not (self.tower_frozen and self.aligner_frozen)
 
     def _build_lora_module(self, module: torch.nn.Module) -> torch.nn.Module:
         """verl's, but a frozen vision tower gets no adapters: they would never see a gradient."""
         if self.tower_frozen and self.model_config.exclude_modules is None:
-            self.model_config.exclude_modules = r".*\bvisual\b.*"
+            frozen = r".*\bvisual\b.*" if self.aligner_frozen else rf".*\bvisual\.(?!\w*{ALIGNER}).*"
+            self.model_config.exclude_modules = frozen
         return super()._build_lora_module(module)
 
     def _build_fsdp_module(self, module: torch.nn.Module) -> torch.nn.Module:
@@ -143,9 +150,20 @@ class PairEngine(FSDPEngineWithLMHead):
         if not self.tower_frozen:
             return super()._build_fsdp_module(module)
         visual = self.core.visual
-        del self.core.visual
+        if self.aligner_frozen:
+            del self.core.visual
+            sharded = super()._build_fsdp_module(module)
+            self.core.visual = _same_on_every_process(visual)
+            return sharded
+        children = dict(visual.named_children())  # the aligner is sharded with what surrounds it, the rest is not
+        for name in [name for name in children if ALIGNER not in name]:
+            delattr(visual, name)
         sharded = super()._build_fsdp_module(module)
-        self.core.visual = _same_on_every_process(visual)
+        for name in children:  # all of them, to keep their order
+            child = children[name] if ALIGNER in name else _same_on_every_process(children[name])
+            if ALIGNER in name:
+                delattr(visual, name)
+            setattr(visual, name, child)
         return sharded
 
     def _nothing_to_shard(self) -> bool:
@@ -183,7 +201,7 @@ class PairEngine(FSDPEngineWithLMHead):
         self.head = LogProbHead(self.backbone.get_output_embeddings(), self.model_config.head_chunk_tokens)
         self.row_flops = RowFlops.of(self.model_config.hf_config)
         if self.tower_frozen:
-            self.features = FrozenVision(self.core, self._feature_cache())
+            self.features = FrozenVision(self.core, self._feature_cache(), not self.aligner_frozen)
 
     def _feature_cache(self) -> FeatureCache:
         """A cache whose folder is named after everything that features depend on, images apart."""
@@ -192,6 +210,7 @@ class PairEngine(FSDPEngineWithLMHead):
         if settings.vision_cache_dir is None or not settings.vision_cache_disk_gib:
             return FeatureCache(memory)
         tower = [self.frozen_fingerprint(), str(self._autocast_dtype), ImageRules.of(settings.processor).settings]
+        tower += [self.aligner_frozen]  # what is kept lies after the aligner, or before it
         folder = Path(settings.vision_cache_dir).expanduser() / digest(tower)
         return FeatureCache(memory, folder, int(settings.vision_cache_disk_gib * 2**30 / self.get_data_parallel_size()))
 

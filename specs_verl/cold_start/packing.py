@@ -106,8 +106,9 @@ class Packer:
     ) -> None:
         """
         Args:
-            always_an_image: give rows without an image a blank one. A vision tower that trains is sharded: all
-                processes must run it in every row, or the others wait for ever.
+            always_an_image: give rows without an image a blank one. A vision tower or aligner that trains is sharded:
+                all processes must run it in every row, or the others wait for ever. One process does the same: a
+                parameter without a gradient would be left out by the optimizer, which one with a zero gradient is not.
             image_workers: threads that make the pixels of the next row while the current one is computed.
             needs_pixels: whether the pixels of an image, by its key, will be asked for.
         """

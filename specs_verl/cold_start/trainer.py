@@ -191,7 +191,7 @@ class Trainer:
             self.encoder.image_rules,
             engine.prompt_positions,
             self.config.data.shared_prefix,
-            always_an_image=not engine.tower_frozen and self.processes > 1,
+            always_an_image=engine.vision_trains,
             image_workers=self.config.data.image_workers,
             needs_pixels=engine.needs_pixels,
         )

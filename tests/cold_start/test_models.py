@@ -63,8 +63,15 @@ def test_the_whole_tower_trains(tmp_path, family):
     compare(tmp_path, tiny.make_model(tmp_path / "model", family=family), ROWS, lambda name: True, *settings)
 
 
-def test_only_the_aligner_trains(tmp_path, model_dir):
-    compare(tmp_path, model_dir, ROWS, lambda name: not_visual(name) or "merger" in name, "model.freeze_aligner=false")
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"])
+def test_only_the_aligner_trains(tmp_path, family):
+    model = tiny.make_model(tmp_path / "model", family=family)
+    compare(tmp_path, model, ROWS, lambda name: not_visual(name) or "merger" in name, "model.freeze_aligner=false")
+
+
+def test_only_the_tower_trains(tmp_path, model_dir):
+    settings = ("model.freeze_vision_tower=false", "model.freeze_aligner=true")
+    compare(tmp_path, model_dir, ROWS, lambda name: "merger" not in name, *settings)
 
 
 @pytest.mark.parametrize("tied", [False, True])

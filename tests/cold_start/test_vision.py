@@ -58,6 +58,19 @@ def test_images_computed(model_dir, tmp_path, gib, runs):
     assert setup.engine.features.computed == runs
 
 
+def test_a_tower_under_a_training_aligner_runs_once_per_image(model_dir, tmp_path):
+    setup = Setup(model_dir, [tiny.row(1), tiny.row(2, images=2)], tmp_path, "model.freeze_aligner=false")
+    first = setup.engine.token_log_probs(setup.pack())
+    with torch.no_grad():
+        setup.engine.core.visual.merger.mlp[2].weight.mul_(1.5)
+    second = setup.engine.token_log_probs(setup.row)
+    assert setup.engine.features.computed == 3
+    assert (first - second).abs().max() > 1e-3, "the aligner that is used is the one that trains"
+    second.sum().backward()
+    trained = {name for name, p in setup.engine.core.visual.named_parameters() if p.grad is not None}
+    assert trained and all(name.startswith("merger.") for name in trained)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_patch_embedding_as_a_matrix_product(bias):
     embed = torch.nn.Module()

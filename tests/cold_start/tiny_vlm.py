@@ -70,7 +70,7 @@ VISION = {
         "num_heads": 2,
         "out_hidden_size": 64,
         "patch_size": 14,
-        "window_size": 112,
+        "window_size": 56,
         "fullatt_block_indexes": [1],
         "initializer_range": 0.1,
     },
