@@ -27,7 +27,7 @@ setup(
     include_package_data=True,
     package_data={
         "specs_verl": ["config/**/*.yaml", "measure/templates/*"],
-        "data_prep": ["nano/base/*"],
+        "data_prep": ["nano/base/*", "pages/*.j2"],
     },
     install_requires=read_requirements("base"),
     extras_require={name: read_requirements(name) for name in ("cpu", "gpu", "dev", "bench")},

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from data_prep.reading.pictures import contained
+
 
 class ImageError(ValueError):
     """An image that cannot be used; `kind` is `missing_image` or `corrupt_image`, for counting."""
@@ -22,11 +24,7 @@ class ImageError(ValueError):
 
 def decode_image(reference: object, data_file: Path) -> Image.Image:
     """The decoded image that a row refers to, as {bytes, path} or as a path alone."""
-    if isinstance(reference, str):
-        reference = {"bytes": None, "path": reference}
-    if not isinstance(reference, dict):
-        raise ImageError("missing_image", f"an image must have bytes or a path, got {type(reference).__name__}")
-    content = reference.get("bytes") or _read(reference.get("path"), data_file)
+    content = image_bytes(reference, data_file)
     try:
         with warnings.catch_warnings():
             # Pillow only warns up to twice its limit of pixels; such an image is resized anyway.
@@ -40,13 +38,30 @@ def decode_image(reference: object, data_file: Path) -> Image.Image:
     return image
 
 
+def image_bytes(reference: object, data_file: Path) -> bytes:
+    """The image file that a row refers to, read only inside the data file's folder or the working directory."""
+    if isinstance(reference, str):
+        reference = {"bytes": None, "path": reference}
+    if not isinstance(reference, dict):
+        raise ImageError("missing_image", f"an image must have bytes or a path, got {type(reference).__name__}")
+    content = reference.get("bytes")
+    if content is not None and not isinstance(content, bytes):
+        raise ImageError("missing_image", f"the bytes of an image are {type(content).__name__}")
+    return content or _read(reference.get("path"), data_file)
+
+
 def _read(path: object, data_file: Path) -> bytes:
     if not path or not isinstance(path, str):
         raise ImageError("missing_image", "an image has neither bytes nor a path")
-    if path.startswith(("http://", "https://")):
-        raise ImageError("missing_image", f"{path}: remote images are not fetched; store them with the data")
-    path = path.removeprefix("file://")
-    for candidate in (Path(path), data_file.parent / path):
-        if candidate.is_file():
-            return candidate.read_bytes()
-    raise ImageError("missing_image", f"{path}: no such image file")
+    if "://" in path and not path.startswith("file://"):
+        raise ImageError("missing_image", f"{path[:120]}: remote images are not fetched; store them with the data")
+    name = path.removeprefix("file://")
+    inside = [found for found in (contained(Path(), name), contained(data_file.parent, name)) if found]
+    for candidate in inside:
+        try:
+            if candidate.is_file():
+                return candidate.read_bytes()
+        except (OSError, ValueError) as error:
+            raise ImageError("missing_image", f"{path[:120]}: cannot be read ({error})") from error
+    where = "no such image file" if inside else "leads out of the data's folder and of the working directory"
+    raise ImageError("missing_image", f"{path[:120]}: {where}")

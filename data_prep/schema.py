@@ -24,6 +24,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep.errors import UserError
+from data_prep.reading.source import read_parquet
 from reward_fns.registry import ALIASES
 from reward_fns.registry import names as verifier_names
 
@@ -158,21 +160,17 @@ def _parsed(params: object) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def rows(path: str | Path, batch_rows: int = 32) -> Iterator[tuple[int, dict[str, object]]]:
-    """Rows of a parquet file with their numbers, a few in memory at a time. DataError when it is no such file."""
+def rows(path: str | Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """Rows of a parquet file with their numbers, at most 32 MiB in memory at a time. DataError when it is no such
+    file, or is damaged."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
     try:
-        file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable parquet file ({error}).") from error
-    with file:
-        index = 0
-        for batch in file.iter_batches(batch_size=batch_rows):
-            for row in batch.to_pylist():
-                yield index, row
-                index += 1
+        for place, row in read_parquet(path):
+            yield place.row, row
+    except UserError as error:
+        raise DataError(str(error)) from error
 
 
 def validate(path: str | Path) -> int:

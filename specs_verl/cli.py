@@ -28,7 +28,7 @@ COMMANDS = {
     "gf": ("specs_verl.measure.cli:gf", "Generalization Factor of a cold start"),
     "report": ("specs_verl.measure.cli:report", "table and self-contained HTML page of a run"),
     "reward": ("specs_verl.grading.command", "grade one response, or compare two reward settings on a file"),
-    "data": ("data_prep.cli", "make data sets, check them, repair them"),
+    "data": ("specs_verl.doctor.data_limits", "make data sets, check them, repair them"),
 }
 
 

@@ -116,7 +116,7 @@ def _split_of(file: Path) -> str:
 def read_file(file: Path, columns: Sequence[str] = ()) -> Iterator[tuple[Place, RowOrFault]]:
     """Rows of one file with their places."""
     if file.suffix == ".parquet":
-        yield from _parquet(file, columns)
+        yield from read_parquet(file, columns)
         return
     reader = _json_lines if file.suffix == ".jsonl" else _json_array
     with file.open("rb") as stream:
@@ -126,7 +126,8 @@ def read_file(file: Path, columns: Sequence[str] = ()) -> Iterator[tuple[Place, 
             yield Place(str(file), index), row
 
 
-def _parquet(file: Path, columns: Sequence[str]) -> Iterator[tuple[Place, RowOrFault]]:
+def read_parquet(file: Path, columns: Sequence[str] = ()) -> Iterator[tuple[Place, dict[str, object]]]:
+    """Rows of a parquet file with their places; UserError when it is damaged."""
     try:
         opened = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
@@ -135,7 +136,7 @@ def _parquet(file: Path, columns: Sequence[str]) -> Iterator[tuple[Place, RowOrF
     with opened:
         _check_columns(str(file), opened.schema_arrow.names, columns)
         try:
-            for batch in opened.iter_batches(batch_size=_batch_rows(opened.metadata)):
+            for batch in opened.iter_batches(batch_size=batch_rows(opened.metadata)):
                 for row in batch.to_pylist():
                     yield Place(str(file), index), row
                     index += 1
@@ -143,7 +144,7 @@ def _parquet(file: Path, columns: Sequence[str]) -> Iterator[tuple[Place, RowOrF
             raise UserError(f"{file}: damaged after row {index} ({error}). Fetch the file again.") from error
 
 
-def _batch_rows(metadata: pq.FileMetaData) -> int:
+def batch_rows(metadata: pq.FileMetaData) -> int:
     """So many rows that a batch of the fattest row group stays below BATCH_BYTES."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     fattest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1.0)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from data_prep import doctor, nano, schema
+from data_prep.doctor import command as command_module
 from specs_verl.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sampling"))  # the chat server of the sampling tests
@@ -49,7 +50,11 @@ def test_broken_rows_are_found_with_their_reason(spoiled):
     for index, reason in BROKEN.items():
         assert reason in report.broken[index][0]
     assert sum(report.sources.values()) == 30
-    assert sorted(report.notes.values()) == [1, 1], "one duplicate, one tiny image"
+    assert report.notes == {
+        "the same prompt and images as an earlier row": 1,
+        "the same id as an earlier row": 1,
+        "image shorter than 28 pixels (some processors refuse it)": 1,
+    }
 
 
 def test_fix_keeps_the_sound_rows_as_they_are(spoiled, tmp_path):
@@ -59,6 +64,9 @@ def test_fix_keeps_the_sound_rows_as_they_are(spoiled, tmp_path):
     assert after.to_pylist() == [row for index, row in enumerate(before) if index not in BROKEN]
     assert after.schema.equals(pq.read_schema(spoiled))
     assert doctor.examine(tmp_path / "fixed.parquet").broken == {}
+    left_out = [json.loads(line) for line in (tmp_path / "fixed.left_out.jsonl").read_text().splitlines()]
+    assert [entry["row"] for entry in left_out] == sorted(BROKEN)
+    assert all(BROKEN[entry["row"]] in entry["reasons"][0] for entry in left_out)
 
 
 def test_nothing_is_written_when_no_row_is_sound(spoiled, tmp_path):
@@ -71,8 +79,8 @@ def test_nothing_is_written_when_no_row_is_sound(spoiled, tmp_path):
 
 def command(*arguments):
     parser = argparse.ArgumentParser()
-    doctor.add_arguments(parser)
-    return doctor.run(parser.parse_args(list(map(str, arguments))))
+    command_module.add_arguments(parser)
+    return command_module.run(parser.parse_args(list(map(str, arguments))))
 
 
 def test_the_command_prints_and_fixes(spoiled, capsys):

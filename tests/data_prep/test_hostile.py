@@ -244,12 +244,12 @@ def test_sources_of_another_kind(tmp_path, make, message):
 
 def test_a_huge_row_among_small_ones_does_not_multiply(tmp_path):
     """Batches follow the fattest row group: 64 rows of 20 MB are never in memory together."""
-    from data_prep.reading.source import _batch_rows
+    from data_prep.reading.source import batch_rows
 
     path = tmp_path / "train.parquet"
     rows = [{"image": [{"bytes": os.urandom(3 << 20), "path": None}], "question": "?", "answer": "1"} for _ in range(8)]
     parquet(path, rows, pa.schema([("image", published.IMAGES), ("question", pa.string()), ("answer", pa.string())]))
-    assert _batch_rows(pa.parquet.read_metadata(path)) == 10  # 32 MiB over 3 MiB
+    assert batch_rows(pa.parquet.read_metadata(path)) == 10  # 32 MiB over 3 MiB
     assert Path(path).stat().st_size > 8 * (3 << 20)
 
 

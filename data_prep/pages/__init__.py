@@ -1,0 +1,54 @@
+"""HTML pages for people: self-contained, texts escaped, no script; `page(template, ...)` fills one of the templates."""
+
+from __future__ import annotations
+
+import base64
+import io
+import unicodedata
+import warnings
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image, UnidentifiedImageError
+
+from data_prep.reading.headers import size_of
+from data_prep.reading.pictures import MOST_PIXELS
+
+THUMBNAIL = 220  # pixels of the longer side
+
+
+def page(template: str, **values: object) -> str:
+    """A page from a template of this folder."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["shown"] = shown
+    environment.filters["thumbnail"] = thumbnail
+    return environment.get_template(template).render(**values)
+
+
+def shown(text: object) -> str:
+    """Untrusted text without control and direction characters; the template escapes the rest."""
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs") else "\ufffd"
+        for character in str(text)
+    )
+
+
+def thumbnail(content: bytes) -> str:
+    """A small copy as a data URI; empty for what cannot be opened safely."""
+    size = size_of(content)
+    if size is None or size[0] * size[1] > MOST_PIXELS:
+        return ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                image.draft("RGB", (THUMBNAIL, THUMBNAIL))
+                copy = image.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return ""
+    copy.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    copy.save(buffer, "JPEG", quality=75)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
