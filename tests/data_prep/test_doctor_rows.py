@@ -195,10 +195,8 @@ def test_the_7b_recipe_names_its_model():
 
 
 def test_the_page_shows_the_worst_and_runs_nothing(tmp_path, capsys):
-    rows = [
-        row(question="<image><script>alert(1)</script>", gold="no <img src=x onerror=alert(2)>", verifier="count"),
-        row(),
-    ]
+    hostile = row(question="<image><script>alert(1)</script>", gold="<img src=x onerror=alert(2)>", verifier="boxes")
+    rows = [hostile, row()]
     path = published.parquet(tmp_path / "t.parquet", rows, schema.SCHEMA)
     assert main(["data", "doctor", str(path), "--page"]) == 1
     page = (tmp_path / "t.doctor.html").read_text()
