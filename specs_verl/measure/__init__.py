@@ -8,7 +8,7 @@ curves.py, charts.py, samples.py, report.py, gate.py      metrics -> terminal ta
 cli.py                                                    specs evaluate | gf | report
 """
 
-from specs_verl.measure.bootstrap import Interval, Spread, mean_interval, paired_difference, seed_spread
+from specs_verl.measure.bootstrap import Interval, Spread, mean_interval, mean_intervals, paired_difference, seed_spread
 from specs_verl.measure.branching import Branching, nucleus_sizes, rollout_branching_factor
 from specs_verl.measure.generalization import Generalization, factor_from_gains, generalization, generalization_factor
 from specs_verl.measure.passk import mean_pass_at_k, pass_at_k, reported_ks
@@ -22,6 +22,7 @@ __all__ = [
     "generalization",
     "generalization_factor",
     "mean_interval",
+    "mean_intervals",
     "mean_pass_at_k",
     "nucleus_sizes",
     "paired_difference",

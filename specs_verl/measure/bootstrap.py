@@ -10,7 +10,7 @@ every interval too narrow. Not here: seeds of training runs are not resampled, t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,23 @@ def mean_interval(per_prompt: Sequence[float], level: float = 0.95, resamples: i
     return _interval(array, float(array.mean()), level, resamples, seed)
 
 
+def mean_intervals(
+    per_prompt: Mapping[str, Sequence[float]], level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> dict[str, Interval]:
+    """`mean_interval` of several quantities of the same prompts; each equals its own call, the draws are shared."""
+    columns = {name: _finite(values, name) for name, values in per_prompt.items()}
+    if len({column.size for column in columns.values()}) > 1:
+        raise ValueError("All quantities need one value per prompt, for the same prompts.")
+    stacked = np.stack(list(columns.values()))
+    means = np.concatenate([stacked[:, drawn].mean(axis=2) for drawn in _draws(stacked.shape[1], resamples, seed)], 1)
+    _check(level, resamples)
+    edges = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return {
+        name: Interval(float(column.mean()), float(low), float(high))
+        for (name, column), low, high in zip(columns.items(), *edges, strict=True)
+    }
+
+
 def paired_difference(
     treated: Sequence[float], control: Sequence[float], level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> Interval:
@@ -62,19 +79,24 @@ def paired_difference(
 
 
 def _interval(values: np.ndarray, value: float, level: float, resamples: int, seed: int) -> Interval:
+    _check(level, resamples)
+    means = np.concatenate([values[drawn].mean(axis=1) for drawn in _draws(values.size, resamples, seed)])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _draws(size: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Indices of shape (block, size), a block at a time."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, resamples, _BLOCK):
+        yield generator.integers(0, size, size=(min(_BLOCK, resamples - start), size))
+
+
+def _check(level: float, resamples: int) -> None:
     if not 0 < level < 1:
         raise ValueError(f"The level must lie between 0 and 1, got {level}.")
     if resamples < 100:
         raise ValueError(f"At least 100 resamples are needed for an interval, got {resamples}.")
-    generator = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            values[generator.integers(0, values.size, size=(min(_BLOCK, resamples - start), values.size))].mean(axis=1)
-            for start in range(0, resamples, _BLOCK)
-        ]
-    )
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
 
 
 def _finite(values: Sequence[float], what: str) -> np.ndarray:

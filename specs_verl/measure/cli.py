@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from specs_verl.errors import UserError
-from specs_verl.grading.responses import DEFAULT_REWARD, OWN_FORMATS, FormatChecks, load_function
-from specs_verl.measure.evaluate import EvalSet, evaluate
+from specs_verl.grading.responses import OWN_FORMATS, FormatChecks, load_function
+from specs_verl.measure.evaluate import DEFAULT_REWARD, EvalSet, evaluate
 from specs_verl.measure.gate import gate, print_gate
 from specs_verl.measure.metrics import ROLES, read_metrics
 from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_report

