@@ -55,10 +55,17 @@ def mean_intervals(
     columns = {name: _finite(values, name) for name, values in per_prompt.items()}
     if len({column.size for column in columns.values()}) > 1:
         raise ValueError("All quantities need one value per prompt, for the same prompts.")
-    stacked = np.stack(list(columns.values()))
-    means = np.concatenate([stacked[:, drawn].mean(axis=2) for drawn in _draws(stacked.shape[1], resamples, seed)], 1)
+    stacked = np.stack(list(columns.values()), axis=1)
+    size = len(stacked)
+    # How often each prompt was drawn, times its values: one matrix product for all quantities.
+    means = np.concatenate(
+        [
+            np.stack([np.bincount(prompts, minlength=size) for prompts in drawn]) @ stacked / size
+            for drawn in _draws(size, resamples, seed)
+        ]
+    )
     _check(level, resamples)
-    edges = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    edges = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {
         name: Interval(float(column.mean()), float(low), float(high))
         for (name, column), low, high in zip(columns.items(), *edges, strict=True)

@@ -127,10 +127,10 @@ def set_metrics(
         overall=overall,
         accuracy_interval=overall.intervals["accuracy"],
         format_interval=overall.intervals["format"],
-        by_task=_broken_down(frame, "task"),
-        by_format=_broken_down(frame, "asked_format"),
-        by_data_source=_broken_down(frame, "data_source"),
-        by_verifier=_broken_down(frame, "verifier"),
+        by_task=_broken_down(frame, "task", overall),
+        by_format=_broken_down(frame, "asked_format", overall),
+        by_data_source=_broken_down(frame, "data_source", overall),
+        by_verifier=_broken_down(frame, "verifier", overall),
         exploration=exploration(frame, branching),
         skipped_prompts=skipped_prompts,
         graded=graded,
@@ -176,8 +176,11 @@ def figures(frame: pd.DataFrame) -> Figures:
     )
 
 
-def _broken_down(frame: pd.DataFrame, column: str) -> dict[str, Figures]:
-    return {str(name): figures(group) for name, group in frame.groupby(column, sort=True)}
+def _broken_down(frame: pd.DataFrame, column: str, overall: Figures) -> dict[str, Figures]:
+    groups = frame.groupby(column, sort=True)
+    if groups.ngroups == 1:
+        return {str(name): overall for name in groups.groups}
+    return {str(name): figures(group) for name, group in groups}
 
 
 def write_metrics(path: Path, metrics: ModelMetrics) -> None:
