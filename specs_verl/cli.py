@@ -19,7 +19,10 @@ COMMANDS = {
     "export": ("specs_verl.distill.export_cli", "preference pairs in the format of TRL, LLaMA-Factory or ms-swift"),
     "route": ("specs_verl.distill.route_cli", "Metis-RISE: route prompts by pass rate into supervised data"),
     "cot": ("specs_verl.distill.cot_cli", "chain-of-thought data of a teacher by rejection sampling"),
-    "evaluate": ("specs_verl.measure.cli:evaluate", "grade sampled responses: accuracy, format compliance, pass@k"),
+    "evaluate": (
+        "specs_verl.measure.cli:evaluate",
+        "checkpoints in, figures out: accuracy, format, pass@k, majority@k",
+    ),
     "benchmark": ("specs_verl.measure.benchmarks.command", "published benchmarks as data; files for their evaluators"),
     "formats": (
         "specs_verl.measure.formats.command",

@@ -4,6 +4,9 @@
 
 generalization.py, passk.py, branching.py, bootstrap.py   arithmetic on arrays, nothing else
 rollouts.py, ../grading, evaluate.py, metrics.py          sampled responses -> graded rollouts -> metrics per model
+answers.py, exploration.py, compare.py                    majority, stuckness, branching; two models on the same prompts
+checkpoints.py, evaluate_command.py                       checkpoints in, figures out
+formats/, benchmarks/                                     other output formats; published benchmarks
 curves.py, charts.py, samples.py, report.py, gate.py      metrics -> terminal tables and one self-contained HTML page
 cli.py                                                    specs evaluate | gf | report
 """

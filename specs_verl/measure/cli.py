@@ -13,19 +13,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from specs_verl.errors import UserError
-from specs_verl.grading.responses import OWN_FORMATS, FormatChecks, load_function
-from specs_verl.measure.evaluate import DEFAULT_REWARD, EvalSet, evaluate
+from specs_verl.measure import evaluate_command
 from specs_verl.measure.gate import gate, print_gate
-from specs_verl.measure.metrics import ROLES, read_metrics
+from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_report
-from specs_verl.measure.rollouts import read_prompts
 from specs_verl.measure.summary import by_model
 
 
@@ -36,106 +32,6 @@ class Command:
     summary: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
-
-
-def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `specs evaluate`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = (
-        "example:\n"
-        "  specs evaluate --model final --out runs/eval/final \\\n"
-        "      --set test=runs/samples/final/test:data/test.parquet \\\n"
-        "      --set ood@ood=runs/samples/final/ood:data/ood.parquet \\\n"
-        "      --format-check data_prep.nano.formats:complies"
-    )
-    parser.add_argument("--model", required=True, help="name of the model in tables")
-    parser.add_argument("--out", required=True, type=Path, help="directory for metrics.json and the graded rollouts")
-    parser.add_argument(
-        "--set",
-        dest="sets",
-        action="append",
-        required=True,
-        metavar="NAME[@ROLE]=SAMPLES:PROMPTS[,PROMPTS]",
-        help="a data set: directory of a sampling run and the parquet file(s) it was sampled from. ROLE is "
-        f"{', '.join(ROLES)} (id: as in training; ood: another output format; control: e.g. shuffled images), "
-        "id by default. May be given several times",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="training seed of the checkpoint, for the spread over seeds"
-    )
-    parser.add_argument(
-        "--format-check",
-        metavar="MODULE:FUNCTION",
-        help="function (format name, response) -> bool for formats in extra_info.format other than think_answer",
-    )
-    parser.add_argument(
-        "--reward",
-        default=DEFAULT_REWARD,
-        metavar="MODULE:FUNCTION",
-        help="reward function in verl's signature, or path/to/file.py:function (default: %(default)s)",
-    )
-    parser.add_argument("--workers", type=int, help="grading processes (default: one per core, at most 8)")
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Grade the responses of one model and show its figures."""
-    if args.workers is not None and args.workers < 1:
-        raise UserError(f"--workers must be at least 1, got {args.workers}.")
-    sets = [parse_set(text) for text in args.sets]
-    checks = checks_from(args.format_check, sets) if args.format_check else None
-    console = Console()
-    with Progress(
-        TextColumn("grading {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def on_progress(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done)
-
-        path = evaluate(
-            args.model,
-            sets,
-            args.out,
-            seed=args.seed,
-            format_checks=checks,
-            reward=args.reward,
-            workers=args.workers,
-            on_progress=on_progress,
-        )
-    print_summary(console, ReportInputs(metrics=(path,)))
-    console.print(f"Metrics: {path}", markup=False, highlight=False)
-    return 0
-
-
-def parse_set(text: str) -> EvalSet:
-    """ "ood@ood=runs/samples/ood:data/ood.parquet" -> EvalSet."""
-    name, equals, places = text.partition("=")
-    samples, colon, prompts = places.rpartition(":")
-    files = tuple(Path(file) for file in prompts.split(",") if file)
-    if not equals or not colon or not samples or not files:
-        raise UserError(
-            f"--set {text!r}: write NAME[@ROLE]=SAMPLES:PROMPTS, e.g. test=runs/samples/test:data/test.parquet."
-        )
-    name, _, role = name.partition("@")
-    return EvalSet(name, Path(samples), files, role or "id")
-
-
-def checks_from(spec: str, sets: list[EvalSet]) -> FormatChecks:
-    """A check per asked format, out of one function (format name, response) -> bool; tried once before any grading."""
-    function = load_function(spec, "Format check")
-    asked = {prompt.asked_format for entry in sets for prompt in read_prompts(entry.prompts)} - set(OWN_FORMATS)
-    for name in sorted(asked):
-        try:
-            function(name, "")
-        except KeyError as error:
-            raise UserError(f"Format check {spec!r} knows no format {name!r}, which the prompts ask for.") from error
-    return {name: partial(function, name) for name in asked}
 
 
 def add_gf_arguments(parser: argparse.ArgumentParser) -> None:
@@ -247,7 +143,11 @@ def _named(text: str, option: str) -> tuple[str, tuple[Path, ...]]:
 
 
 COMMANDS = {
-    "evaluate": Command("Grade sampled responses of a model and measure it.", add_evaluate_arguments, run_evaluate),
+    "evaluate": Command(
+        "Sample checkpoints, grade their responses and measure them.",
+        evaluate_command.add_arguments,
+        evaluate_command.run,
+    ),
     "gf": Command("Generalization Factor and pass@k: the gate before RL.", add_gf_arguments, run_gf),
     "report": Command("End table, and a self-contained HTML page.", add_report_arguments, run_report),
 }

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from specs_verl.errors import UserError
-from specs_verl.measure.cli import COMMANDS, parse_set
+from specs_verl.measure.cli import COMMANDS
+from specs_verl.measure.evaluate_command import parse_set
 
 
 def run(name, *words):

@@ -1,7 +1,7 @@
 """The official score of a benchmark from graded responses, and everything that must stand beside it.
 
     score = official_score(Path("data/mathvista.parquet"), graded, run)
-    score.line()      # "MathVista testmini: 63.7 (60.9 to 66.6), 1,000 questions, 1 sample each; prompt specs 1a2b..."
+    score.line        # "MathVista testmini: 63.7 (60.9 to 66.6), 1,000 questions, 1 sample each; prompt specs 1a2b..."
 
 A number of a benchmark depends on the prompt, on who reads the answer and on the longest response: they are part of it.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -42,9 +42,11 @@ class OfficialScore:
     max_tokens: int | None
     truncated: float
     versions: dict[str, str]
+    line: str = ""
+    """One sentence with everything in it."""
 
-    def line(self) -> str:
-        """One sentence with everything in it."""
+    def sentence(self) -> str:
+        """What `line` holds."""
         edges = "" if self.interval is None else " ({:.1f} to {:.1f})".format(*(100 * edge for edge in self.interval))
         missing = "" if self.questions == self.expected else f" of {self.expected:,}"
         parts = (
@@ -82,7 +84,7 @@ def official_score(
         interval = (bounds.low, bounds.high)
     parameters = manifest.get("parameters") if isinstance(manifest.get("parameters"), dict) else {}
     versions = manifest.get("versions") if isinstance(manifest.get("versions"), dict) else {}
-    return OfficialScore(
+    score = OfficialScore(
         benchmark=made.benchmark,
         title=benchmark.title,
         split=benchmark.split,
@@ -98,6 +100,7 @@ def official_score(
         truncated=float((frame["finish_reason"] == "length").mean()),
         versions={name: str(number) for name, number in versions.items() if number},
     )
+    return replace(score, line=score.sentence())
 
 
 def _extractor(made: Prepared, extractor: str) -> str:

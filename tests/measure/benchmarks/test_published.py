@@ -48,7 +48,7 @@ def test_prepared_rows_fit_the_schema_and_right_answers_are_right(prepared, name
     assert frame["right"].all(), frame
     score = official_score(file, frame, MANIFEST, "reward_fns")
     assert score.scores["ALL"] == 1.0
-    line = score.line()
+    line = score.line
     for part in (BENCHMARKS[name].title, "100.0", made.prompt, "answers read by reward_fns", "at most 2048 tokens"):
         assert part in line
     assert f"{made.questions:,} of {made.expected:,} questions" in line and "specs-verl 0.1.0" in line
@@ -78,7 +78,7 @@ def test_only_free_answers_go_to_the_judge(prepared):
     assert verifiers == ["choice", "number", "number", "judge"]
     frame = pd.DataFrame({"row": range(4), "sample": 0, "right": [True, True, False, False], "finish_reason": "stop"})
     score = official_score(file, frame, MANIFEST, "reward_fns")
-    assert score.scores["ALL"] == 0.5 and "free answers by a judge" in score.line()
+    assert score.scores["ALL"] == 0.5 and "free answers by a judge" in score.line
 
 
 def test_mathverse_reports_the_vision_only_version(prepared):

@@ -1,0 +1,265 @@
+"""`specs evaluate`: checkpoints in, figures out; or grades for samples that are there already.
+
+specs evaluate base=MODEL runs/cold_start/hf --data data/test.parquet --formats all --out runs/eval --n 8
+specs evaluate --model final --set test=runs/samples/final:data/test.parquet --out runs/eval/final
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from specs_verl.errors import UserError
+from specs_verl.grading.responses import OWN_FORMATS, FormatChecks, load_function
+from specs_verl.measure.checkpoints import Checkpoint, DataSet, comparisons, evaluate_checkpoints, read_benchmarks
+from specs_verl.measure.evaluate import DEFAULT_REWARD, REGISTERED, EvalSet, evaluate
+from specs_verl.measure.formats.registry import chosen
+from specs_verl.measure.formats.rewrite import rewrite
+from specs_verl.measure.metrics import ROLES
+from specs_verl.measure.report import ReportInputs, print_summary
+from specs_verl.measure.rollouts import read_prompts
+from specs_verl.sampling import EngineSettings, SamplingParameters
+from specs_verl.sampling.supervisor import Progress as SamplingProgress
+
+ROLE_HELP = f"ROLE is {', '.join(ROLES)} (id: as in training; ood: another output format; control: shuffled images)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `specs evaluate`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  specs evaluate base=MODEL runs/cold_start/hf --data data/test.parquet --formats all --out runs/eval --n 8\n"
+        "  specs evaluate --model final --out runs/eval/final --set test=runs/samples/final/test:data/test.parquet"
+    )
+    parser.add_argument(
+        "checkpoints",
+        nargs="*",
+        metavar="[NAME=]CKPT",
+        help="Hugging Face checkpoints, or URL#MODEL; the first is compared with",
+    )
+    parser.add_argument("--out", required=True, type=Path, help="directory for samples, graded rollouts and figures")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="[NAME[@ROLE]=]FILE[,FILE]",
+        help=f"parquet files to sample. {ROLE_HELP}",
+    )
+    parser.add_argument(
+        "--formats",
+        metavar="all|NAME[,NAME]",
+        help="also ask the first data set in other output formats (see specs formats --list), as the data set `ood`",
+    )
+    parser.add_argument("--instruction", metavar="TEXT", help="with --formats: the prompts' own format instruction")
+    defaults = SamplingParameters()
+    parser.add_argument("--n", type=int, default=1, help="responses per prompt (default: %(default)s)")
+    parser.add_argument("--ood-n", type=int, help="responses per prompt of data sets with the role ood (default: --n)")
+    parser.add_argument("--temperature", type=float, default=defaults.temperature, help="default %(default)s")
+    parser.add_argument("--top-p", type=float, default=defaults.top_p, help="default %(default)s")
+    parser.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="response, default %(default)s")
+    parser.add_argument("--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s")
+    parser.add_argument("--sampling-seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument(
+        "--logprobs", type=int, default=0, metavar="K", help="record K per token, for the branching factor (20 will do)"
+    )
+    parser.add_argument("--rows", type=int, metavar="N", help="only the first N rows of every data set")
+    parser.add_argument("--engine-workers", type=int, help="sampling processes (default: per core or per GPU)")
+    parser.add_argument("--gpu-memory-utilization", type=float, default=0.9, help="default %(default)s")
+    parser.add_argument("--model", help="with --set: name of the model in tables")
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="NAME[@ROLE]=SAMPLES:PROMPTS[,PROMPTS]",
+        help="samples that are there already: directory of a sampling run and the parquet file(s) it was sampled from",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="training seed of the checkpoints, for the spread over seeds"
+    )
+    parser.add_argument(
+        "--format-check",
+        metavar="MODULE:FUNCTION",
+        help="function (format name, response) -> bool for formats in extra_info.format that are not ours",
+    )
+    parser.add_argument(
+        "--reward",
+        default=DEFAULT_REWARD,
+        metavar="MODULE:FUNCTION",
+        help="reward function in verl's signature, or path/to/file.py:function (default: %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, help="grading processes (default: one per core, at most 8)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sample where checkpoints are given, grade, and show the figures."""
+    if args.workers is not None and args.workers < 1:
+        raise UserError(f"--workers must be at least 1, got {args.workers}.")
+    if bool(args.checkpoints) == bool(args.sets):
+        raise UserError("Pass checkpoints with --data, or samples that are there already with --set and --model.")
+    console = Console()
+    return _run_checkpoints(args, console) if args.checkpoints else _run_sets(args, console)
+
+
+def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
+    if not args.data:
+        raise UserError("--data: pass at least one parquet file to sample.")
+    data = [DataSet.parse(text) for text in args.data]
+    if args.formats:
+        data.append(_other_formats(args, data[0]))
+    checks = _checks(args.format_check, [file for entry in data for file in entry.files])
+    parameters = SamplingParameters(
+        n=args.n,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        max_tokens=args.max_tokens,
+        max_prompt_tokens=args.max_prompt_tokens,
+        seed=args.sampling_seed,
+        logprobs=args.logprobs,
+    )
+    with _Bars(console) as bars:
+        paths = evaluate_checkpoints(
+            [Checkpoint.parse(text) for text in args.checkpoints],
+            data,
+            args.out,
+            parameters,
+            samples_of={entry.name: args.ood_n for entry in data if entry.role == "ood"} if args.ood_n else None,
+            engine=EngineSettings(workers=args.engine_workers, gpu_memory_utilization=args.gpu_memory_utilization),
+            rows=args.rows,
+            seed=args.seed,
+            format_checks=checks,
+            reward=args.reward,
+            workers=args.workers,
+            on_sampling=bars.sampling,
+            on_grading=bars.grading,
+        )
+    print_summary(console, ReportInputs(metrics=tuple(paths)))
+    _print_comparisons(console, paths)
+    for path in paths:
+        for score in read_benchmarks(path):
+            console.print(f"{path.parent.name}: {score['line']}", markup=False, highlight=False)
+        console.print(f"Metrics: {path}", markup=False, highlight=False)
+    return 0
+
+
+def _other_formats(args: argparse.Namespace, source: DataSet) -> DataSet:
+    """The first data set in other formats, written once."""
+    names = None if args.formats == "all" else [name for name in args.formats.split(",") if name]
+    out = args.out / "data" / "ood.parquet"
+    made_from = {"files": [str(file) for file in source.files], "formats": names, "rows": args.rows}
+    note = out.with_suffix(".json")
+    if not (out.is_file() and note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_from):
+        rewrite(source.files, out, chosen(names), rows=args.rows, instruction=args.instruction)
+        note.write_text(json.dumps(made_from), encoding="utf-8")
+    return DataSet("ood", (out,), "ood")
+
+
+def _run_sets(args: argparse.Namespace, console: Console) -> int:
+    if not args.model:
+        raise UserError("--model: name the model whose samples --set passes.")
+    sets = [parse_set(text) for text in args.sets]
+    checks = _checks(args.format_check, [file for entry in sets for file in entry.prompts])
+    with _Bars(console) as bars:
+        path = evaluate(
+            args.model,
+            sets,
+            args.out,
+            seed=args.seed,
+            format_checks=checks,
+            reward=args.reward,
+            workers=args.workers,
+            on_progress=bars.grading,
+        )
+    print_summary(console, ReportInputs(metrics=(path,)))
+    console.print(f"Metrics: {path}", markup=False, highlight=False)
+    return 0
+
+
+class _Bars(Progress):
+    """Bars for sampling and for grading each data set."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._known: dict[str, TaskID] = {}
+
+    def sampling(self, progress: SamplingProgress) -> None:
+        """Samples of the job under way."""
+        name = f"sampling {progress.job + 1} of {progress.jobs} ({progress.tokens_per_second:.0f} tokens/s)"
+        self._show(f"sampling {progress.job}", name, progress.samples_done, progress.samples_total)
+
+    def grading(self, name: str, done: int, total: int) -> None:
+        """Responses of the data set under way."""
+        self._show(f"grading {name}", f"grading {name}", done, total)
+
+    def _show(self, key: str, description: str, done: int, total: int) -> None:
+        if key not in self._known:
+            self._known[key] = self.add_task(description, total=total)
+        self.update(self._known[key], description=description, completed=done, total=total)
+
+
+def _print_comparisons(console: Console, paths: list[Path]) -> None:
+    found = comparisons(paths)
+    if not found:
+        return
+    table = Table(title=f"Against {found[0].control}, paired over prompts, with 95 % intervals", title_justify="left")
+    for heading in ("model", "data", "figure", "before", "after", "difference"):
+        table.add_column(heading, justify="left" if heading in ("model", "data", "figure") else "right")
+    for entry in found:
+        scale = 1 if entry.quantity == "tokens" else 100
+        values = (scale * value for value in (entry.difference.value, entry.difference.low, entry.difference.high))
+        table.add_row(
+            entry.treated,
+            entry.data,
+            entry.quantity,
+            f"{scale * entry.before:.1f}",
+            f"{scale * entry.after:.1f}",
+            "{:+.1f} ({:+.1f} to {:+.1f})".format(*values),
+            style=None if entry.certain else "dim",
+        )
+    console.print(table)
+
+
+def parse_set(text: str) -> EvalSet:
+    """ "ood@ood=runs/samples/ood:data/ood.parquet" -> EvalSet."""
+    name, equals, places = text.partition("=")
+    samples, colon, prompts = places.rpartition(":")
+    files = tuple(Path(file) for file in prompts.split(",") if file)
+    if not equals or not colon or not samples or not files:
+        raise UserError(
+            f"--set {text!r}: write NAME[@ROLE]=SAMPLES:PROMPTS, e.g. test=runs/samples/test:data/test.parquet."
+        )
+    name, _, role = name.partition("@")
+    return EvalSet(name, Path(samples), files, role or "id")
+
+
+def _checks(spec: str | None, files: list[Path]) -> FormatChecks | None:
+    return checks_from(spec, files) if spec else None
+
+
+def checks_from(spec: str, files: list[Path]) -> FormatChecks:
+    """A check per asked format, out of one function (format name, response) -> bool; tried once before any grading."""
+    function = load_function(spec, "Format check")
+    asked = {prompt.asked_format for file in files for prompt in read_prompts([file])} - set(OWN_FORMATS)
+    checks: dict[str, partial[bool]] = {}
+    for name in sorted(asked):
+        try:
+            function(name, "")
+        except KeyError as error:
+            if name in REGISTERED:
+                continue
+            raise UserError(f"Format check {spec!r} knows no format {name!r}, which the prompts ask for.") from error
+        checks[name] = partial(function, name)
+    return checks
