@@ -23,11 +23,21 @@ from reward_fns.symbolic.cursor import MAX_DEPTH, Node, negative, shown, times
 from reward_fns.symbolic.tokens import FUNCTIONS, Token, TooHard, tokenize
 
 _RELATIONS = {
-    "=": "=", "<": "<", ">": ">", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">",
-    "ne": "!=", "neq": "!=", "in": "in", "approx": "~", "equiv": "=", "simeq": "~", "cong": "=", "to": "to", "sim": "~", "coloneqq": "=",
-    "rightarrow": "to", "mapsto": "to",
+    "=": "=", "equiv": "=", "cong": "=", "coloneqq": "=", "approx": "~", "simeq": "~", "sim": "~",
+    "<": "<", "lt": "<", ">": ">", "gt": ">", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=",
+    "geqslant": ">=", "ne": "!=", "neq": "!=", "in": "in", "to": "to", "rightarrow": "to", "mapsto": "to",
 }  # fmt: skip
 _TIMES = {"times", "cdot", "ast", "star", "bullet"}
+_FACTORS = frozenset((
+    "frac", "sqrt", "pi", "infty", "binom", "lbrace", "{", "%", "circ", "degree", "lvert", "lfloor", "lceil", "vert",
+    "imath", "mathbb",
+))  # fmt: skip
+"""Commands that may follow a factor without a sign between them, functions and Greek letters aside."""
+_RATIO_PARTS = frozenset(("num", "dec", "sym", "ratio", "fn", "root", "mul", "div", "pow", "group"))
+_BASES = {
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10", "sixteen": "16",
+}  # fmt: skip
 _JOINERS = re.compile(r"^(?:and|or|,|;|and/or)$", re.IGNORECASE)
 
 
@@ -176,22 +186,13 @@ class _Parser(Atoms):
             elif self.is_sign("/") or self.is_cmd("div"):
                 self.at += 1
                 left = ("div", left, self.factor())
-            elif self.is_sign(":") and left[0] in (
-                "num",
-                "dec",
-                "sym",
-                "ratio",
-                "fn",
-                "root",
-                "mul",
-                "div",
-                "pow",
-                "group",
-            ):
+            elif self.is_sign(":") and left[0] in _RATIO_PARTS:
                 self.at += 1
                 right = self.product()
                 parts = left[1] if left[0] == "ratio" else (left,)
                 left = ("ratio", (*parts, *(right[1] if right[0] == "ratio" else (right,))))
+            elif self.is_sign("[") and (bracketed := self.bracketed_factor()) is not None:
+                left = times(left, bracketed)
             elif self.starts_factor():
                 before = self.peek()
                 right = self.power()
@@ -199,10 +200,44 @@ class _Parser(Atoms):
             else:
                 return left
 
+    def bracketed_factor(self) -> Node | None:
+        """Square brackets around one term, 2[x + 1]^2; None for an interval or a list."""
+        start = self.at, self.depth, self.bars
+        try:
+            node = self.power()
+            inner = node[1] if node[0] == "pow" else node
+            if inner[0] == "group" and inner[1:3] == ("[", "]") and len(inner[3]) == 1:
+                return node
+        except TooHard:  # ]0, 1[
+            pass
+        self.at, self.depth, self.bars = start
+        return None
+
     def factor(self) -> Node:
         if self.is_sign("-", "+"):
             return self.signed_factor()
-        return self.power()
+        node = self.power()
+        return self.mixed(node) if node[0] == "num" and node[1].denominator == 1 else node
+
+    def mixed(self, whole: Node) -> Node:
+        r"""A mixed number after a sign, "4 \cdot 16 1/4", where the whole part alone must not become the factor."""
+        if not self.fraction_ahead():
+            return whole
+        start, before = self.at, self.peek()
+        joined = self._juxtaposed(whole, self.power(), before)
+        if joined[0] == "num":
+            return joined
+        self.at = start
+        return whole
+
+    def fraction_ahead(self) -> bool:
+        """Whether a fraction of two plain numbers follows. Only tokens are looked at: reading ahead and coming back at
+        every level of a nested fraction would take time that doubles with each level."""
+        kinds = [token[0] for token in self.tokens[self.at : self.at + 7]]
+        if self.is_cmd("frac"):
+            plain = ["cmd", "num", "num"], ["cmd", "num"], ["cmd", "{", "num", "}", "{", "num", "}"]
+            return any(kinds[: len(form)] == form for form in plain)
+        return kinds[:3] == ["num", "/", "num"]
 
     def signed_factor(self) -> Node:
         minus = self.value() == "-"
@@ -220,29 +255,7 @@ class _Parser(Atoms):
         if kind == "text":
             return not self.joiner()
         if kind == "cmd":
-            return (
-                value in FUNCTIONS
-                or value in GREEK
-                or value
-                in (
-                    "frac",
-                    "sqrt",
-                    "pi",
-                    "infty",
-                    "binom",
-                    "lbrace",
-                    "{",
-                    "%",
-                    "circ",
-                    "degree",
-                    "lvert",
-                    "lfloor",
-                    "lceil",
-                    "vert",
-                    "imath",
-                    "mathbb",
-                )
-            )
+            return value in FUNCTIONS or value in GREEK or value in _FACTORS
         if kind == "[":
             return False
         return kind == "%" or (kind == "|" and self.bars == 0)
@@ -253,7 +266,7 @@ class _Parser(Atoms):
             top, bottom = right[1], right[2]
             if top[0] == bottom[0] == "num" and left[1].denominator == 1 and 0 < top[1] < bottom[1]:
                 return ("num", left[1] + top[1] / bottom[1])
-        if left[0] == "num" and right[0] == "num":
+        if left[0] == "num" and right[0] == "num" and before is not None and before[0] != "(":  # 2(-3) is a product
             # "1 1/2": the slash follows; anything else that puts two numbers side by side is not understood
             if self.is_sign("/") and self.peek(1) is not None and self.value(1).isdigit() and left[1].denominator == 1:
                 self.at += 1
@@ -338,18 +351,7 @@ class _Parser(Atoms):
         start = self.at
         inner = self.script_text()
         if node[0] == "num" and node[1].denominator == 1:
-            base = {
-                "two": "2",
-                "eight": "8",
-                "ten": "10",
-                "sixteen": "16",
-                "three": "3",
-                "four": "4",
-                "five": "5",
-                "six": "6",
-                "seven": "7",
-                "nine": "9",
-            }.get(inner, inner)
+            base = _BASES.get(inner, inner)
             if base.isdigit():
                 return ("base", str(node[1]), base)
             raise TooHard("subscript of a number")

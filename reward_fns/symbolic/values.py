@@ -13,6 +13,7 @@ from __future__ import annotations
 import cmath
 import math
 import zlib
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard
 
 MAX_BITS = 4_096
+MAX_ANGLE = 1e5
+"""Radians, beyond which floating point says nothing about a sine."""
 POINTS = 8
 FAR = 5
 """From this point on symbols take larger values, where |x - 5|, floors and maxima show their other side."""
@@ -137,6 +140,8 @@ def _value(node: Node, reading: Reading, radians: bool) -> Value:
         return _value(node[1], reading, radians)
     if kind == "base":
         return Fraction(int(node[1]))
+    if kind == "group" and len(node[3]) == 1:  # [x + 1]^2: brackets around one term
+        return _value(node[3][0], reading, radians)
     raise TooHard(f"no value: {kind}")
 
 
@@ -223,12 +228,15 @@ def _factorial(inner: Value) -> Value:
 
 
 _TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
-_COMPLEX = {
-    "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "cot": lambda z: 1 / cmath.tan(z), "sec": lambda z: 1 / cmath.cos(z),
-    "csc": lambda z: 1 / cmath.sin(z), "arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan,
-    "arccot": lambda z: cmath.pi / 2 - cmath.atan(z), "arcsec": lambda z: cmath.acos(1 / z), "arccsc": lambda z: cmath.asin(1 / z),
-    "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh, "coth": lambda z: 1 / cmath.tanh(z), "ln": cmath.log, "log": cmath.log,
-    "exp": cmath.exp, "arcsinh": cmath.asinh, "arccosh": cmath.acosh, "arctanh": cmath.atanh,
+_COMPLEX: dict[str, Callable[[complex], complex]] = {
+    "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan,
+    "cot": lambda z: 1 / cmath.tan(z), "sec": lambda z: 1 / cmath.cos(z), "csc": lambda z: 1 / cmath.sin(z),
+    "arcsin": cmath.asin, "arccos": cmath.acos, "arctan": cmath.atan,
+    "arccot": lambda z: cmath.pi / 2 - cmath.atan(z),
+    "arcsec": lambda z: cmath.acos(1 / z), "arccsc": lambda z: cmath.asin(1 / z),
+    "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh, "coth": lambda z: 1 / cmath.tanh(z),
+    "arcsinh": cmath.asinh, "arccosh": cmath.acosh, "arctanh": cmath.atanh,
+    "ln": cmath.log, "log": cmath.log, "exp": cmath.exp,
 }  # fmt: skip
 
 
@@ -245,6 +253,8 @@ def _function(name: str, arguments: tuple[Node, ...], reading: Reading, radians:
             return Fraction(0)
         if values[0] == 0 and name in ("cos", "exp", "cosh"):
             return Fraction(1)
+        if name in _TRIGONOMETRIC and abs(complex(values[0])) > MAX_ANGLE:
+            raise TooHard("angle too large")
         found = _COMPLEX[name](complex(values[0]))
         return found / math.log(10) if name == "log" and reading.common else found
     if name in ("floor", "ceil") and len(values) == 1:

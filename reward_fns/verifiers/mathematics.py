@@ -253,6 +253,9 @@ def _mentions(text: str, words: str) -> bool:
     )
 
 
+_SEVERAL = frozenset(("group", "list", "set", "union", "rel", "ratio", "matrix"))
+"""Trees in which a comma between digits may part two values: (1,200)."""
+
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 
 
@@ -272,7 +275,7 @@ def agree(gold: Gold, given: Answer) -> bool | None:
     if ours is None or theirs is None:
         return None
     outcome = _same_with_units(ours, theirs)
-    if not outcome and "," in given.source + answer.source:
+    if not outcome and "," in given.source + answer.source and {ours[0], theirs[0]} & _SEVERAL:
         for other in _without_thousands(answer.source, ours), ours:
             again = _same_with_units(other, _without_thousands(given.source, theirs))
             if again:
