@@ -23,7 +23,7 @@ from reward_fns import formats
 from reward_fns.combine import Combination, overlong_penalty, repetition_penalty, reward
 from reward_fns.grading import GroundTruth, apply
 from reward_fns.registry import ALIASES, Verifier, find, lookup
-from reward_fns.verdict import Verdict
+from reward_fns.verdict import CallError, Verdict
 
 # Keys that verl's managers or other callers pass along and that do not concern grading.
 _IGNORED = frozenset(
@@ -54,6 +54,7 @@ def compute_score(
     combination: Mapping[str, object] | Combination | None = None,
     response_length: int | None = None,
     progress: float | None = None,
+    reading: str | None = None,
     **others: object,
 ) -> Score:
     """Grade ``solution_str`` and combine accuracy and format into ``score``.
@@ -68,6 +69,7 @@ def compute_score(
         combination: weights, gate, overlong and repetition settings, see combine.Combination.
         response_length: length for the overlong penalty in the unit of ``max_length``; characters when None.
         progress: share of the training that is done, for verifiers whose threshold follows it.
+        reading: strict, lenient or auto, for rows whose params name none (see reward_fns.strict).
     """
     unknown = sorted(set(others) - _IGNORED)
     if unknown:
@@ -80,7 +82,11 @@ def compute_score(
     parameters = grading.params
     if progress is not None and "progress" in chosen.accepts:
         parameters = {**parameters, "progress": progress}
+    if reading is not None and "reading" in chosen.accepts:
+        parameters = {"reading": reading, **parameters}
     chosen.check(parameters)
+    if parameters.get("metric") == "contains":
+        raise CallError("metric=contains pays for lists of guesses: as a reward use exact, anls, edit or f1.")
     verdict = apply(chosen, solution_str, ground_truth, parameters)
     rule = _combination(combination, grading)
     return assemble(verdict, solution_str or "", format_rule, rule, response_length)

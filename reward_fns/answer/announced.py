@@ -85,7 +85,7 @@ OPENS_STEPS = Phrase(
     cased=True,
 )
 SUPPOSES = Phrase(
-    "of another case",
+    "announced of another case",
     r"\bif\b[^.\n]{1,160}\bwould[^.\n]{1,12}$",
     hits=["if the radius were doubled, the answer would be "],
     misses=["if so, the answer is ", "the answer would be "],

@@ -44,7 +44,7 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
         answer_after_think: only what follows a closed think block counts (or the whole response when it has no think
             tags).
     """
-    after, inside, closed = split_think(response)
+    after, inside, closed = split_think(without_attributes(response))
     if after:
         yield from _in_region(own_turn(after), committed_only=False)
     if inside and not answer_after_think:
@@ -178,6 +178,20 @@ def _last_tag(text: str, tag: str, end: int | None = None) -> int:
 
 
 _TAGS = re.compile(r"</?(?:think|answer)>")
+
+
+def has_answer_block(text: str) -> bool:
+    """Whether there is an answer block, be it empty."""
+    return "<" in text and ("<answer>" in text or "</answer>" in text)
+
+
+_ATTRIBUTE = r"[\w:-]{1,40}\s{0,4}=\s{0,4}(?:\"[^\"<>]{0,400}\"|'[^'<>]{0,400}')"
+_ATTRIBUTES = re.compile(rf"<(?!points?\b|b?box)([A-Za-z][\w-]{{0,40}})(?:\s{{1,4}}{_ATTRIBUTE}){{1,20}}\s{{0,4}}/?>")
+
+
+def without_attributes(text: str) -> str:
+    """Tags without their attributes, in which no answer stands: <answer value="12"> is <answer>."""
+    return _ATTRIBUTES.sub(r"<\1>", text) if "<" in text and ('="' in text or "='" in text or "= " in text) else text
 
 
 def answer_block(text: str) -> str | None:

@@ -10,6 +10,7 @@ Not here: letters in a text (reading.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from reward_fns.numbers import numerals, units
@@ -24,6 +25,17 @@ SIMILAR = 0.88
 
 _YES = frozenset({"yes", "true", "correct", "right"})
 _NO = frozenset({"no", "false", "incorrect", "wrong"})
+
+
+_RATIO = re.compile(
+    r"[\s$({]*(\d{1,6}(?:\.\d{1,4})?)\s*(?::|∶|/|\bto\b|\\colon|\\ratio)\s*(\d{1,6}(?:\.\d{1,4})?)[\s$)}.]*"
+)
+
+
+def _ratio(text: str) -> tuple[str, str] | None:
+    """The sides of "1:2", "1: 2", "1 to 2", "1/2"; as written, for 2:4 and 1:2 may be two options."""
+    match = _RATIO.fullmatch(text) if len(text) <= 40 else None
+    return (match[1], match[2]) if match is not None else None
 
 
 class Options:
@@ -58,7 +70,16 @@ class Options:
         return {head: letters[0] for head, letters in heads.items() if head and len(letters) == 1}
 
     def letter_of(self, text: str) -> str | None:
-        """The letter of the option that has this text or this value."""
+        """The letter of the option that has this text or this value, words after the value left aside."""
+        named = self.named_exactly(text)
+        if named is not None:
+            return named
+        value = numerals.parse(text)
+        return self.with_value(value) if value is not None else None
+
+    def named_exactly(self, text: str) -> str | None:
+        """The letter of the option whose text this is, or is the beginning that stands for it, or the same ratio or
+        expression."""
         if not self.texts:
             return None
         wanted = normalised(text)
@@ -69,26 +90,33 @@ class Options:
             return exact[0]
         if wanted in self._heads:
             return self._heads[wanted]
-        value = numerals.parse(text)
-        if value is not None:
-            alike = [
-                letter
-                for letter, number in self.numbers.items()
-                if number is not None
-                and number.value == value.value
-                and (number.percent == value.percent or not value.percent)
-            ]
-            wanted_unit = units.read(value.unit)
-            if len(alike) > 1 and wanted_unit is not None:  # 8 mL or 8 L
-                alike = [letter for letter in alike if units.read(self.unit_of(letter)) == wanted_unit]
-            return alike[0] if len(alike) == 1 else None
-        if len(text) <= 200 and any(sign in text for sign in "\\^/√π_{"):
+        stem = _stemmed(wanted)
+        stems = [letter for letter, other in self._stems.items() if other == stem] if not self.numeric else []
+        if len(stems) == 1:
+            return stems[0]
+        ratio = _ratio(text)
+        if ratio is not None:
+            alike = [letter for letter, option in self.texts.items() if _ratio(option) == ratio]
+            if len(alike) == 1:
+                return alike[0]
+        if numerals.parse(text) is None and len(text) <= 200 and any(sign in text for sign in "\\^/√π_{"):
             return self._letter_of_expression(text)
         return None
 
-    def unit_of(self, letter: str) -> str:
-        number = self.numbers[letter]
-        return number.unit if number is not None else ""
+    def with_value(self, value: numerals.Number) -> str | None:
+        """The letter of the only option with this value; units tell options of equal numbers apart."""
+        alike = [
+            letter
+            for letter, number in self.numbers.items()
+            if number is not None
+            and number.value == value.value
+            and (number.percent == value.percent or not value.percent)
+        ]
+        if len(alike) > 1 and units.read(value.unit) is not None:  # 8 mL or 8 L
+            wanted_unit = units.read(value.unit)
+            named = {letter: number.unit for letter, number in self.numbers.items() if number is not None}
+            alike = [letter for letter in alike if units.read(named[letter]) == wanted_unit]
+        return alike[0] if len(alike) == 1 else None
 
     def _letter_of_expression(self, text: str) -> str | None:
         given = read(text).tree

@@ -5,7 +5,8 @@
     verify("[10, 10, 50, 60]", [[10, 10, 50, 60]], "boxes", metric="f1", threshold=0.5)          -> right, score 1.0
     verify("(30, 30)", [[10, 10, 50, 60]], "point")                                              -> right, score 1.0
 
-``score`` is the metric (or the weighted mean of several); the verdict is right when the score reaches ``right_at``. A
+``score`` is the metric (or the weighted mean of several); the verdict is right when the score reaches ``right_at`` and
+there are fewer than two boxes for each gold box: two guesses for one thing are no answer. A
 threshold may follow the training: ``threshold={"start": 0.5, "end": 0.85}`` with ``progress`` in [0, 1] from the
 reward manager. Not here: reading boxes out of text (boxes/reading.py), geometry and matching (boxes/metrics.py).
 """
@@ -27,6 +28,11 @@ Threshold = float | Mapping[str, float]
 GoldBoxes = str | Sequence[object]
 Key = tuple[Any, ...]
 """A nested sequence of numbers and texts, hashable."""
+
+
+PRECISE = frozenset({"iou", "giou", "f1", "precision"})
+"""Metrics in which superfluous boxes cost. The others, on their own, would pay for many guesses; they are multiplied by
+the precision then."""
 
 
 @register("boxes")
@@ -84,17 +90,20 @@ def boxes(
     at = threshold_at(threshold, progress)
     if ratio is not None:
         score = detection_reward(gold, given, ratio, (at,) if isinstance(threshold, Mapping) else THRESHOLDS)
-        return _decided(score, 0.5 if right_at is None else right_at, given)
+        return _decided(score, 0.5 if right_at is None else right_at, given, gold)
     matching = match(gold, given, match_labels)
     score = sum(weight * METRICS[name](matching, at) for name, weight in chosen.items()) / sum(chosen.values())
+    if not set(chosen) & PRECISE:
+        score *= METRICS["precision"](matching, at)
     score -= count_penalty * abs(len(given) - len(gold)) / max(1, len(gold))
     score = min(max(score, 0.0), 1.0)
     needed = right_at if right_at is not None else (at if set(chosen) <= {"iou", "giou"} else 1.0)
-    return _decided(score, needed, given)
+    return _decided(score, needed, given, gold)
 
 
-def _decided(score: float, needed: float, given: list[Box]) -> Verdict:
-    return Verdict("right" if score >= needed - 1e-12 else "wrong", score, _shown(given))
+def _decided(score: float, needed: float, given: list[Box], gold: Sequence[Box]) -> Verdict:
+    guesses = len(given) >= 2 * len(gold) and len(given) > len(gold)  # two guesses for one thing are no answer
+    return Verdict("right" if score >= needed - 1e-12 and not guesses else "wrong", score, _shown(given))
 
 
 @register("point")

@@ -21,7 +21,9 @@ from reward_fns.choices.layouts import only_lists, without_blocks
 from reward_fns.choices.options import ALPHABET, Options
 from reward_fns.choices.reading import read_piece, read_prose, read_thought, refuses
 from reward_fns.registry import register
-from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict
+from reward_fns.strict.region import region_to_read, whole_answer
+from reward_fns.strict.selection import names_something, option_in, yes_no_in
+from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict, decided
 from reward_fns.verifiers.yes_no import committed as committed_yes_no
 
 Key = tuple[str, ...] | tuple[tuple[str, str], ...]
@@ -34,6 +36,7 @@ def choice(
     ground_truth: str | Sequence[str],
     *,
     options: Sequence[str] | Mapping[str, str] | str | None = None,
+    reading: str = "auto",
     answer_after_think: bool = False,
 ) -> Verdict:
     """Compare the chosen option (or options) with the gold.
@@ -42,10 +45,17 @@ def choice(
         ground_truth: the gold letter, "(B)", "B) 12 cm", several letters ("A, C", "AC", a list), or the text of the
             right option.
         options: texts of the options in order (up to 26), a mapping from letter to text, or either as JSON.
+        reading: strict, lenient or auto (strict where there is an answer block or a box), see reward_fns.strict.
     """
     known = read_options(_key(options))
     gold = read_gold(_key(ground_truth), known)
-    found = chosen(response, known, len(gold) > 1, answer_after_think)
+    region = region_to_read(response, reading, answer_after_think)
+    if region is not None:
+        found = region.read(lambda text: committed(text, known, len(gold) > 1))
+        if found is None and known.texts and names_something(region.text):
+            return decided(False, region.text[:200])  # none of the options: wrong, and nothing is read in its place
+    else:
+        found = chosen(response, known, len(gold) > 1, answer_after_think)
     if found is None:
         return NO_ANSWER
     shown = "".join(sorted(found)) if len(found) == 1 else ", ".join(sorted(found))
@@ -54,8 +64,20 @@ def choice(
     return Verdict("wrong", 0.0, shown)
 
 
+def committed(text: str, options: Options, several: bool) -> frozenset[str] | None:
+    """The letters that a text is, as a whole."""
+    found = option_in(text, options, several)
+    if found is None and options.yes_no is not None and (value := yes_no_in(text)) is not None:
+        return frozenset(options.yes_no[value])
+    return found
+
+
 def chosen(response: str, options: Options, several: bool, answer_after_think: bool) -> frozenset[str] | None:
     """The letters that the response commits to."""
+    whole = whole_answer(response)
+    found = committed(whole, options, several) if whole else None
+    if found is not None:
+        return found
     response = without_blocks(response)
     if not several and only_lists(response, options):
         return None

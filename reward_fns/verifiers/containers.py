@@ -6,7 +6,8 @@
 
 Scores are graded: the share of right positions, F1 of the elements, the share of right keys. Elements compare as
 numbers when both are numbers, as normalised text otherwise, nested ones in the same way. JSON is parsed with the
-standard parser; nothing is evaluated.
+standard parser; nothing is evaluated. ``reading`` is strict, lenient or auto (strict where there is an answer block or
+a box), see reward_fns.strict.
 """
 
 from __future__ import annotations
@@ -19,19 +20,26 @@ from itertools import takewhile
 from reward_fns.answer.places import Piece, stated_pieces
 from reward_fns.numbers import numerals
 from reward_fns.registry import register
+from reward_fns.strict.collection import list_in, mapping_in
+from reward_fns.strict.grammar import LEFT_OVER
+from reward_fns.strict.region import region_to_read, whole_answer
 from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict
 from reward_fns.verifiers.number import same_number
+
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 
 MAX_ITEMS = 1_000
 MAX_DEPTH = 8
 
 
 @register("sequence")
-def sequence(response: str, ground_truth: str | Sequence[object], *, answer_after_think: bool = False) -> Verdict:
+def sequence(
+    response: str, ground_truth: str | Sequence[object], *, reading: str = "auto", answer_after_think: bool = False
+) -> Verdict:
     """Ordered values. Score: right positions over the longer of both lists."""
     gold = read_gold_list(ground_truth)
-    given = _stated_list(response, answer_after_think)
+    given = _stated_list(response, reading, answer_after_think)
     if given is None:
         return NO_ANSWER
     hits = sum(same_item(a, b) for a, b in zip(gold, given, strict=False))
@@ -40,10 +48,12 @@ def sequence(response: str, ground_truth: str | Sequence[object], *, answer_afte
 
 
 @register("set")
-def unordered(response: str, ground_truth: str | Sequence[object], *, answer_after_think: bool = False) -> Verdict:
+def unordered(
+    response: str, ground_truth: str | Sequence[object], *, reading: str = "auto", answer_after_think: bool = False
+) -> Verdict:
     """Values in any order, repeated ones counted. Score: F1 of the elements."""
     gold = read_gold_list(ground_truth)
-    given = _stated_list(response, answer_after_think)
+    given = _stated_list(response, reading, answer_after_think)
     if given is None:
         return NO_ANSWER
     left = list(given)
@@ -63,6 +73,7 @@ def mapping(
     ground_truth: str | Mapping[str, object],
     *,
     ignore_extra: bool = False,
+    reading: str = "auto",
     answer_after_think: bool = False,
 ) -> Verdict:
     """Values under keys. Score: right keys over all keys of both sides; ``ignore_extra``: over the gold's keys."""
@@ -70,12 +81,15 @@ def mapping(
     if not isinstance(gold, Mapping) or not gold:
         raise GoldError(f"the ground truth is no JSON object: {str(ground_truth)[:80]!r}")
     gold = {_key(key): value for key, value in gold.items()}
-    for piece in stated_pieces(response, answer_after_think):
-        given = _mapping_in(piece.text)
-        if given is not None:
-            break
+    region = region_to_read(response, reading, answer_after_think)
+    if region is not None:
+        given = region.read(lambda text: mapping_in(text, _mapping_in))
     else:
+        stated = (_mapping_in(piece.text) for piece in stated_pieces(response, answer_after_think))
+        given = next((found for found in stated if found is not None), None)
+    if given is None:
         return NO_ANSWER
+    given = {_key(key): value for key, value in given.items()}
     hits = sum(key in given and same_item(value, given[key]) for key, value in gold.items())
     total = len(gold) if ignore_extra else len(gold.keys() | given.keys())
     return _graded(hits / total, given)
@@ -114,7 +128,13 @@ def read_gold_list(ground_truth: str | Sequence[object]) -> Sequence[object]:
     return gold or []
 
 
-def _stated_list(response: str, answer_after_think: bool) -> Sequence[object] | None:
+def _stated_list(response: str, reading: str, answer_after_think: bool) -> Sequence[object] | None:
+    region = region_to_read(response, reading, answer_after_think)
+    if region is not None:
+        return region.read(lambda text: list_in(text, _list_in))
+    whole = whole_answer(response)
+    if whole and LEFT_OVER.search(_QUOTED.sub(" ", whole)) and list_in(whole, _list_in) is None:
+        return None  # "[2,1] or [1,2]"
     for piece in stated_pieces(response, answer_after_think):
         found = _list_in(_last_line(piece))
         if found is not None:

@@ -20,6 +20,8 @@ from reward_fns.numbers.conclusions import MAX_SHORT, final_number
 from reward_fns.numbers.numerals import Number
 from reward_fns.numbers.tolerance import LENIENT, agrees, rounded
 from reward_fns.registry import register
+from reward_fns.strict.quantity import none_in, number_in
+from reward_fns.strict.region import region_to_read, whole_answer
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 FLOAT = Fraction(1, 10**12)
@@ -36,6 +38,7 @@ def number(
     rel_tol: float | None = None,
     unit: str = "",
     answer_type: str = "",
+    reading: str = "auto",
     answer_after_think: bool = False,
 ) -> Verdict:
     """Compare the final number of ``response`` with ``ground_truth``.
@@ -45,12 +48,11 @@ def number(
         abs_tol, rel_tol: accepted difference, absolute and relative to the gold value.
         unit: unit of the gold value, when the ground truth does not name it.
         answer_type: "integer" (a fractional value is wrong), "float", "percent" or "" for any.
+        reading: strict, lenient or auto (strict where there is an answer block or a box), see reward_fns.strict.
         answer_after_think: ignore what stands inside a think block.
     """
     gold = read_gold(ground_truth)
-    found = final_number(response, answer_after_think, year=_like_a_year(gold))
-    if found is None and len(response) <= MAX_SHORT and _THERE_IS_NONE.search(response):
-        found = numerals.parse("0")
+    found = committed_number(response, reading, answer_after_think, year=_like_a_year(gold))
     if found is None:
         return NO_ANSWER
     if answer_type == "percent" and not gold.percent:
@@ -63,16 +65,48 @@ def number(
 
 @register("count")
 def count(
-    response: str, ground_truth: str, *, abs_tol: float | None = None, answer_after_think: bool = False
+    response: str,
+    ground_truth: str,
+    *,
+    abs_tol: float | None = None,
+    reading: str = "auto",
+    answer_after_think: bool = False,
 ) -> Verdict:
-    """How many: a whole number, in digits or words; "none" and "no cats" count as 0."""
+    """How many: a whole number, in digits or words; "none" and "no cats" count as 0. ``reading`` as in ``number``."""
     gold = read_gold(ground_truth)
     if gold.value.denominator != 1 or gold.value < 0:
         raise GoldError(f"a count must be a whole number that is not negative, got {ground_truth!r}")
-    found = final_number(response, answer_after_think, zero_words=True)
+    found = committed_number(response, reading, answer_after_think, zero_words=True)
     if found is None:
         return NO_ANSWER
     return decided(same_number(found, gold, abs_tol=abs_tol), shown_as(found))
+
+
+def committed_number(
+    response: str, reading: str, answer_after_think: bool, zero_words: bool = False, year: bool = False
+) -> Number | None:
+    """The number that the committed region is, or that a response without one states.
+
+    Args:
+        zero_words: "none" and "no cats" state 0 wherever they stand; otherwise only "there are no cats" does.
+        year: a year may be asked for.
+    """
+    region = region_to_read(response, reading, answer_after_think)
+    if region is not None:
+        return region.read(_stated)
+    whole = whole_answer(response).removesuffix("!")
+    found = (_stated if zero_words else number_in)(whole) if whole else None
+    if found is not None and found.kind != "expression":
+        return found
+    found = final_number(response, answer_after_think, zero_words, year)
+    if found is None and len(response) <= MAX_SHORT and _THERE_IS_NONE.search(response):
+        return numerals.parse("0")
+    return found
+
+
+def _stated(text: str) -> Number | None:
+    """The number that a text is, "none" and "there are no cats" included."""
+    return numerals.parse("0") if none_in(text) else number_in(text)
 
 
 def _like_a_year(gold: Number) -> bool:

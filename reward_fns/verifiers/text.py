@@ -16,12 +16,17 @@ from collections.abc import Sequence
 
 from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
+from reward_fns.strict.grammar import core
+from reward_fns.strict.region import region_to_read
 from reward_fns.texts.distances import contains, similarity, token_f1
 from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict, decided
 
 METRICS = ("exact", "contains", "anls", "edit", "f1")
 MAX_CHARS = 1_000
+
+MORE_WORDS = 5
+"""Words that an answer may have beside a gold that it contains."""
 
 
 @register("text")
@@ -34,16 +39,18 @@ def text(
     case_sensitive: bool = False,
     max_chars: int = MAX_CHARS,
     golds: Sequence[str] | None = None,
+    reading: str = "auto",
     answer_after_think: bool = False,
 ) -> Verdict:
     """Compare the stated text with one or several accepted texts.
 
     Args:
         ground_truth: the accepted text; a list, or a JSON list of strings, when there are several.
-        metric: exact, contains (a gold stands in a short answer as whole words), anls, edit (1 - normalised distance)
-            or f1 of tokens.
+        metric: exact, contains (a gold stands as whole words in an answer of at most MORE_WORDS more; compute_score
+            refuses it, for lists of guesses contain much), anls, edit (1 - normalised distance) or f1 of tokens.
         threshold: score from which the verdict is right; default 0.5 for anls (as in DocVQA), 1.0 for the others.
         golds: further accepted texts.
+        reading: strict, lenient or auto (strict where there is an answer block or a box), see reward_fns.strict.
     """
     if metric not in METRICS:
         raise CallError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
@@ -51,10 +58,14 @@ def text(
     accepted = [gold[:max_chars] for gold in accepted if gold]
     if not accepted:
         raise GoldError("the ground truth holds no text")
-    stated = _stated(response, answer_after_think)
+    region = region_to_read(response, reading, answer_after_think)
+    stated = _stated(response, answer_after_think) if region is None else region.read(_whole)
     if stated is None:
         return NO_ANSWER
     answer = normalised(stated, case_sensitive)
+    announced = core(stated) if answer not in accepted else None
+    if announced is not None and normalised(announced, case_sensitive) in accepted:
+        stated, answer = announced, normalised(announced, case_sensitive)
     shown = stated[:200]
     if answer in accepted:
         return decided(True, shown)
@@ -62,11 +73,17 @@ def text(
         return decided(False, shown)
     if len(answer) > max_chars:  # cutting it could only flatter it
         return decided(False, shown)
-    score = max(_METRIC[metric](answer, gold) for gold in accepted)
+    if metric == "contains":
+        accepted = [gold for gold in accepted if len(answer.split()) <= len(gold.split()) + MORE_WORDS]
+    score = max((_METRIC[metric](answer, gold) for gold in accepted), default=0.0)
     needed = threshold if threshold is not None else (0.5 if metric == "anls" else 1.0)
     if metric == "anls" and score < needed:
         score = 0.0
     return Verdict("right" if score >= needed else "wrong", score, shown)
+
+
+def _whole(region: str) -> str | None:
+    return region if normalised(region, False) else None
 
 
 def read_golds(ground_truth: str | Sequence[str]) -> list[str]:

@@ -15,6 +15,8 @@ from reward_fns.answer.places import stated_pieces
 from reward_fns.answer.sentences import split_sentences
 from reward_fns.answer.wrappers import unwrapped
 from reward_fns.registry import register
+from reward_fns.strict.region import region_to_read, whole_answer
+from reward_fns.strict.selection import yes_no_in
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 _YES = frozenset({"yes", "true", "correct", "right", "y", "t", "1", "yeah", "yep", "是", "对", "正确"})
@@ -52,12 +54,17 @@ NO_CLAIM = Phrase(
 
 
 @register("yes_no")
-def yes_no(response: str, ground_truth: str, *, answer_after_think: bool = False) -> Verdict:
-    """Compare the committed yes or no."""
+def yes_no(response: str, ground_truth: str, *, reading: str = "auto", answer_after_think: bool = False) -> Verdict:
+    """Compare the committed yes or no.
+
+    Args:
+        reading: strict, lenient or auto (strict where there is an answer block or a box), see reward_fns.strict.
+    """
     gold = _whole(str(ground_truth))
     if gold is None:
         raise GoldError(f"neither yes nor no: {str(ground_truth)[:80]!r}")
-    found = committed(response, answer_after_think)
+    region = region_to_read(response, reading, answer_after_think)
+    found = committed(response, answer_after_think) if region is None else region.read(yes_no_in)
     if found is None:
         return NO_ANSWER
     return decided(found == gold, "yes" if found else "no")
@@ -65,6 +72,9 @@ def yes_no(response: str, ground_truth: str, *, answer_after_think: bool = False
 
 def committed(response: str, answer_after_think: bool = False) -> bool | None:
     """True, False, or None when the response commits to neither."""
+    whole = whole_answer(response)
+    if whole and (value := yes_no_in(whole)) is not None:
+        return value
     for piece in stated_pieces(response, answer_after_think):
         found = _whole(piece.text)
         if found is None:

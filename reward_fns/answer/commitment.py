@@ -1,0 +1,161 @@
+r"""Whether the words around a value commit to it: hedges, alternatives, bounds, doubts, conditions, other people.
+
+    taken_back("I doubt that the answer is ", ".")                -> True
+    taken_back("Bob says the answer is ", ", but he is wrong.")    -> True
+    taken_back("The answer is ", ", not 11.")                      -> False
+    hedged("", ", maybe 13")                                       -> True, another value is offered
+    bounded("at least ", "")                                       -> True
+
+Each takes what stands before and after the value in its sentence. The strict reading asks about the sentence around a
+box, the lenient reading about the sentence that decides. Not here: denial in general (denial.py), refusals
+(phrases.py).
+"""
+
+from __future__ import annotations
+
+from reward_fns.answer.denial import DENIED_BEFORE
+from reward_fns.answer.phrases import Phrase
+from reward_fns.answer.sentences import SENTENCE_END
+
+# ------------------------------------------------------------------------------------------------------------ before it
+
+DOUBT = Phrase(
+    "doubt",
+    r"\b(?:doubt(?:s|ed|ful)?|den(?:y|ies|ied)|disagree|unlikely|hard to believe|refuse|reject|no way|pretend"
+    r"|anything but|far from|anything other than|unsure|uncertain|not (?:sure|certain|convinced|clear|true|the case)"
+    r"|(?:don['’]t|do not|didn['’]t|cannot|can['’]t|wouldn['’]t) (?:think|believe|say|agree|know|claim)"
+    r"|(?:wrong|incorrect|false|mistaken|mistake|untrue) (?:to|that|answer|value|result|if)|it is (?:wrong|false))\b",
+    hits=["I doubt that the answer is ", "anything but ", "I don't think it is ", "It is not true that it is "],
+    misses=["no doubtless", "I think it is ", "There is not much left: "],
+)
+_PERSON = (
+    r"(?:(?-i:(?!(?:It|This|That|There|What|Which|The|He|She|They|We|I|You|So|As|Sign|Answer|Text)\b)[A-Z][a-z]+)"
+    r"|\b(?:he|she|they|someone|somebody|everyone|everybody|nobody|people|others|some|many|students?|friends?|teacher"
+    r"|textbook|book|key|classmates?|brother|sister|user|person|author|expert|critics?|professor|colleague|model))"
+)
+_SAYS = (
+    r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|argues?|argued|suggests?|suggested|insists?"
+    r"|guess(?:es|ed)|insisted|answers|answered|writes|wrote|got|gets"
+    r"|(?:would|might|may|could) (?:say|think|answer|guess|claim))"
+)
+_FEW_WORDS = r"(?!(?:\s+\w+){8})"
+_OWNER = r"(?-i:[A-Z][a-z]+|\b(?:friend|teacher|student|neighbou?r|brother|sister|classmate))['’]s"
+OTHERS = Phrase(
+    "what other people say",
+    rf"{_PERSON}\s+(?:\w+ly\s+)?{_SAYS}\b{_FEW_WORDS}|\baccording to (?:{_PERSON}|my)\b"
+    rf"|{_OWNER} (?:answer|guess|result|claim|solution)\b",
+    hits=["Bob says ", "my friend thinks it is ", "Some people would say ", "according to Bob ", "Bob's answer is "],
+    misses=["I think it is ", "The sign says ", "It says ", "we got ", "the answer's value is "],
+)
+CONDITION = Phrase(
+    "of another case",
+    r"\b(?:if|had|suppose|supposing|assuming|imagine|unless)\b[^.\n]{1,160}\b(?:would|were|could|might)\b"
+    r"|\b(?:would|could|might)\b[^.\n]{1,60}\bif\b|\bunless\b",
+    hits=["if the radius were doubled, the area would be ", "it would be right if ", "unless x is even, it is "],
+    misses=["if x = 2, then y is ", "it would be "],
+)
+OPEN_HEDGE = Phrase(
+    "opens a hedge",
+    r"\b(?:either|neither|maybe|perhaps|possibly|might be|may be|could be|somewhere|between|one of)\s*"
+    r"(?:the\s+|answer\s+|option\s+|\W)*$",
+    hits=["it might be ", "either ", "maybe the answer ", "neither ", "perhaps ("],
+    misses=["maybe not, so it is ", "it is "],
+)
+_MORE = r"(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|younger|longer|shorter)"
+BOUND_BEFORE = Phrase(
+    "a bound before a value",
+    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?|up to|upwards of"
+    r"|(?:a )?(?:minimum|maximum) of|no less than)|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
+    r"\s*(?:\\?\$|about\s+|\*\*)?\s*$",
+    hits=["at least ", "≥", "x > ", "no more than ", "\\geq "],
+    misses=["the least is ", "more than that, it is "],
+)
+
+# ------------------------------------------------------------------------------------------------------------- after it
+
+_UNIT = r"(?:\s*[a-z²³°/%]{1,12})?"
+BOUND_AFTER = Phrase(
+    "a bound after a value",
+    rf"{_UNIT}[\s,($]{{0,3}}(?:or (?:{_MORE}|so|over|under|above|below|up|beyond)\b"
+    r"|and (?:up|above|over|more|higher|beyond)\b|plus\b(?! \d)|\+(?![\s\\(]*[\w(])"
+    r"|at (?:least|most)\b|tops\b|minimum\b)",
+    hits=[" or more", " cm or less", "+", " and up", " at least", " plus", " at most"],
+    misses=[" or 13", " + 4", " and 4 more", " apples"],
+    at="match",
+)
+_JUDGED = (
+    r"(?:not|wrong|incorrect|false|mistaken|impossible|untrue|out of the question|ruled out|excluded|invalid|inaccurate"
+    r"|a (?:mistake|lie|wrong|trap|bad)|nonsense|unlikely|off)\b"
+)
+_VERB = r"(?:is|was|are|were|seems?|looks|appears?|must be|has to be|would be|can be|cannot be|can['’]t be)"
+_ADVERBS = r"(?:\s+(?:\w+ly|also|of course|just|to be|certain to be))*"
+DENIED_AFTER = Phrase(
+    "denied after a value",
+    rf"{_UNIT}[\s,;:)*$–—-]{{0,4}}(?:(?:which|that|this|it|and|but|though|although|he|she|they|both)\s+){{0,3}}"
+    rf"(?:{_VERB}{_ADVERBS}\s+{_JUDGED}|(?:cannot|can['’]t|can not) be\b|(?:isn|wasn|aren|weren)['’]t\b"
+    r"|(?:does|do|did)(?:n['’]t| not)\s+(?:work|fit|hold|match|make|seem|look|satisfy)\b"
+    r"|\(?(?:wrong|incorrect|false)\b)",
+    hits=[
+        " is wrong",
+        " is clearly not the answer",
+        ", but he is wrong",
+        " cm cannot be right",
+        " isn't it",
+        " (wrong)",
+    ],
+    misses=[" is right", ", not 11", " is the answer", " cm"],
+    at="match",
+)
+TAKEN_BACK = Phrase(
+    "taken back by the next sentence",
+    r"[\s.!)$*]*(?:(?:but|no|wait|actually|hmm|well|sorry|oops|just kidding|however|although)[,.:;!\s]+)*"
+    rf"(?:(?:that|this|it|which|he|she|they|(?:the|this|that) (?:answer|value|result))\s+(?:\w+ly\s+)?"
+    rf"(?:{_VERB}{_ADVERBS}\s+(?!not only|not just){_JUDGED}|(?:isn|wasn)['’]t (?:right|correct|true|the)\b)"
+    r"|not\b[\s.!]*$|(?:just )?kidding\b|or (?:maybe|perhaps|is it|not)\b)",
+    hits=[". That is wrong.", ". But this is not right.", ". No, it isn't right", ". He is mistaken", ". Not!"],
+    misses=[". That is right.", ". It is large.", ". This is not only fast", ". Wait for it"],
+    at="match",
+)
+OFFERS_ANOTHER = Phrase(
+    "offers another value",
+    rf"{_UNIT}[\s,;$*\\)\]}}]{{0,6}}[\[(]?(?:(?:or|and|but|otherwise)[,\s]+)?"
+    r"(?:(?:maybe|perhaps|possibly|could be|might be|alternatively|or else|else|even|is it|it could|it might)\b"
+    r"|(?:either|or)\b[\s,]*(?:(?:the|is it|it is|option|answer|else)\s+){0,2}[\\$(*\[]{0,3}(?:-?\d|[A-Z]\b|no\b))",
+    hits=[", maybe 13", " (or 11)", " or 13", " or $11$", ", or perhaps not", " cm or 13", " or C", " or no solution"],
+    misses=[" or so they say", ", not 13", " and 13", " because"],
+    at="match",
+)
+
+
+def hedged(before: str, after: str) -> bool:
+    """Whether other values are offered beside this one."""
+    return OPEN_HEDGE.search(before) is not None or OFFERS_ANOTHER.match(after) is not None
+
+
+def bounded(before: str, after: str) -> bool:
+    """Whether the value is only a bound."""
+    return BOUND_BEFORE.search(before) is not None or BOUND_AFTER.match(after) is not None
+
+
+def disowned(before: str, after: str) -> bool:
+    """Whether the sentence denies or doubts the value, gives it for another case, or as what somebody else says."""
+    return any(
+        (
+            DENIED_BEFORE.search(before),
+            DOUBT.search(before),
+            OTHERS.search(before),
+            CONDITION.search(before),
+            DENIED_AFTER.match(after),
+            TAKEN_BACK.match(after),
+        )
+    )
+
+
+def taken_back(before: str, after: str) -> bool:
+    """Whether the sentence around a value, or the start of the next one, does not commit to it.
+
+    Args:
+        before, after: text around the value; only what belongs to its sentence is looked at, and the sentence after it.
+    """
+    before = SENTENCE_END.split(before)[-1]
+    return disowned(before, after) or hedged(before, SENTENCE_END.split(after)[0])
