@@ -129,7 +129,9 @@ _ANY_WORD = re.compile(r"[A-Za-z]{2,}|[^\x00-\u024f]")
 
 
 _DERIVED = re.compile(
-    r"(?i)\b(?:difference|gap|sum|(?:the|in)\s+total|range|ratio|average|mean|median|product|perimeter|area|volume|apart|missing|next\s+(?:number|value|term)|(?:final|correct)\s+(?:answer|value))\b"
+    r"(?i)\b(?:difference|gap|sum|(?:the|in)\s+total|range|ratio|average|mean|median|product"
+    r"|perimeter|area|volume|apart|missing|next\s+(?:number|value|term)|(?:final|correct)\s+(?:answer"
+    r"|value))\b"
 )
 MAX_SHORT = 320
 """Characters of a reply that answers first and then says more about the same thing."""
@@ -228,7 +230,8 @@ def _joined_displays(text: str) -> str:
 
 
 _ZERO = re.compile(
-    r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody|aren't any|isn't any)\b"
+    r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody"
+    r"|aren't any|isn't any)\b"
 )
 _CONCLUDES = re.compile(rf"(?i)\b(?:{THEREFORE}|total|in all|altogether|finally|answer)\b|[=≈∴⇒]")
 _CORRECTS = re.compile(r"(?i)\b(?:actually|wait|sorry|correction|recount\w*|missed|mistake|oops)\b")
@@ -239,6 +242,11 @@ _CONNECTOR = re.compile(
     r"(?! far| that| much| many| on\b)"
 )
 _EXPLAINS = re.compile(
-    r"(?i)^[\s*_(\-•>]*(?:\w+\s+of (?:them|these|those|which)|this (?:is|means|can|was|result|shows|includes|answer)|because|since(?![^,]*,)|note|remember|(?:double-?)?check\w*|verif\w+|proof|let(?: me|'s| us) (?:double-?)?(?:check|verify)|here|in other words|where|let me know|if you|please"
-    r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can|could) (?:also )?(?:double-?)?(?:check|verify)|to (?:check|verify)|it is worth|assuming|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
+    r"(?i)^[\s*_(\-•>]*(?:\w+\s+of (?:them|these|those|which)|this (?:is|means|can|was|result|shows"
+    r"|includes|answer)|because|since(?![^,]*,)|note|remember|(?:double-?)?check\w*|verif\w+|proof"
+    r"|let(?: me|'s| us) (?:double-?)?(?:check|verify)|here|in other words|where|let me know|if you"
+    r"|please"
+    r"|for example|e\.g|i\.e|recall|explanation|reason(?:ing)?|source|we (?:can"
+    r"|could) (?:also )?(?:double-?)?(?:check|verify)|to (?:check|verify)|it is worth|assuming"
+    r"|that is because|these|hope|disclaimer|keep in mind|it's important|it is important)\b"
 )

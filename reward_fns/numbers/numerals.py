@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reward_fns.answer.wrappers import FONT, GROUP, TEXT
+from reward_fns.numbers.signs import SEPARATOR, VULGAR
 from reward_fns.numbers.units import is_label
 from reward_fns.numbers.words import MAGNITUDE, Word, find_words, whole
 
@@ -48,16 +49,16 @@ class Number(NamedTuple):
 _CURRENCY = (
     r"(?:US|CA|AU|A|C|HK|NZ)?\\?\$|[€£¥₹₩₽]|\\(?:pounds|euro|text\{\s*\$\s*\})|(?:USD|EUR|GBP|Rs\.?|RMB|INR)(?=[\s\d])"
 )
-_INTEGER = (
-    r"\d{1,3}(?:(?:,|\{,\}|\\,|\\!|,\\!|\u202f|\u00a0|\u2009|’|')\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+"
-)
+_INTEGER = rf"\d{{1,3}}(?:{SEPARATOR}\d{{3}})+(?!\d)|\d{{1,2}}(?:,\d{{2}})+,\d{{3}}(?!\d)|\d+"
 _DECIMAL = rf"(?:{_INTEGER})(?:\.(?:\d+|(?!\.)(?=\s|$|\}}|\$)))?|\.\d+"
 _SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺"
-_POWER = rf"(?:\s*(?:\\times|\\cdot|×|·|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{{\s*([+\-−]?\s*\d{{1,4}})\s*\}}|\(?([+\-−]?\d{{1,4}})\)?)|\s*(?:\\times|\\cdot|×|·|x)\s*10([{_SUPERSCRIPT}]{{1,4}})|[eE]([+\-−]?\d{{1,4}})(?![\w]))"
-_VULGAR = {
-    "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
-    "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
-}  # fmt: skip
+_TIMES_TEN = r"\s*(?:\\times|\\cdot|×|·|\*|x|X)\s*10\s*"
+_EXPONENT = r"(?:\{\s*([+\-−]?\s*\d{1,4})\s*\}|\(?([+\-−]?\d{1,4})\)?)"
+_POWER = (
+    rf"(?:{_TIMES_TEN}(?:\^|\*\*)\s*{_EXPONENT}"
+    rf"|{_TIMES_TEN}([{_SUPERSCRIPT}]{{1,4}})"
+    r"|[eE]([+\-−]?\d{1,4})(?![\w]))"
+)
 _FRAC = r"\\[dtc]?frac\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))\s*(?:\{\s*([+\-−]?\d{1,40})\s*\}|(\d))"
 _UNIT = (
     rf"(?:{FONT}\{{\s*([^{{}}]{{1,40}})\}}|"
@@ -78,7 +79,7 @@ _NUMBER = re.compile(
         (?:(?P<whole>\d{{1,12}})\s*)?(?P<frac>{_FRAC})
       | (?P<mixed>\d{{1,12}})(?:\s+|\s*-\s*|\s*and\s+)(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/]|\.\d)
       | (?P<num>\d{{1,40}})\s*/\s*(?P<den>\d{{1,40}})(?![\d/]|\.\d)
-      | (?:(?P<vwhole>\d{{1,12}})\s?)?(?P<vulgar>[{"".join(_VULGAR)}])
+      | (?:(?P<vwhole>\d{{1,12}})\s?)?(?P<vulgar>[{"".join(VULGAR)}])
       | (?P<decimal>{_DECIMAL})(?P<power>{_POWER})?
     )
     (?P<ordinal>st|nd|rd|th)?(?![{_WORDY}]*_)
@@ -107,8 +108,10 @@ _COMMA_DECIMAL = re.compile(
     r"(\d{1,3}(?:\.\d{3})+,\d+)"  # 1.234,56
     r"|(\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d{1,2})(?!\d)"  # 12 345,6
     r"|(?<=€)(\d+,\d{1,2})(?![\d,])|(?<=€ )(\d+,\d{1,2})(?![\d,])"
-    r"|(\d+,\d{1,2})(?=\s\$(?!\S)|\s?(?:€|EUR\b|Euro|euro|kg\b|g\b|cm|mm\b|km|m\b|m²|m\^|l\b|%|°|Grad\b|Prozent\b|Liter\b|Stunden\b))"
-    r"|(?<=\bist )(\d+,\d{1,2})(?!\d)|(?<=\bträgt )(\d+,\d{1,2})(?!\d)|(?<=\best )(\d+,\d{1,2})(?!\d)|(?<=\bes )(\d+,\d{1,2})(?!\d)"
+    r"|(\d+,\d{1,2})(?=\s\$(?!\S)|\s?(?:€|EUR\b|Euro|euro|kg\b|g\b|cm|mm\b|km|m\b|m²|m\^|l\b|%|°"
+    r"|Grad\b|Prozent\b|Liter\b|Stunden\b))"
+    r"|(?<=\bist )(\d+,\d{1,2})(?!\d)|(?<=\bträgt )(\d+,\d{1,2})(?!\d)|(?<=\best )(\d+,\d{1,2})(?!\d)"
+    r"|(?<=\bes )(\d+,\d{1,2})(?!\d)"
     r")|(?:(?<=\bes )|(?<=\bist )|(?<=\bson ))(\d{1,3}(?:\.\d{3})+)(?![\d,.])"
 )
 _TO_POINTS = str.maketrans({".": "'", " ": "'", "\u00a0": "'", "\u202f": "'", ",": "."})
@@ -130,7 +133,10 @@ _COMPOUND = {
     ("foot", "inch"): 12,
     ("ft", "in"): 12,
 }
-_SINGULAR = {"feet": "foot", "inches": "inch", "hours": "hour", "minutes": "minute", "seconds": "second", "hrs": "hr", "mins": "min"}  # fmt: skip
+_SINGULAR = {
+    "feet": "foot", "inches": "inch", "hours": "hour", "minutes": "minute", "seconds": "second", "hrs": "hr",
+    "mins": "min",
+}  # fmt: skip
 _BETWEEN = re.compile(r"\s*(?:,|and|,\s*and)?\s*")
 
 
@@ -292,7 +298,7 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:
         bottom = int(match["den"])
         return (Fraction(int(match["num"]), bottom), None, "fraction") if bottom else (None, None, "")
     if match["vulgar"]:
-        return int(match["vwhole"] or 0) + Fraction(*_VULGAR[match["vulgar"]]), None, "fraction"
+        return int(match["vwhole"] or 0) + Fraction(*VULGAR[match["vulgar"]]), None, "fraction"
     digits = _GROUPING.sub("", match["decimal"])
     if len(digits) > MAX_DIGITS:
         return None, None, ""

@@ -3,9 +3,9 @@ r"""The quantities of a sentence, and which of them the sentence is about.
     best("Therefore, it took 3 + 5 = 8 hours to travel 120 miles.")    -> Number(value=8, ...)
     best("3 of the 12 boys")                                           -> Number(value=3, ...)
 
-Every number gets points for what stands around it: "=", "so" and bold speak for a number, "is" and "there are" too;
-"of", "after", "the" against it. Ranges, clock times, item markers, step numbers and ordinals are no quantities; years
-only when nothing else is there. Mathematics between dollars is read as a whole: $\frac{1+\sqrt{5}}{2}$ is one quantity.
+Every number gets points for what stands around it (evidence.py). Ranges, clock times, item markers, step numbers and
+ordinals are no quantities; years only when nothing else is there. Mathematics between dollars is read as a whole:
+$\frac{1+\sqrt{5}}{2}$ is one quantity.
 Not here: which sentence decides (conclusions.py).
 """
 
@@ -15,72 +15,34 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from reward_fns.answer.phrases import THEREFORE
 from reward_fns.answer.wrappers import FONT
 from reward_fns.numbers import numerals
+from reward_fns.numbers.evidence import Standing, points
 from reward_fns.numbers.numerals import Number
 from reward_fns.symbolic.reading import last_row, mathematics, read
 from reward_fns.symbolic.tokens import TooHard
 from reward_fns.symbolic.values import Reading, symbols, value
 
 MAX_SENTENCE = 800
-"""Characters of a sentence that are searched for numbers: its end, or its beginning behind "the answer is"."""
+"""Characters of a sentence that are searched for numbers: its end, or its beginning after "the answer is"."""
 
 _YEAR_BEFORE = re.compile(
     r"(?i)\b(?:in|since|from|by|during|until|of|year|before|after|between|and|to|for|years|the)\s*$"
 )
-_LABEL_BEFORE = re.compile(
-    r"(?i)(?:\b(?:step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example|no\.|row|column"
-    r"|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player|question|item|rule|law|level)\s*#?\(?|[#∠\[]|[\^_]\s*\{?-?)$"
+_NUMBERED = (
+    r"step|figure|fig\.?|table|question|problem|equation|eq\.?|case|part|chapter|section|theorem|option|choice|example"
+    r"|no\.|row|column|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player"
+    r"|item|rule|law|level"
 )
+_LABEL_BEFORE = re.compile(rf"(?i)(?:\b(?:{_NUMBERED})\s*#?\(?|[#∠\[]|[\^_]\s*\{{?-?)$")
 _NOT_QUANTITY_AFTER = re.compile(
     r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)"
 )
-_STRONG_BEFORE = re.compile(r"(?:=|≈|≃|→|⇒|\\approx|\\Rightarrow)\s*(?:\\?\$|\\\(|\*\*)?\s*$")
-_COPULA_BEFORE = re.compile(
-    r"(?i)\b(?:is|are|was|were|be|equals?|total(?:s|ed|ing)?|makes?|gives?|gets?|costs?|have|has|had|there'?s|leaves?|left|needs?|takes?|took|paid|pays?|earns?|earned"
-    r"|spends?|spent|saves?|saved|becomes?|contains?|requires?|yields?|received?s?|reads?|shows?|measures?|weighs?|remains?|obtain|count|see|find|get|ate|eats?|sold|sells?|bought|buys?|used?|about|approximately|only|exactly|roughly|around)\s*(?::\s*)?(?:a\s+|an\s+)?"
-    r"(?:total\s+of\s+|about\s+|approximately\s+|only\s+|exactly\s+|roughly\s+|around\s+|equal\s+to\s+|now\s+|also\s+|still\s+|just\s+|at\s+least\s+|at\s+most\s+|up\s+to\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
-)
-_CONCLUDES_BEFORE = re.compile(
-    rf"(?i)(?:\b(?:{THEREFORE}|together|altogether|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\.)\b|∴)\s*,?\s*(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?(?:\\?\$|\\\(|\*\*)?\s*$"
-)
-_CONDITION_BEFORE = re.compile(
-    r"(?i)\b(?:at|when|if|where|with|for|given|since|let|using|assuming)\s+[^,;.=\d]{0,24}=\s*(?:[-\d./]+\s*(?:,|and|or|to|,\s*and)\s+(?:\w\s*=\s*)?){0,3}(?:\\?\$)?\s*$"
-)
-_LESS_BEFORE = re.compile(
-    r"(?i)(?:\bhaving\s+\w+|\bwhile|\bwhereas|(?<!needs )(?<!need )(?<!has )(?<!have )(?<!had )(?<!able )(?<!going )\bto\s+(?!about|approximately|only|exactly|roughly|just|be)\w+)\s+(?:\\?\$)?$"
-)
-_COMPARED_AFTER = re.compile(
-    r"(?i)^\s*(?:\w+\s+){0,1}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b"
-)
-_SHARED_BEFORE = re.compile(r"(?i),\s+with\s+$")
-_EACH_AFTER = re.compile(r"(?i)\s*\w+\s+(?:in\s+each|per|each)\b")
-"""", with 2 dots in each group": what a division comes to."""
-_BOUND_BEFORE = re.compile(
-    r"(?i)\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger)\s+than|exceed\w*)\s+(?:\\?\$)?$"
-)
-_RELATIVE = re.compile(r"(?i)\b(?:that|who|whose)\s+(?!is\b|makes|gives|equals|leaves|means|totals?)")
-_LABELLED = re.compile(
-    r"(?i)\b(?:sum|total|difference|average|mean|result|answer|product)\s*[:=]\s*(?:\\?\$|\*\*)?\s*$"
-)
-_TOTAL_AFTER = re.compile(r"(?i)\s*(?:\w+\s+){0,2}(?:in\s+total|altogether|in\s+all)\b")
-_SUBJECT_AFTER = re.compile(r"(?i)\s*(?:is|was|are|were)\s+the\s")
-_NAMELY = re.compile(r"(?i)\b(?:namely|such\s+as|including|for\s+example|e\.g)\b")
-_APPROACHES = re.compile(r"(?i)\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
-_DERIVES = re.compile(rf"(?i)\b{THEREFORE}\b|=[^=]*=[^=]*=[^=]*=")
-"""A colon in a derivation sets nothing aside."""
+_A_VALUE = r"\s*=\s*-?[\d./]+"
 _TWO_VALUES = re.compile(
-    r"(?<![A-Za-z\d])(?<!\d )([A-Za-z])\s*=\s*-?[\d./]+[\s$\\()]*(?:,|or|and|,\s*or|,\s*and)[\s$\\()]*\1\s*=\s*-?[\d./]+"
+    rf"(?<![A-Za-z\d])(?<!\d )([A-Za-z]){_A_VALUE}[\s$\\()]*(?:,\s*or|,\s*and|,|or|and)[\s$\\()]*\1{_A_VALUE}"
 )
 """x = 3 or x = -5: two answers, of which none is to be picked."""
-_YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
-_EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
-_COLON_BEFORE = re.compile(r"[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
-_IS_COLON_BEFORE = re.compile(r"(?i)\b(?:is|are|was|were|be|equals?)\s*[:：]\s*(?:\\?\$|\\\(|\*\*)?\s*$")
-_AGAINST_BEFORE = re.compile(
-    r"(?i)\b(?:of|after|from|for|per|in|with|each|every|when|if|among|at|than|the|these|those|all|both|first|last|other|another|over|within|on|into|times|every|next|since|because|using|divided\s+by|given|by)\s+(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
-)
 _RANGE_BEFORE = re.compile(
     r"(?i)\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$"
 )
@@ -91,7 +53,7 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
     """The quantity that a sentence is about.
 
     Args:
-        early: of equals the first wins, as behind "the answer is".
+        early: of equals the first wins, as after "the answer is".
         year: years count like other quantities.
     """
     sentence = sentence[:MAX_SENTENCE] if early else sentence[-MAX_SENTENCE:]
@@ -103,65 +65,14 @@ def best(sentence: str, early: bool = False, year: bool = False) -> Number | Non
     bold = [(match.start(1), match.end(1)) for match in _BOLD.finditer(sentence)]
     scored = []
     for rank, number in enumerate(quantities):
-        before = sentence[max(0, number.start - 48) : number.start]
-        points = 0.0
-        if (
-            _CONDITION_BEFORE.search(before)
-            or _APPROACHES.search(before)
-            or _LESS_BEFORE.search(before)
-            or _BOUND_BEFORE.search(before)
-        ):
-            points -= 3
-        elif (
-            (_SHARED_BEFORE.search(before) and _EACH_AFTER.match(sentence[number.end : number.end + 40]))
-            or _STRONG_BEFORE.search(before)
-            or _EQUALS_INSIDE.match(sentence, number.start)
-        ):
-            points += 4
-        elif _CONCLUDES_BEFORE.search(before):
-            points += 3.5
-        elif _COPULA_BEFORE.search(before):
-            points += 3
-        elif _COLON_BEFORE.search(before):
-            points += 2
-        elif _AGAINST_BEFORE.search(before):
-            points -= 2
-        labelled = _LABELLED.search(before) is not None
-        aside = 0 <= sentence.find(": ", quantities[0].end) < number.start  # "7 people: 4 men and 3 women"
-        if aside and _IS_COLON_BEFORE.search(before):  # "The number at step 6 is: 851"
-            aside, points = False, points + 1
-        if aside and not labelled and not _DERIVES.search(sentence, quantities[0].end):
-            points -= 4
-        if _COMPARED_AFTER.match(sentence[number.end : number.end + 40]):
-            points -= 4
-        after = sentence[number.end : number.end + 40]
-        if labelled or _TOTAL_AFTER.match(after):
-            points += 5
-        if not before.strip(" *") and _SUBJECT_AFTER.match(after):
-            points += 4
-        if rank and _NAMELY.search(sentence, quantities[0].end, number.start):
-            points -= 5
-        if rank and _RELATIVE.search(sentence, quantities[0].end, number.start):
-            points -= 3
-        if year and _YEAR_NAMED.search(before):
-            points += 4
-        if any(start <= number.start < end for start, end in bold):
-            points += 5
-        if number.kind == "word":
-            points -= 0.5
-        if _inside_parentheses(sentence, number.start):
-            points -= 2.5
-        scored.append((points, -rank if early else rank, number))
+        is_bold = any(start <= number.start < end for start, end in bold)
+        standing = Standing(sentence, number, rank, quantities[0].end, is_bold, year)
+        scored.append((points(standing), -rank if early else rank, number))
     chosen = max(scored, key=lambda entry: entry[:2])[2]
     several = _TWO_VALUES.search(sentence)
     if several is not None and chosen.end > several.start() and chosen.start < several.end():
         return chosen._replace(kind="several")
     return chosen
-
-
-def _inside_parentheses(sentence: str, place: int) -> bool:
-    opened = sentence.rfind("(", 0, place)
-    return opened > 0 and sentence.find(")", opened, place) < 0
 
 
 def _quantities(text: str, year: bool) -> list[Number]:

@@ -30,20 +30,26 @@ class Unit(NamedTuple):
 _TABLE: dict[str, tuple[str, str]] = {
     # dimension: "factor names" lines, the factor relative to the SI unit
     "length": (
-        "1 m meter meters metre metres|1/100 cm centimeter centimeters centimetre centimetres cms|1/1000 mm millimeter millimeters millimetre"
-        " millimetres|1000 km kilometer kilometers kilometre kilometres kms|1/10 dm decimeter decimeters|1/1000000 µm μm um micrometer"
-        " micrometers micron microns|1/1000000000 nm nanometer nanometers|0.0254 in inch inches|0.3048 ft foot feet|0.9144 yd yard yards|"
+        "1 m meter meters metre metres|1/100 cm centimeter centimeters centimetre centimetres cms"
+        "|1/1000 mm millimeter millimeters millimetre"
+        " millimetres|1000 km kilometer kilometers kilometre kilometres kms"
+        "|1/10 dm decimeter decimeters|1/1000000 µm μm um micrometer"
+        " micrometers micron microns|1/1000000000 nm nanometer nanometers|0.0254 in inch inches"
+        "|0.3048 ft foot feet|0.9144 yd yard yards|"
         "1609.344 mi mile miles",
         "",
     ),
     "mass": (
-        "1 kg kilogram kilograms kgs kilo kilos|1/1000 g gram grams gm|1/1000000 mg milligram milligrams|1000 t tonne tonnes|"
+        "1 kg kilogram kilograms kgs kilo kilos|1/1000 g gram grams gm"
+        "|1/1000000 mg milligram milligrams|1000 t tonne tonnes|"
         "0.45359237 lb lbs pound pounds|0.028349523125 oz ounce ounces",
         "",
     ),
     "time": (
-        "1 s sec secs second seconds|60 min mins minute minutes|3600 h hr hrs hour hours|86400 day days|604800 week weeks|"
-        "1/1000 ms millisecond milliseconds|1/1000000 µs μs us microsecond microseconds|1/1000000000 ns nanosecond nanoseconds",
+        "1 s sec secs second seconds|60 min mins minute minutes|3600 h hr hrs hour hours"
+        "|86400 day days|604800 week weeks|"
+        "1/1000 ms millisecond milliseconds|1/1000000 µs μs us microsecond microseconds"
+        "|1/1000000000 ns nanosecond nanoseconds",
         "",
     ),
     "calendar": ("1 month months|12 year years yr yrs", ""),
@@ -93,7 +99,8 @@ for _dimension, (_lines, _) in _TABLE.items():
 
 _LATEX = re.compile(rf"{FONT}|[{{}}$~]|\\[,;:! ]|\\quad")
 _POWERED = re.compile(
-    r"(?i)^(?:(?P<words>square|sq\.?|cubic|cu\.?)\s*)?(?P<unit>[A-Za-zµμΩ°\\]+)\s*(?:\^?\s*(?P<power>[23])|(?P<super>[²³])|\s+(?P<after>squared|cubed))?$"
+    r"(?i)^(?:(?P<words>square|sq\.?|cubic"
+    r"|cu\.?)\s*)?(?P<unit>[A-Za-zµμΩ°\\]+)\s*(?:\^?\s*(?P<power>[23])|(?P<super>[²³])|\s+(?P<after>squared|cubed))?$"
 )
 
 

@@ -25,8 +25,9 @@ MAGNITUDE = {
     "millions": 10**6, "billions": 10**9, "trillions": 10**12, "thousands": 10**3, "mn": 10**6, "bn": 10**9,
 }  # fmt: skip
 _NAMED_AMOUNTS = {
-    "half": Fraction(1, 2), "a half": Fraction(1, 2), "one-half": Fraction(1, 2), "a quarter": Fraction(1, 4), "a third": Fraction(1, 3),
-    "two-thirds": Fraction(2, 3), "three-quarters": Fraction(3, 4), "a dozen": Fraction(12), "dozen": Fraction(12), "half a dozen": Fraction(6),
+    "half": Fraction(1, 2), "a half": Fraction(1, 2), "one-half": Fraction(1, 2), "a quarter": Fraction(1, 4),
+    "a third": Fraction(1, 3), "two-thirds": Fraction(2, 3), "three-quarters": Fraction(3, 4),
+    "a dozen": Fraction(12), "dozen": Fraction(12), "half a dozen": Fraction(6),
 }  # fmt: skip
 _ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)")
 
@@ -40,41 +41,22 @@ def whole(text: str) -> Fraction | None:
     return Fraction(int(match[1])) if match is not None else None
 
 
-_ONES = {
-    w: i
-    for i, w in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
-    )
-}
-_TENS = {
-    w: 10 * i for i, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
-}
-_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
-          "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10}  # fmt: skip
-_ANY_WORD = "|".join([*_ONES, *_TENS, "hundred", "thousand", "million", "billion"])
+ONES = {word: value for value, word in enumerate((
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+))}  # fmt: skip
+_TENS = {word: 10 * value for value, word in enumerate((
+    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+), start=2)}  # fmt: skip
+_PARTS = {
+    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
+    "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10,
+}  # fmt: skip
+_ANY_WORD = "|".join([*ONES, *_TENS, "hundred", "thousand", "million", "billion"])
 _WORDS = re.compile(
-    rf"(?<![\w-])(?P<negative>(?:minus|negative)\s+)?(?P<words>(?:{_ANY_WORD})(?:(?:\s+and\s+|[\s-]+)(?:{_ANY_WORD}))*)(?:[\s-]+(?P<part>{'|'.join(_PARTS)}))?(?![\w])(?P<percent>\s*(?:percent|per cent|%))?",
+    rf"(?<![\w-])(?P<negative>(?:minus|negative)\s+)?(?P<words>(?:{_ANY_WORD})(?:(?:\s+and\s+"
+    rf"|[\s-]+)(?:{_ANY_WORD}))*)(?:[\s-]+(?P<part>{'|'.join(_PARTS)}))?(?![\w])(?P<percent>\s*"
+    rf"(?:percent|per cent|%))?",
     re.IGNORECASE,
 )
 
@@ -119,11 +101,11 @@ def _word_value(words: list[str]) -> int | None:
     for word in words:
         if word == "and":
             continue
-        if word in _ONES:
-            if 0 < last < 20 or (last and last < 100 and _ONES[word] > 9) or (last == -1 and word == "zero"):
+        if word in ONES:
+            if 0 < last < 20 or (last and last < 100 and ONES[word] > 9) or (last == -1 and word == "zero"):
                 return None
-            current += _ONES[word]
-            last = _ONES[word] or -1
+            current += ONES[word]
+            last = ONES[word] or -1
         elif word in _TENS:
             if 0 < last < 100 or last == -1:
                 return None

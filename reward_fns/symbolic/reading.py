@@ -101,9 +101,8 @@ _PARAMETER = re.compile(
 )
 r"""The condition on the integer of a periodic solution: ", k \in \mathbb{Z}", "where n is an integer"."""
 _GEOMETRY = re.compile(
-    r"(?:m\s?|\\m\s?)?(?:\\(?:measured)?angle|∠|\\triangle|△|\\overline|\\widehat|\\overset\{\\frown\}|\\arc|\\measure)(?:[\sA-Z0-9'_{}]|"
-    + FONT
-    + r"|\\circ){0,30}"
+    r"(?:m\s?|\\m\s?)?(?:\\(?:measured)?angle|∠|\\triangle|△|\\overline|\\widehat"
+    r"|\\overset\{\\frown\}|\\arc|\\measure)(?:[\sA-Z0-9'_{}]|" + FONT + r"|\\circ){0,30}"
 )
 r"""What names an angle, a segment or an arc: \angle ABC, m\angle 2, \overline{AB}."""
 
@@ -131,9 +130,8 @@ def last_row(text: str) -> str:
 
 
 _PREFIX = re.compile(
-    r"^(?:(?:"
-    + TEXT
-    + r"\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|=)\s*:?\s*\}?|\\implies|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+|A\s?:\s)\s*",
+    r"^(?:(?:" + TEXT + r"\{)?\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:|=)\s*:?\s*\}?|\\implies"
+    r"|\\Rightarrow|\\therefore|⇒|→|∴|so\s+|thus,?\s+|therefore,?\s+|or\s+|A\s?:\s)\s*",
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\square|\*\*){1,12}$")
@@ -167,7 +165,8 @@ _SEGMENT = re.compile(
 )
 _JOINT = re.compile(r"\s*(?:,|and|or|,\s*and|,\s*or|;)\s*", re.IGNORECASE)
 _CUT = re.compile(
-    r"(?i),?\s+(?:not\s|rather\s|instead\s|because|since|as\s|which|where|when|so\s+that|given|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)"
+    r"(?i),?\s+(?:not\s|rather\s|instead\s|because|since|as\s|which|where|when|so\s+that|given"
+    r"|for\s+(?:all|any|some)|if\s|by\s|using|after|with\s+a)"
     r"|\s*(?:\(|\[)(?:approx|since|rounded|or\s|i\.e|to\s)|\s+—|\s+-\s|;\s"
 )
 _PROSE = re.compile(r"(?<![\\A-Za-z])[a-z]{3,}\s+[a-z]{2,}|[.?!]\s")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from reward_fns.answer.wrappers import FONT_COMMANDS, FRAMES, GROUP, MATH_COMMANDS, TEXT, any_of
+from reward_fns.numbers.signs import SEPARATOR, VULGAR
 
 MAX_CHARS = 1_500
 MAX_TOKENS = 500
@@ -23,14 +24,16 @@ class TooHard(ValueError):
 
 
 _UNICODE = {
-    "−": "-", "–": "-", "—": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "∙": r"\cdot ", "∗": "*", "÷": r"\div ",
-    "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ",
-    "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "√": r"\sqrt ", "∛": r"\cbrt ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R} ",
-    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ", "σ": r"\sigma ", "φ": r"\phi ", "ω": r"\omega ",
-    "Δ": r"\Delta ", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
-    "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}", "⅙": r"\frac{1}{6}", "⅚": r"\frac{5}{6}",
-    "（": "(", "）": ")", "，": ",", "：": ":", "；": ";", "％": "%", "＝": "=", "…": r"\ldots ", "′": "'", "’": "'", "\u00a0": " ", "\u202f": "",
-    "\u2009": "", "\u200b": "", "\u2061": "", "⟨": r"\langle ", "⟩": r"\rangle ", "∧": r"\wedge ", "∨": r"\vee ", "→": r"\to ", "⇒": r"\implies ",
+    **{sign: rf"\frac{{{top}}}{{{bottom}}}" for sign, (top, bottom) in VULGAR.items()},
+    "−": "-", "–": "-", "—": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "∙": r"\cdot ", "∗": "*",
+    "÷": r"\div ", "√": r"\sqrt ", "∛": r"\cbrt ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ",
+    "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R} ", "∞": r"\infty ",
+    "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ",
+    "μ": r"\mu ", "σ": r"\sigma ", "φ": r"\phi ", "ω": r"\omega ", "Δ": r"\Delta ",
+    "（": "(", "）": ")", "，": ",", "：": ":", "；": ";", "％": "%", "＝": "=", "…": r"\ldots ", "′": "'", "’": "'",
+    "\u00a0": " ", "\u202f": "", "\u2009": "", "\u200b": "", "\u2061": "", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "∧": r"\wedge ", "∨": r"\vee ", "→": r"\to ", "⇒": r"\implies ",
     "¢": r"\text{cents}", "€": "", "£": "", "¥": "", "₹": "",
 }  # fmt: skip
 _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
@@ -41,8 +44,10 @@ _SUB_RUN = re.compile("[" + "".join(_SUB) + "]+")
 
 # Commands that say how something looks, not what it is.
 _LAYOUT = re.compile(
-    r"\\(?:left|right|middle|bigg?[lrm]?|Bigg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|quad|qquad|thinspace|negthinspace"
-    r"|hspace\{[^{}]*\}|vspace\{[^{}]*\}|phantom\{[^{}]*\}|hfill|noindent|mathstrut|strut|hline|cr|centering|par|newline)(?![A-Za-z])\.?"
+    r"\\(?:left|right|middle|bigg?[lrm]?|Bigg?[lrm]?|displaystyle|textstyle|scriptstyle|limits"
+    r"|nolimits|quad|qquad|thinspace|negthinspace"
+    r"|hspace\{[^{}]*\}|vspace\{[^{}]*\}|phantom\{[^{}]*\}|hfill|noindent|mathstrut|strut|hline|cr"
+    r"|centering|par|newline)(?![A-Za-z])\.?"
     r"|(?<!\\)\\[,;:!> /\n]|~"
 )
 _MARKS = ("mathcal", "mathscr", "vec", "overrightarrow", "hat", "bar", "mathop", "displaylines")
@@ -51,7 +56,7 @@ _STYLE = re.compile(
 )
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _BINOMIALS = re.compile(r"\\[dt]binom(?![A-Za-z])")
-_THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3})((?:(?:,|\s?\{\s?,\s?\}\s?|,\s?\\!\s?|\\,\s?)\d{3})+)(?![\d])")
+_THOUSANDS = re.compile(rf"(?<![\d.])(\d{{1,3}})((?:{SEPARATOR}\d{{3}})+)(?![\d])")
 _GROUP_SPACES = re.compile(r"(?<![\d.])(\d{1,3})((?:\s\d{3})+)(?!\d)")
 _TEXT = re.compile(TEXT + GROUP)
 _BUILDER = re.compile(
@@ -62,7 +67,8 @@ _RATIO = re.compile(rf"(\d)\s*{TEXT}\{{\s*to\s*\}}\s*(\d)")
 _SET_BEHIND = re.compile(r"\s*(?:[(\[{]|\\)")  # "x in [0, 1)", but "180 km in 3 hours"
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{\s*([a-zA-Z]+)\*?\s*\}(?:\s*\{[lcr|\s]*\})?")
 _TOKEN = re.compile(
-    r"(?P<num>\d+\.\d+|\d+\.(?!\d)|\.\d+|\d+)|\\(?P<cmd>[A-Za-z]+|\\|[{}|%$&#_])|(?P<word>[A-Za-z]+)|(?P<text>\x01[^\x02]*\x02)|(?P<env>\x03[^\x04]*\x04)|(?P<sym>\S)"
+    r"(?P<num>\d+\.\d+|\d+\.(?!\d)|\.\d+|\d+)|\\(?P<cmd>[A-Za-z]+|\\|[{}|%$&#_])|(?P<word>[A-Za-z]+)"
+    r"|(?P<text>\x01[^\x02]*\x02)|(?P<env>\x03[^\x04]*\x04)|(?P<sym>\S)"
 )
 
 FUNCTIONS = frozenset([

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from reward_fns.numbers.words import ONES
 from reward_fns.symbolic.atoms import GREEK, Atoms
 from reward_fns.symbolic.cursor import MAX_DEPTH, Node, negative, shown, times
 from reward_fns.symbolic.tokens import FUNCTIONS, Token, TooHard, tokenize
@@ -34,10 +35,7 @@ _FACTORS = frozenset((
 ))  # fmt: skip
 """Commands that may follow a factor without a sign between them, functions and Greek letters aside."""
 _RATIO_PARTS = frozenset(("num", "dec", "sym", "ratio", "fn", "root", "mul", "div", "pow", "group"))
-_BASES = {
-    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
-    "ten": "10", "sixteen": "16",
-}  # fmt: skip
+_BASES = {word: str(number) for word, number in ONES.items() if 2 <= number <= 16}
 _JOINERS = re.compile(r"^(?:and|or|,|;|and/or)$", re.IGNORECASE)
 
 

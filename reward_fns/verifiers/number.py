@@ -115,7 +115,8 @@ def _like_a_year(gold: Number) -> bool:
 
 
 _THERE_IS_NONE = re.compile(
-    r"(?i)\bthere (?:is|are|was|were) (?:no|not any)\s+(?!way|information|data|image|picture|mention|indication|need|answer|solution|enough|clear|specific|sufficient|visible|such|doubt)\w+"
+    r"(?i)\bthere (?:is|are|was|were) (?:no|not any)\s+(?!way|information|data|image|picture|mention"
+    r"|indication|need|answer|solution|enough|clear|specific|sufficient|visible|such|doubt)\w+"
 )
 
 
