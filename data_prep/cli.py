@@ -28,6 +28,7 @@ SUBCOMMANDS = {
     "thinklite": (CONVERT, "convert ThinkLite-VL-hard and sets of its layout"),
     "clevr_counting": (CONVERT, "convert CLEVR counting"),
     "generic": (f"{CONVERT}:add_generic_arguments", "convert any parquet or JSON, with a YAML file that names columns"),
+    "dedupe": ("data_prep.dedupe.command", "remove duplicates, and what benchmarks ask too"),
     "doctor": ("data_prep.doctor.command", "check a data set row by row; --fix drops broken rows"),
 }
 
