@@ -29,6 +29,8 @@ SUBCOMMANDS = {
     "clevr_counting": (CONVERT, "convert CLEVR counting"),
     "generic": (f"{CONVERT}:add_generic_arguments", "convert any parquet or JSON, with a YAML file that names columns"),
     "dedupe": ("data_prep.dedupe.command", "remove duplicates, and what benchmarks ask too"),
+    "difficulty": ("data_prep.difficulty", "keep the rows that a model gets right sometimes"),
+    "split": ("data_prep.split", "split stratified, never one image on both sides"),
     "doctor": ("data_prep.doctor.command", "check a data set row by row; --fix drops broken rows"),
 }
 

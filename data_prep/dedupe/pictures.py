@@ -41,9 +41,23 @@ class PicturePrint:
     """Perceptual hash; None for images without structure and for what cannot be decoded."""
 
 
+_known: dict[bytes, PicturePrint] = {}
+MOST_KNOWN = 100_000
+"""Prints that are kept: one image often carries many questions."""
+
+
 def picture_print(content: bytes) -> PicturePrint:
     """The fingerprint of an image file."""
     digest = blake2b(content, digest_size=16).digest()
+    found = _known.get(digest)
+    if found is None:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        found = _known[digest] = _new_print(content, digest)
+    return found
+
+
+def _new_print(content: bytes, digest: bytes) -> PicturePrint:
     size = size_of(content)
     if size is None or size[0] * size[1] > MOST_PIXELS:
         return PicturePrint(digest, None)

@@ -79,7 +79,7 @@ def question_of(row: Mapping[str, object]) -> str:
 
 def _print(identifier: str, question: str, answer: str, contents: list[bytes]) -> RowPrint:
     found = words(question)
-    pictures = tuple(picture_print(content) for content in contents)
+    pictures = tuple(map(picture_print, contents))
     return RowPrint(identifier, question[:300], " ".join(words(answer)), len(found), grams(found), pictures)
 
 

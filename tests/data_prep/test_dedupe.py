@@ -148,7 +148,7 @@ def test_earlier_files_are_preferred_and_bytes_are_the_same_twice(tmp_path):
     )
     for out in ("a", "b"):
         deduplicate([orsta, virl], tmp_path / out)
-        assert (ids(tmp_path / out / "orsta.parquet"), ids(tmp_path / out / "virl.parquet")) == (["o1", "o2"], [])
+        assert (ids(tmp_path / out / "orsta.parquet"), ids(tmp_path / out / "virl.parquet")) == (["o1", "o2"], ["v2"])
     for name in ("orsta.parquet", "removed.jsonl", "removed.html"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
