@@ -7,7 +7,8 @@ rollouts.py, ../grading, evaluate.py, metrics.py          sampled responses -> g
 answers.py, exploration.py, compare.py                    majority, stuckness, branching; two models on the same prompts
 checkpoints.py, evaluate_command.py                       checkpoints in, figures out
 formats/, benchmarks/                                     other output formats; published benchmarks
-curves.py, charts.py, samples.py, report.py, gate.py      metrics -> terminal tables and one self-contained HTML page
+gf_curve.py, gf_command.py, runs.py, probe.py             the factor over steps, and the probe of a cold start
+gate.py, report.py and what they draw with                metrics -> terminal tables, one HTML page, PNG and CSV
 cli.py                                                    specs evaluate | gf | report
 """
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from specs_verl.errors import UserError
-from specs_verl.measure import evaluate_command
+from specs_verl.measure import evaluate_command, gf_command
 from specs_verl.measure.gate import gate, print_gate
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_report
@@ -38,14 +38,23 @@ def add_gf_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `specs gf`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
-        "Generalization Factor and pass@k against the base model: the gate before RL.\n\n"
-        "example:\n  specs gf --base runs/eval/base runs/eval/warm_up"
+        "Generalization Factor over the steps of a cold start; or, from metrics, the gate before RL.\n\n"
+        "examples:\n"
+        "  specs gf runs/cold_start --base MODEL --data data/test.parquet --out runs/gf\n"
+        "  specs gf --base runs/eval/base runs/eval/warm_up"
     )
     parser.add_argument(
-        "--base", required=True, type=Path, action="append", help="metrics of the base model; again for more seeds"
+        "--base",
+        required=True,
+        type=Path,
+        action="append",
+        help="runs: the checkpoint that training started from; else metrics of the base model, again for more seeds",
     )
     parser.add_argument(
-        "models", type=Path, nargs="+", metavar="METRICS", help="metrics.json, or its directory, of each model"
+        "models",
+        nargs="+",
+        metavar="RUN|METRICS",
+        help="[NAME=]folder of a cold start, for the factor over its steps; or metrics.json, or its directory",
     )
     parser.add_argument(
         "--beta", type=float, default=2.0, help="weight of unseen formats (default: %(default)s, as in the paper)"
@@ -53,17 +62,19 @@ def add_gf_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="exit with 1 when the gate is closed for any of the models"
     )
+    gf_command.add_arguments(parser)
 
 
 def run_gf(args: argparse.Namespace) -> int:
     """Print the gate for every model; see the module docstring for the exit code."""
     if not args.beta > 0:
         raise UserError(f"--beta must be positive, got {args.beta}.")
+    if all(gf_command.is_run(place) for place in args.models):
+        return gf_command.run(args)
     console = Console()
     base = [read_metrics(path) for path in args.base]
-    results = [
-        gate(base, seeds, args.beta) for seeds in by_model([read_metrics(path) for path in args.models]).values()
-    ]
+    models = [read_metrics(Path(place)) for place in args.models]
+    results = [gate(base, seeds, args.beta) for seeds in by_model(models).values()]
     for result in results:
         print_gate(console, result)
     return 1 if args.strict and not all(result.open for result in results) else 0
@@ -148,6 +159,6 @@ COMMANDS = {
         evaluate_command.add_arguments,
         evaluate_command.run,
     ),
-    "gf": Command("Generalization Factor and pass@k: the gate before RL.", add_gf_arguments, run_gf),
+    "gf": Command("Generalization Factor over steps, and the gate before RL.", add_gf_arguments, run_gf),
     "report": Command("End table, and a self-contained HTML page.", add_report_arguments, run_report),
 }

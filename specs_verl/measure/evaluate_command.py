@@ -7,7 +7,6 @@ specs evaluate --model final --set test=runs/samples/final:data/test.parquet --o
 from __future__ import annotations
 
 import argparse
-import json
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from data_prep.files import read_json, write_json
 from specs_verl.errors import UserError
+from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.grading.responses import OWN_FORMATS, FormatChecks, load_function
 from specs_verl.measure.checkpoints import Checkpoint, DataSet, comparisons, evaluate_checkpoints, read_benchmarks
 from specs_verl.measure.evaluate import DEFAULT_REWARD, REGISTERED, EvalSet, evaluate
@@ -113,7 +114,7 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
         raise UserError("--data: pass at least one parquet file to sample.")
     data = [DataSet.parse(text) for text in args.data]
     if args.formats:
-        data.append(_other_formats(args, data[0]))
+        data.append(other_formats(data[0], args.formats, args.rows, args.instruction, args.out))
     checks = _checks(args.format_check, [file for entry in data for file in entry.files])
     parameters = SamplingParameters(
         n=args.n,
@@ -124,7 +125,7 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
         seed=args.sampling_seed,
         logprobs=args.logprobs,
     )
-    with _Bars(console) as bars:
+    with Bars(console) as bars:
         paths = evaluate_checkpoints(
             [Checkpoint.parse(text) for text in args.checkpoints],
             data,
@@ -149,16 +150,16 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _other_formats(args: argparse.Namespace, source: DataSet) -> DataSet:
-    """The first data set in other formats, written once."""
-    names = None if args.formats == "all" else [name for name in args.formats.split(",") if name]
-    out = args.out / "data" / "ood.parquet"
-    made_from = {"files": [str(file) for file in source.files], "formats": names, "rows": args.rows}
-    note = out.with_suffix(".json")
-    if not (out.is_file() and note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_from):
-        rewrite(source.files, out, chosen(names), rows=args.rows, instruction=args.instruction)
-        note.write_text(json.dumps(made_from), encoding="utf-8")
-    return DataSet("ood", (out,), "ood")
+def other_formats(source: DataSet, formats: str, rows: int | None, instruction: str | None, out: Path) -> DataSet:
+    """A data set in other formats ("all", or names), written once below ``out``."""
+    names = None if formats == "all" else [name for name in formats.split(",") if name]
+    target = out / "data" / "ood.parquet"
+    made_from = {"data": data_fingerprint(source.files), "formats": names, "rows": rows, "instruction": instruction}
+    note = target.with_suffix(".json")
+    if not (target.is_file() and note.is_file() and read_json(note) == made_from):
+        rewrite(source.files, target, chosen(names), rows=rows, instruction=instruction)
+        write_json(note, made_from)
+    return DataSet("ood", (target,), "ood")
 
 
 def _run_sets(args: argparse.Namespace, console: Console) -> int:
@@ -166,7 +167,7 @@ def _run_sets(args: argparse.Namespace, console: Console) -> int:
         raise UserError("--model: name the model whose samples --set passes.")
     sets = [parse_set(text) for text in args.sets]
     checks = _checks(args.format_check, [file for entry in sets for file in entry.prompts])
-    with _Bars(console) as bars:
+    with Bars(console) as bars:
         path = evaluate(
             args.model,
             sets,
@@ -182,7 +183,7 @@ def _run_sets(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-class _Bars(Progress):
+class Bars(Progress):
     """Bars for sampling and for grading each data set."""
 
     def __init__(self, console: Console) -> None:

@@ -14,6 +14,9 @@ from specs_verl.sampling.parameters import Job
 
 MOST_CPU_WORKERS = 4
 
+TRAINING_PROCESS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun tells a training process. A worker that such a process starts is no member of its group."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -69,6 +72,8 @@ def worker_environment(place: Place) -> dict[str, str]:
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "PYTHONUNBUFFERED": "1",
     }
+    for name in TRAINING_PROCESS:
+        environment.pop(name, None)
     if place.gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = place.gpu
     return environment

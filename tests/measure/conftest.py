@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PIL import Image, ImageDraw
 
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.sampling.store import SampleRun
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helper modules beside this file
 
 TASKS = ("sum", "product")
 

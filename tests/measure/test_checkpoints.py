@@ -4,18 +4,15 @@ import json
 import os
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from skilled import ENGINE, checkpoint, with_instruction
 
 from specs_verl.cli import main
 from specs_verl.errors import UserError
 from specs_verl.measure.checkpoints import Checkpoint, DataSet, evaluate_checkpoints
 from specs_verl.measure.metrics import read_metrics
-from specs_verl.sampling import EngineSettings, SamplingParameters
-
-ENGINE = EngineSettings(engine="answering_engine:AnsweringEngine", workers=1)
-INSTRUCTION = r" Put the answer in \boxed{}."
+from specs_verl.sampling import SamplingParameters
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +20,6 @@ def engine_on_the_path(monkeypatch):
     here = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
-
-
-def checkpoint(folder, right, formed):
-    folder.mkdir(parents=True)
-    for name in ("model.safetensors", "tokenizer.json"):
-        (folder / name).write_text(f"{right} {formed}")
-    (folder / "config.json").write_text('{"vocab_size": 100}')
-    (folder / "skill.json").write_text(json.dumps({"right": right, "formed": formed}))
-    return str(folder)
 
 
 @pytest.fixture
@@ -77,10 +65,7 @@ def test_one_call_from_checkpoints_to_figures(world):
 
 def test_the_command_asks_for_other_formats(world, monkeypatch, capsys):
     folder, models, test = world
-    table = pq.read_table(test).to_pylist()
-    for row in table:
-        row["prompt"][0]["content"] += INSTRUCTION
-    pq.write_table(pa.Table.from_pylist(table), test)
+    with_instruction(test)
     monkeypatch.setattr("specs_verl.measure.evaluate_command.EngineSettings", lambda **_: ENGINE)
     words = [f"{m.name}={m.path}" for m in models]
     assert main(["evaluate", *words, "--data", str(test), "--formats", "all", "--out", str(folder / "out")]) == 0
