@@ -82,6 +82,9 @@ def compute_score(
     parameters = grading.params
     if progress is not None and "progress" in chosen.accepts:
         parameters = {**parameters, "progress": progress}
+    asked = extra_info.get("question") if isinstance(extra_info, Mapping) else None
+    if isinstance(asked, str) and "question" in chosen.accepts:
+        parameters = {"question": asked, **parameters}
     if reading is not None and "reading" in chosen.accepts:
         parameters = {"reading": reading, **parameters}
     chosen.check(parameters)

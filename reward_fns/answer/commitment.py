@@ -13,6 +13,9 @@ box, the lenient reading about the sentence that decides. Not here: denial in ge
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from reward_fns.answer.denial import DENIED_BEFORE
 from reward_fns.answer.phrases import Phrase
 from reward_fns.answer.sentences import SENTENCE_END
@@ -29,20 +32,20 @@ DOUBT = Phrase(
     misses=["no doubtless", "I think it is ", "There is not much left: "],
 )
 _PERSON = (
-    r"(?:(?-i:(?!(?:It|This|That|There|What|Which|The|He|She|They|We|I|You|So|As|Sign|Answer|Text)\b)[A-Z][a-z]+)"
+    r"(?:(?-i:(?!(?:It|This|That|There|What|Which|The|He|She|They|We|I|You|So|As|Sign|Answer|Text|Table|Figure|Chart|Graph|Image|Section|Step)\b)[A-Z][a-z]+)"
     r"|\b(?:he|she|they|someone|somebody|everyone|everybody|nobody|people|others|some|many|students?|friends?|teacher"
     r"|textbook|book|key|classmates?|brother|sister|user|person|author|expert|critics?|professor|colleague|model))"
 )
 _SAYS = (
     r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|argues?|argued|suggests?|suggested|insists?"
-    r"|guess(?:es|ed)|insisted|answers|answered|writes|wrote|got|gets"
+    r"|guess(?:es|ed)|insisted|answers|answered|writes|wrote"
     r"|(?:would|might|may|could) (?:say|think|answer|guess|claim))"
 )
 _FEW_WORDS = r"(?!(?:\s+\w+){8})"
 _OWNER = r"(?-i:[A-Z][a-z]+|\b(?:friend|teacher|student|neighbou?r|brother|sister|classmate))['’]s"
 OTHERS = Phrase(
     "what other people say",
-    rf"{_PERSON}\s+(?:\w+ly\s+)?{_SAYS}\b{_FEW_WORDS}|\baccording to (?:{_PERSON}|my)\b"
+    rf"{_PERSON}\s+(?:\w+ly\s+)?{_SAYS}\b{_FEW_WORDS}|\baccording to (?:{_PERSON}|my)\b(?!\s+\d)"
     rf"|{_OWNER} (?:answer|guess|result|claim|solution)\b",
     hits=["Bob says ", "my friend thinks it is ", "Some people would say ", "according to Bob ", "Bob's answer is "],
     misses=["I think it is ", "The sign says ", "It says ", "we got ", "the answer's value is "],
@@ -56,16 +59,17 @@ CONDITION = Phrase(
 )
 OPEN_HEDGE = Phrase(
     "opens a hedge",
-    r"\b(?:either|neither|maybe|perhaps|possibly|might be|may be|could be|somewhere|between|one of)\s*"
+    r"(?:\d[\s\w$%°]{0,12}|\bno\b[\s\w]{0,12}|\b[A-Z]\)?|\b(?:yes|no|true|false)),?\s*(?:\bor\b|/)\s*(?:maybe\s+|perhaps\s+)?[$\\(*]*$"
+    r"|\b(?:either|neither|maybe|perhaps|possibly|might be|may be|could be|somewhere|between|one of)\s*"
     r"(?:the\s+|answer\s+|option\s+|\W)*$",
-    hits=["it might be ", "either ", "maybe the answer ", "neither ", "perhaps ("],
+    hits=["it might be ", "either ", "11 or ", "B or ", "yes/", "maybe the answer ", "neither ", "perhaps ("],
     misses=["maybe not, so it is ", "it is "],
 )
 _MORE = r"(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|younger|longer|shorter)"
 BOUND_BEFORE = Phrase(
     "a bound before a value",
-    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?|up to|upwards of"
-    r"|(?:a )?(?:minimum|maximum) of|no less than)|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
+    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to"
+    r"|upwards of|no less than)|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
     r"\s*(?:\\?\$|about\s+|\*\*)?\s*$",
     hits=["at least ", "≥", "x > ", "no more than ", "\\geq "],
     misses=["the least is ", "more than that, it is "],
@@ -73,7 +77,7 @@ BOUND_BEFORE = Phrase(
 
 # ------------------------------------------------------------------------------------------------------------- after it
 
-_UNIT = r"(?:\s*[a-z²³°/%]{1,12})?"
+_UNIT = r"(?:\s*[a-z²³°/%]{1,12}(?![a-z]))?"
 BOUND_AFTER = Phrase(
     "a bound after a value",
     rf"{_UNIT}[\s,($]{{0,3}}(?:or (?:{_MORE}|so|over|under|above|below|up|beyond)\b"
@@ -127,9 +131,12 @@ OFFERS_ANOTHER = Phrase(
 )
 
 
+ASKED = Phrase("asked", r"[\s$*)\]]{0,3}\?", hits=["?", " ?", "**?"], misses=[".", " is it?"], at="match")
+
+
 def hedged(before: str, after: str) -> bool:
     """Whether other values are offered beside this one."""
-    return OPEN_HEDGE.search(before) is not None or OFFERS_ANOTHER.match(after) is not None
+    return OPEN_HEDGE.search(before) is not None or any((OFFERS_ANOTHER.match(after), ASKED.match(after)))
 
 
 def bounded(before: str, after: str) -> bool:
@@ -157,5 +164,37 @@ def taken_back(before: str, after: str) -> bool:
     Args:
         before, after: text around the value; only what belongs to its sentence is looked at, and the sentence after it.
     """
-    before = SENTENCE_END.split(before)[-1]
-    return disowned(before, after) or hedged(before, SENTENCE_END.split(after)[0])
+    before = SENTENCE_END.split(before)[-1].rstrip(" $*\\([{_`\"'")
+    return disowned(f"{before} ", after) or hedged(f"{before} ", SENTENCE_END.split(after)[0])
+
+
+_TAGS = re.compile(r"</?[A-Za-z]\w{0,20}>|<\|\w{1,20}\|>|<<[^<>\n]{0,80}>>")
+"""Signs of a tag are none of a bound."""
+
+AROUND = 200
+"""Characters before and after a value that can belong to its sentence."""
+
+
+def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False) -> bool:
+    """Whether a value is stated without being taken back at one of its places at least; without any place, nothing
+    speaks against it.
+
+    Args:
+        places: start and end of the value wherever it stands in ``text``; the likeliest first.
+        bounds: "at least" and "or more" around it take it back.
+    """
+    looked = False
+    text = _TAGS.sub(lambda tag: " " * len(tag.group()), text) if "<" in text else text
+    for start, end in places:
+        looked = True
+        before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
+        if not taken_back(before, after) and not (bounds and bounded(SENTENCE_END.split(before)[-1], after)):
+            return True
+    return not looked
+
+
+def places_of(words: str, text: str) -> list[tuple[int, int]]:
+    """Where a letter or words stand in a text, as words of their own; only capitals count for a letter."""
+    flags = 0 if len(words) == 1 else re.IGNORECASE
+    sought = r"\s+".join(map(re.escape, words.split()))
+    return [match.span() for match in re.finditer(rf"(?<![\w]){sought}(?![\w])", text, flags)]

@@ -42,7 +42,7 @@ _BOUND = (
     r"|above|below|exceed\w*|up\s+to|upto|within|plus|minus|beyond|tops|upwards|minimum|maximum|and\s+up"
 )
 _TIMES = (
-    r"dozens?|scores?|gross|hundreds?|thousands?|millions?|billions?|pairs?|couples?|times|squared|cubed|factorial|half"
+    r"dozens?|gross|hundreds?|thousands?|millions?|billions?|squared|cubed|factorial|half"
     r"|halves|thirds?|fourths?|quarters?|fifths?|sixths?|tenths?|double[ds]?|triple[ds]?|twice|divided|multiplied|power"
     r"|point|percent\w*|mod|modulo|base"
 )
@@ -58,7 +58,7 @@ _SUBJECT_BOUND = re.compile(r"(?i)\b(?:minimum|maximum|smaller|larger|greater|lo
 MULTIPLIER = Phrase(
     "a word that changes the value before it",
     rf"\b(?:{_TIMES})\b",
-    hits=["dozen", "pairs of shoes", "squared"],
+    hits=["dozen", "halves", "squared"],
     misses=["apples", "cm"],
 )
 

@@ -29,6 +29,7 @@ _NAME = re.compile(
     r"|[A-Za-z]\s*\([^()]{1,12}\)|\\frac\{d\w\}\{d\w\}|(?:[A-Za-z]+\s+){1,6}[A-Za-z]+|\|[A-Z]{1,3}\||[A-Z]{2,3})"
 )
 _BOUND_SIGN = re.compile(r"[<>≤≥⩽⩾±∓~?]|\\(?:ge|le|geq|leq|gt|lt|pm|mp|ne|neq)(?![a-z])")
+_BOUNDED = re.compile(r"\s*(?:\w\s*)?(?:[<>≤≥⩽⩾±]|\\(?:ge|le|geq|leq|pm)(?![a-z]))\s*-?\d|\s*\d+\s*(?:±|\\pm)")
 _TWO_NUMBERS = re.compile(r"(?<!_)(?<!_\{)\d\s+\d(?!\s*/)")
 _GROUPED = re.compile(r"\D{0,3}\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d).{0,40}")
 _RAISED = re.compile(r"\d\s*(?:[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]|\^|!|\*\*)")
@@ -58,10 +59,25 @@ def number_in(text: str) -> Number | None:
     return max(numbers, key=_exactness)
 
 
+def is_bound(text: str) -> bool:
+    """Whether a text has signs of a bound, or gives a value with a margin."""
+    return _BOUND_SIGN.search(text.lstrip("~≈ ")) is not None
+
+
 def contradicts(text: str) -> bool:
     """Whether an equation has two sides that are numbers and differ: 11 = 12, x = 11 ≈ 12."""
     numbers = [number for side in _EQUALS.split(text) if (number := _one(side.strip())) is not None]
     return any(not _agree(numbers[0], other) for other in numbers[1:])
+
+
+def holds(text: str) -> bool:
+    """Whether a short text, if it is an equation of numbers, is a true one, and no bound."""
+    sides = [_one(side.strip()) for side in _EQUALS.split(core(text) or "")]
+    numbers = [number for number in sides if number is not None]
+    equation = len(sides) > 1 and len(numbers) >= len(sides) - (sides[0] is None)
+    if equation and not all(_agree(numbers[0], other) for other in numbers[1:]):
+        return False
+    return len(sides) > 1 or _BOUNDED.match(text) is None
 
 
 def none_in(text: str) -> bool:
@@ -100,11 +116,7 @@ def _agree(one: Number, two: Number) -> bool:
 
 def _one(text: str) -> Number | None:
     """One spelling of one number."""
-    if (
-        not text
-        or _BOUND_SIGN.search(text.lstrip("~≈ "))
-        or (_TWO_NUMBERS.search(text) and not _GROUPED.fullmatch(text))
-    ):
+    if not text or is_bound(text) or (_TWO_NUMBERS.search(text) and not _GROUPED.fullmatch(text)):
         return None
     if not _RAISED.search(text) or _POWER_OF_TEN.search(text):
         number = numerals.parse(text)

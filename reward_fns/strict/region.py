@@ -100,7 +100,8 @@ def _region_of(text: str) -> Region | None:
     if box is None:
         return None
     end, content = box
-    start = text.rfind("oxed", 0, end)
+    start = max(text.rfind("oxed", 0, end), text.rfind("fbox", 0, end))
+    start = max(text.rfind("\\", 0, start), start - 2)
     back = taken_back(text[max(0, start - AROUND) : start], text[end : end + AROUND])
     later = phrase(text[end:]) if len(text) - end > SHORTEST_ANNOUNCEMENT else None
     return Region("" if back else content, "boxed", tuple(boxes(text)), later or "")

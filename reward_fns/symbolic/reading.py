@@ -49,11 +49,15 @@ _SPACES = re.compile(r"\s+|\\[,;:! ]|\\(?:left|right|displaystyle|quad|qquad)(?!
 _WRAPPED = re.compile(any_of(TEXT_COMMANDS, MATH_COMMANDS, FONT_COMMANDS, FRAMES) + r"\s*" + GROUP)
 
 
+_APART = re.compile(r"(?<=\d)\s+(?=\d)")
+"""1 2 is not 12."""
+
+
 def key(text: str) -> str:
     """A spelling without layout: the cheapest test of equality."""
     text = unwrapped(text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace("−", "-"), pattern=_WRAPPED)
     text = text.replace(r"\land", r"\wedge").replace(r"\lor", r"\vee")
-    text = _SPACES.sub("", text).rstrip(".")
+    text = _SPACES.sub("", _APART.sub("_", text)).rstrip(".")
     return text.replace("{", "").replace("}", "") if text.count("{") == 0 else text
 
 

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import re
 
+from reward_fns.answer import commitment
+from reward_fns.answer.announced import MAX_TAIL
+from reward_fns.answer.commitment import CONDITION, DOUBT, OTHERS, places_of
 from reward_fns.answer.places import Piece, stated_pieces
 from reward_fns.answer.wrappers import unwrapped
 from reward_fns.choices.options import Options
 from reward_fns.choices.reading import read_piece, read_prose
 from reward_fns.numbers.conclusions import concluding_number, sentences_from_end, stated_number
+from reward_fns.numbers.standing import not_of_question, stands
 from reward_fns.numbers.tolerance import STRICT
+from reward_fns.strict.grammar import core
+from reward_fns.strict.quantity import holds
+from reward_fns.strict.region import whole_answer
 from reward_fns.symbolic.reading import Answer, candidates, mathematics, read, segments, tidied
 from reward_fns.texts.normal import normalised
 from reward_fns.verdict import NO_ANSWER, Verdict, decided
@@ -27,12 +34,34 @@ MAX_WHOLE = 15
 _NO_OPTIONS = Options({})
 
 
-def against(response: str, gold: Gold, deadline: float, answer_after_think: bool) -> Verdict:
+def against(response: str, gold: Gold, deadline: float, answer_after_think: bool, question: str = "") -> Verdict:
+    """The first place that states an answer decides; one that is taken back everywhere is none.
+
+    Args:
+        question: what was asked, if known.
+    """
+    verdict = _first(response, gold, deadline, answer_after_think, question)
+    return verdict if verdict.status != "right" or _commits(response, gold) else NO_ANSWER
+
+
+def _commits(response: str, gold: Gold) -> bool:
+    """Whether a response that is read to state the gold states it anywhere without taking it back."""
+    whole = whole_answer(response)
+    if whole and (DOUBT.search(whole) or OTHERS.search(whole) or CONDITION.search(whole)):
+        return False
+    if gold.answer.number is not None:
+        return holds(whole) and stands(response, gold.answer.number.value)
+    sought = gold.letter or (gold.words if len(gold.words) <= MAX_SOUGHT else "")
+    tail = response[-MAX_TAIL:]
+    return not sought or commitment.stands(tail, reversed(places_of(sought, tail)))
+
+
+def _first(response: str, gold: Gold, deadline: float, answer_after_think: bool, question: str) -> Verdict:
     for piece in stated_pieces(response, answer_after_think):
         if gold.letter is not None:
             verdict = _letter(piece, gold)
         elif piece.place == "rest":
-            verdict = _conclusion(piece.text, gold, deadline)
+            verdict = _conclusion(piece.text, gold, deadline, question)
         else:
             verdict = _stated(piece, gold, deadline)
         if verdict is not None:
@@ -112,31 +141,44 @@ _SAYS = re.compile(r"[A-Za-z]{2}.*\d|\d.*\b[A-Za-z]{2}|[\u0400-\u1fff\u3000-\uff
 
 _CONDITION = re.compile(r"(?i)\b(?:for|where|when|if|with|all|any|every|since|because)\s*$")
 _COPULA = re.compile(r"\b(?:is|are|be|get|obtain|have|equals)\b")
+_IS = re.compile(r"(?i)\b(?:is|are|was|were|be|called|named|namely|on)\s+")
+_EXPLAINED = re.compile(r"(?i),?\s+(?:because|since|as|which|where|when|so|given)\b|\s+[—–]\s+|;\s")
+_SEVERAL = re.compile(r"(?i),|;|/|\bor\b|\band\b|\bis\b.*\bis\b")
+MAX_SENTENCE = 200
+_CLAIMS = re.compile(r"(?i)\s*(?:so,?\s+|thus,?\s+)?(?:it|the\s+answer|the\s+\w+)\s+is\s")
+MAX_WORDS = 2
+MAX_SOUGHT = 60
+"""Characters of words that are looked for in a response."""
+
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
 def _mentions(text: str, words: str) -> bool:
-    """Whether a short sentence states the gold words as its answer: at its start or end, or behind "is"; yes
-    and no only at its start."""
-    said = normalised(_COMMANDS.sub(" ", unwrapped(text, r" \1 ")))
-    if len(said) > 200 or words not in said:
-        return False
-    if words in _YES_NO:
-        first = re.split(r"[,.;:!\s]", text.strip(" *_$\\([{\"'"), maxsplit=1)[0]
-        return first.lower() == words and not re.match(r"(?i)no (?!because|since|it|the)\w", text.strip(" *_$"))
-    padded = f" {said} "
-    at = padded.rfind(f" {words} ")
-    before = padded[:at].split()
-    if at < 0 or any(word in ("not", "no", "neither", "never", "isn't") for word in before[-3:]):
-        return False
-    return (
-        at == 0
-        or padded.endswith(f" {words} ")
-        or before[-1] in ("is", "are", "was", "be", "called", "on", "named", "namely")
-    )
+    """Whether the words that a short sentence states are the gold's. A sentence states one thing, whatever the gold
+    is, so that no sentence is right for two golds that exclude each other."""
+    return len(text) <= MAX_SENTENCE and words in normalised(text) and words == stated_words(text, words in _YES_NO)
 
 
-def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
+def stated_words(sentence: str, yes_no: bool = False) -> str:
+    """What a sentence says of its subject, in words and normalised; nothing when it is a list of several.
+
+    Args:
+        yes_no: the first word answers, what follows explains.
+    """
+    bare = _COMMANDS.sub(" ", unwrapped(sentence, r" \1 ")).strip(" *_$([{\"'")
+    if yes_no:
+        first = re.split(r"[,.;:!\s]", bare, maxsplit=1)[0]
+        return "" if re.match(r"(?i)no (?!because|since|it|the)\w", bare) else first.lower()
+    bare = _EXPLAINED.split(bare)[0]
+    said = core(bare)
+    if said is None or _SEVERAL.search(said):
+        return ""
+    if said.strip(" .") == bare.strip(" ."):  # no announcement: what stands after the last "is"
+        said = _IS.split(said)[-1]
+    return normalised(said)
+
+
+def _conclusion(text: str, gold: Gold, deadline: float, question: str) -> Verdict | None:
     """Running text without a committed piece: the whole of a short one, else the last mathematics of its conclusion."""
     whole = read(text) if len(text) <= 300 else None
     said = gold.answer.number is not None and _SAYS.search(_COMMANDS.sub(" ", text)) is not None
@@ -150,10 +192,14 @@ def _conclusion(text: str, gold: Gold, deadline: float) -> Verdict | None:
         found = concluding_number(text)
         if found is None:
             return None
+        if question:
+            found = not_of_question(text, found, question)
         return decided(same_number(found, gold.answer.number, digits=STRICT), shown_as(found))
     for sentence in sentences_from_end(text):
         if gold.words and _mentions(sentence, gold.words):
             return decided(True, gold.words)
+        if gold.words and _CLAIMS.match(sentence) and 0 < len(stated_words(sentence).split()) <= MAX_WORDS:
+            return decided(False, sentence[:200])  # "It is Sunday.": other words are claimed
         inside = [content for start, _, content in mathematics(sentence) if not _CONDITION.search(sentence[:start])]
         joined = segments(sentence)
         if inside:

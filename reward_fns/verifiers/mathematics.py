@@ -19,7 +19,7 @@ from reward_fns.numbers.numerals import Number
 from reward_fns.numbers.tolerance import STRICT
 from reward_fns.registry import register
 from reward_fns.strict.grammar import LEFT_OVER, core
-from reward_fns.strict.quantity import contradicts, number_in
+from reward_fns.strict.quantity import contradicts, is_bound, number_in
 from reward_fns.strict.region import Region, region_to_read, whole_answer
 from reward_fns.strict.selection import option_in
 from reward_fns.symbolic.reading import read
@@ -40,6 +40,7 @@ def math(
     *,
     deadline: float = DEADLINE,
     reading: str = "auto",
+    question: str = "",
     answer_after_think: bool = False,
 ) -> Verdict:
     """Compare the stated answer with ``ground_truth`` (or with any of several).
@@ -47,6 +48,7 @@ def math(
     Args:
         deadline: seconds that this answer may cost in total.
         reading: strict, lenient or auto (strict where there is an answer block or a box), see reward_fns.strict.
+        question: what was asked, if known: a value that it names is not the conclusion of a sentence with another one.
         answer_after_think: ignore what stands inside a think block.
     """
     region = region_to_read(response, reading, answer_after_think)
@@ -62,7 +64,7 @@ def math(
             stated = _is(whole, gold, deadline) if whole else None
             if stated is not None and stated.status == "right":
                 return stated
-            verdict = against(response, gold, deadline, answer_after_think)
+            verdict = against(response, gold, deadline, answer_after_think, question)
         if verdict.status == "right":
             return verdict
         if best.status in ("no_answer",) or verdict.status == "timeout":
@@ -138,7 +140,12 @@ def _expression(stated: str, gold: Gold, deadline: float) -> Verdict | None:
     single = gold.answer.number is not None
     known = set(_WORD.findall(gold.answer.source.lower())) | (set() if single else _JOINTS)
     left = {match.group().lower() for match in LEFT_OVER.finditer(_COMMANDS.sub(" ", stated))} - known
-    if left or contradicts(stated) or (single and _WORD.search(_COMMANDS.sub(" ", stated))):
+    if (
+        left
+        or contradicts(stated)
+        or (single and is_bound(stated))
+        or (single and _WORD.search(_COMMANDS.sub(" ", stated)))
+    ):
         return None
     outcome = agree(gold, given)
     return ask(gold, given.source, deadline) if outcome is None else decided(outcome, given.source[:200])

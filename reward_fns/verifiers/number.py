@@ -18,9 +18,10 @@ from fractions import Fraction
 from reward_fns.numbers import numerals, units
 from reward_fns.numbers.conclusions import MAX_SHORT, final_number
 from reward_fns.numbers.numerals import Number
+from reward_fns.numbers.standing import not_of_question, stands
 from reward_fns.numbers.tolerance import LENIENT, agrees, rounded
 from reward_fns.registry import register
-from reward_fns.strict.quantity import none_in, number_in
+from reward_fns.strict.quantity import holds, none_in, number_in
 from reward_fns.strict.region import region_to_read, whole_answer
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
@@ -39,6 +40,7 @@ def number(
     unit: str = "",
     answer_type: str = "",
     reading: str = "auto",
+    question: str = "",
     answer_after_think: bool = False,
 ) -> Verdict:
     """Compare the final number of ``response`` with ``ground_truth``.
@@ -49,10 +51,11 @@ def number(
         unit: unit of the gold value, when the ground truth does not name it.
         answer_type: "integer" (a fractional value is wrong), "float", "percent" or "" for any.
         reading: strict, lenient or auto (strict where there is an answer block or a box), see reward_fns.strict.
+        question: what was asked, if known: a value that it names is not the conclusion of a sentence with another one.
         answer_after_think: ignore what stands inside a think block.
     """
     gold = read_gold(ground_truth)
-    found = committed_number(response, reading, answer_after_think, year=_like_a_year(gold))
+    found = committed_number(response, reading, answer_after_think, year=_like_a_year(gold), question=question)
     if found is None:
         return NO_ANSWER
     if answer_type == "percent" and not gold.percent:
@@ -70,26 +73,33 @@ def count(
     *,
     abs_tol: float | None = None,
     reading: str = "auto",
+    question: str = "",
     answer_after_think: bool = False,
 ) -> Verdict:
     """How many: a whole number, in digits or words; "none" and "no cats" count as 0. ``reading`` as in ``number``."""
     gold = read_gold(ground_truth)
     if gold.value.denominator != 1 or gold.value < 0:
         raise GoldError(f"a count must be a whole number that is not negative, got {ground_truth!r}")
-    found = committed_number(response, reading, answer_after_think, zero_words=True)
+    found = committed_number(response, reading, answer_after_think, zero_words=True, question=question)
     if found is None:
         return NO_ANSWER
     return decided(same_number(found, gold, abs_tol=abs_tol), shown_as(found))
 
 
 def committed_number(
-    response: str, reading: str, answer_after_think: bool, zero_words: bool = False, year: bool = False
+    response: str,
+    reading: str,
+    answer_after_think: bool,
+    zero_words: bool = False,
+    year: bool = False,
+    question: str = "",
 ) -> Number | None:
     """The number that the committed region is, or that a response without one states.
 
     Args:
         zero_words: "none" and "no cats" state 0 wherever they stand; otherwise only "there are no cats" does.
         year: a year may be asked for.
+        question: values that it names are no conclusion where another value stands beside them.
     """
     region = region_to_read(response, reading, answer_after_think)
     if region is not None:
@@ -99,6 +109,10 @@ def committed_number(
     if found is not None and found.kind != "expression":
         return found
     found = final_number(response, answer_after_think, zero_words, year)
+    if found is not None and question:
+        found = not_of_question(response, found, question)
+    if found is not None and not (stands(response, found.value) and holds(whole)):
+        return None
     if found is None and len(response) <= MAX_SHORT and _THERE_IS_NONE.search(response):
         return numerals.parse("0")
     return found
