@@ -53,7 +53,7 @@ class PairModelConfig(HFModelConfig):
     attention_backend: str = "auto"
     head_chunk_tokens: int | None = 2048
     vision_cache_gib: float = 2.0
-    vision_cache_disk_gib: float = 0.0
+    vision_cache_disk_gib: float = 64.0
     vision_cache_dir: str | None = None
 
     _mutable_fields = HFModelConfig._mutable_fields | {"exclude_modules"}
@@ -212,7 +212,8 @@ class PairEngine(FSDPEngineWithLMHead):
         tower = [self.frozen_fingerprint(), str(self._autocast_dtype), ImageRules.of(settings.processor).settings]
         tower += [self.aligner_frozen]  # what is kept lies after the aligner, or before it
         folder = Path(settings.vision_cache_dir).expanduser() / digest(tower)
-        return FeatureCache(memory, folder, int(settings.vision_cache_disk_gib * 2**30 / self.get_data_parallel_size()))
+        processes = self.get_data_parallel_size()
+        return FeatureCache(memory, folder, int(settings.vision_cache_disk_gib * 2**30 / processes), processes > 1)
 
     # ---- running --------------------------------------------------------------------------------------------------
 

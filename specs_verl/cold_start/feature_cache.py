@@ -1,14 +1,18 @@
 """Vision features of images: in memory up to a bound, beyond it on disk up to another, beyond that not kept.
 
-    cache = FeatureCache(memory_bytes=2**31, folder=out / ".vision", disk_bytes=2**36)
+    cache = FeatureCache(memory_bytes=2**31, folder=out / ".vision", disk_bytes=2**36, shared=True)
     cache.put(key, features)
     cache.get(key)                   # None when it has to be computed
 
-What was used longest ago leaves memory first. Files are written under a draft name and renamed, so that processes may
-share the folder; its name must say which tower made the features (engine.py sees to that).
+What was used longest ago leaves memory first. Processes share the folder: with `shared`, features are written at once,
+because which process meets an image again depends on the batch it lies in. Files are written under a draft name and
+renamed; the folder's name must say which tower made them (engine.py sees to that).
 """
 
+import contextlib
 import os
+import shutil
+import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -19,11 +23,23 @@ Features = tuple[Tensor, tuple[Tensor, ...]]
 """(features of one image (tokens, hidden), its deep-stack features, one (tokens, hidden) per layer)."""
 
 
+RESERVE_BYTES = 4 * 2**30
+"""Of the disk, left free for checkpoints and whatever else wants to be written."""
+
+
 class FeatureCache:
     """Keeps features on the CPU or in files."""
 
-    def __init__(self, memory_bytes: int, folder: Path | None = None, disk_bytes: int = 0) -> None:
+    def __init__(
+        self, memory_bytes: int, folder: Path | None = None, disk_bytes: int = 0, shared: bool = False
+    ) -> None:
+        """
+        Args:
+            disk_bytes: that this process may write. Nothing is written to a disk that is nearly full.
+            shared: write everything, not only what memory has no room for.
+        """
         self._memory_left, self._disk_left = memory_bytes, disk_bytes
+        self._shared = shared
         self.folder = folder
         self._entries: OrderedDict[bytes, Features] = OrderedDict()
 
@@ -45,11 +61,20 @@ class FeatureCache:
     def put(self, key: bytes, entry: Features) -> None:
         kept = (entry[0].to("cpu", copy=True), tuple(layer.to("cpu", copy=True) for layer in entry[1]))
         self._entries[key] = kept
+        if self._shared:
+            self._write(key, kept)
         self._memory_left -= _bytes(kept)
         while self._memory_left < 0:
             oldest, dropped = self._entries.popitem(last=False)
             self._memory_left += _bytes(dropped)
             self._write(oldest, dropped)
+
+    def delete(self) -> None:
+        """Delete the files, those of other processes too."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # somebody else's features lie beside it, or nothing was ever written
+                self.folder.parent.rmdir()
 
     def _file(self, key: bytes) -> Path | None:
         return None if self.folder is None else self.folder / f"{key.hex()}.pt"
@@ -58,10 +83,22 @@ class FeatureCache:
         file, size = self._file(key), _bytes(entry)
         if file is None or file.exists() or size > self._disk_left:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}")
-        torch.save([entry[0], *entry[1]], draft)
-        os.replace(draft, file)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.folder).free < 2 * size + RESERVE_BYTES:
+                raise OSError("the disk is nearly full")
+            handle, draft = tempfile.mkstemp(dir=self.folder, prefix=".draft-")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    torch.save([entry[0], *entry[1]], stream)
+                os.replace(draft, file)
+            except BaseException:
+                os.unlink(draft)
+                raise
+        except (OSError, RuntimeError) as error:  # a cache is no reason to stop: what is missing is computed again
+            print(f"cold start: vision features are no longer written to {self.folder} ({error}).", flush=True)
+            self._disk_left = 0
+            return
         self._disk_left -= size
 
 

@@ -11,6 +11,7 @@ conversation has one response: [P | C], and (rows, 1).
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -73,6 +74,18 @@ def ahead(rows: Iterable[PackedRow], workers: int, needs_pixels: Callable[[bytes
             raise
 
 
+def begun_ahead(steps: Iterable["PackedRows"]) -> Iterator["PackedRows"]:
+    """The same steps, the pixels of the first row of each one begun while the one before it is in use."""
+    current = None
+    for coming in steps:
+        coming.begin()
+        if current is not None:
+            yield current
+        current = coming
+    if current is not None:
+        yield current
+
+
 def _begun(image: ImageRef, pool: ThreadPoolExecutor, needs_pixels: Callable[[bytes], bool]) -> ImageRef:
     return replace(image, load=pool.submit(image.load).result) if needs_pixels(image.key) else image
 
@@ -82,13 +95,28 @@ class PackedRows:
 
     def __init__(self, packer: "Packer", plan: Sequence[Sequence[Unit]], pairs: Sequence[Encoded], filler: Unit):
         self._packer, self._plan, self._pairs, self._filler = packer, plan, pairs, filler
+        self._first: PackedRow | None = None
 
     def __len__(self) -> int:
         return len(self._plan)
 
+    def begin(self) -> None:
+        """Pack the first row now, and let a thread make its pixels; worth doing while another step is computed."""
+        if self._packer.image_workers < 1:
+            return
+        row = self._pack(self._plan[0])
+        pool = ThreadPoolExecutor(self._packer.image_workers, thread_name_prefix="pixels")
+        self._first = replace(row, images=tuple(_begun(image, pool, self._packer.needs_pixels) for image in row.images))
+        pool.shutdown(wait=False)  # its threads end when they have made these pixels
+
     def __iter__(self) -> Iterator[PackedRow]:
-        packed = (self._packer.pack(units or [self._filler], self._pairs, padding=not units) for units in self._plan)
-        return ahead(packed, self._packer.image_workers, self._packer.needs_pixels)
+        first, self._first = self._first, None
+        left = self._plan if first is None else self._plan[1:]
+        later = ahead(map(self._pack, left), self._packer.image_workers, self._packer.needs_pixels)
+        return later if first is None else chain([first], later)
+
+    def _pack(self, units: Sequence[Unit]) -> PackedRow:
+        return self._packer.pack(units or [self._filler], self._pairs, padding=not units)
 
 
 class Packer:

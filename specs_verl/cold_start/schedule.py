@@ -112,6 +112,17 @@ class Schedule:
         size = self._settings.batch_size
         return self._known[1][place.number * size : (place.number + 1) * size]
 
+    def first_pass(self) -> list[list[int]]:
+        """Every row once: the batches of the first epoch of every stage, then what they leave out."""
+        before, batches = 0, []
+        for stage in self.stages:
+            batches += [self.batch(before + number) for number in range(stage.steps_per_epoch)]
+            before += stage.steps_per_epoch * self._settings.epochs
+        done = {row for batch in batches for row in batch}
+        left = [row for stage in self.stages for row in stage.rows if row not in done]
+        size = self._settings.batch_size
+        return batches + [left[start : start + size] for start in range(0, len(left), size)]
+
     def _epoch(self, place: Place) -> list[int]:
         rows = self.stages[place.stage].rows
         members = [self._rows[position] for position in rows]

@@ -28,15 +28,16 @@ from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
-from specs_verl.cold_start.gathering import from_all, from_main
+from specs_verl.cold_start.gathering import from_main
 from specs_verl.cold_start.inputs import check_data, file_list
 from specs_verl.cold_start.loss import LossSettings
-from specs_verl.cold_start.packing import Packer
+from specs_verl.cold_start.packing import PackedRows, Packer
 from specs_verl.cold_start.policy import build_worker, single_process_defaults
 from specs_verl.cold_start.preference_dataset import PreferenceDataset
 from specs_verl.cold_start.probing import Probing, folder_of
 from specs_verl.cold_start.progress import Progress
 from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest, weights_fingerprint
+from specs_verl.cold_start.reference_pass import ReferencePass
 from specs_verl.cold_start.schedule import Schedule, ScheduleSettings
 from specs_verl.cold_start.step_sums import BatchLoss, SupervisedLoss, add_sums
 from specs_verl.errors import UserError
@@ -54,6 +55,7 @@ class Trainer:
         self.loss_settings = _loss_settings(config)
         self.early_stop = EarlyStop(config.trainer.early_stop_patience, config.trainer.early_stop_min_delta)
         self.step = 0
+        self._coming: PackedRows | None = None  # the rows of the next step, begun
         self.imitates = check_data(config) == "conversations"
         self.unit = "rows" if self.imitates else "pairs"
 
@@ -81,8 +83,8 @@ class Trainer:
         if self.main:
             runs.mark_complete(self.out, self.identity)
             shutil.rmtree(self.out / ".rows", ignore_errors=True)
-            if self.engine.features is not None and self.engine.features.cache.folder is not None:
-                shutil.rmtree(self.engine.features.cache.folder, ignore_errors=True)
+            if self.engine.features is not None:
+                self.engine.features.cache.delete()
 
     @property
     def _stopped_early(self) -> bool:
@@ -201,41 +203,32 @@ class Trainer:
         self.references: list[dict] = []
         if self.imitates:
             return
+        size = self.config.data.train_batch_size
         for pairs in (self.train, self.val):
             if pairs is None:
                 continue
-            known = from_main(cache.load)
-            missing = [number for number, pair in enumerate(pairs.pairs) if pair.key not in known]
-            if missing:
-                known |= self._compute_reference(missing, pairs, engine)
-                if self.main:
-                    cache.add(known)
+            everything = range(len(pairs))
+            batches = [everything[start : start + size] for start in everything[::size]]
+            if pairs is self.train:
+                batches = self.schedule.first_pass()
+            walk = ReferencePass(pairs, engine, self._packer(pairs, engine), self.config.data.max_token_len_per_gpu)
+            known = walk.run(batches, from_main(cache.load), cache)
             self.references.append({number: known[pair.key] for number, pair in enumerate(pairs.pairs)})
-
-    def _compute_reference(self, missing: list[int], pairs: PairSet, engine: PairEngine) -> dict:
-        size, packer = self.config.data.train_batch_size, self._packer(pairs, engine)
-        batches = [missing[start : start + size] for start in range(0, len(missing), size)]
-        found = {}
-        with Progress("reference log-probs", len(batches), 0, enabled=self.main) as progress:
-            for number, batch in enumerate(batches):
-                rows = pairs.rows(batch, packer, self.processes, self.rank, self.config.data.max_token_len_per_gpu)
-                for part in from_all(engine.reference_log_probs(rows)):
-                    found |= {pairs.pairs[pair].key: values for pair, values in part.items()}
-                progress.update(number + 1, {})
-        wrong = [number for number in missing if not all(map(math.isfinite, found[pairs.pairs[number].key]))]
-        if wrong:
-            raise UserError(
-                f"The reference policy gives log-probabilities that are not finite for {pairs.where(wrong)}. "
-                "The checkpoint may be damaged."
-            )
-        return found
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
-    def _rows(self, batch: Sequence[int], which: int = 0):
+    def _rows(self, batch: Sequence[int], which: int = 0) -> PackedRows:
         pairs = (self.train, self.val)[which]
         limit = self.config.data.max_token_len_per_gpu
         return pairs.rows(batch, self.packers[which], self.processes, self.rank, limit)
+
+    def _begin_next(self) -> PackedRows | None:
+        """The rows of the step after this one, whose first images are decoded while this one is computed."""
+        if self.step + 1 >= self.total_steps:
+            return None
+        rows = self._rows(self.schedule.batch(self.step + 1))
+        rows.begin()
+        return rows
 
     def _loss(self, batch: Sequence[int], which: int = 0) -> BatchLoss | SupervisedLoss:
         tokens = (self.train, self.val)[which].sft_tokens(batch)
@@ -248,7 +241,9 @@ class Trainer:
         loss = self._loss(batch)
         self.worker.set_loss_fn(loss)
         lr = self.engine.optimizer.param_groups[0]["lr"]
-        data = tu.get_tensordict({}, non_tensor_dict={"rows": self._rows(batch), "global_token_num": None})
+        rows = self._coming if self._coming is not None else self._rows(batch)
+        self._coming = self._begin_next()
+        data = tu.get_tensordict({}, non_tensor_dict={"rows": rows, "global_token_num": None})
         gathered = tu.get(self.worker.train_batch(data), "metrics")
         totals = add_sums(gathered)
         self._stop_if_not_finite(batch, totals, gathered["grad_norm"])

@@ -48,7 +48,11 @@ def build_engine(model_dir, *overrides: str):
     from specs_verl.cold_start.engine import MODEL_TYPE
 
     config = compose_config(
-        f"model.path={model_dir}", "data.train_files=none", "trainer.default_local_dir=none", *overrides
+        f"model.path={model_dir}",
+        "data.train_files=none",
+        "trainer.default_local_dir=none",
+        "model.vision_cache_disk_gib=0",  # without a folder of a run there is nowhere to write
+        *overrides,
     )
     optimizer = omega_conf_to_dataclass(config.optim)
     optimizer.total_training_steps = 10
