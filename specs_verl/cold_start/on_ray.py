@@ -16,6 +16,7 @@ from specs_verl.cold_start import quiet
 from specs_verl.cold_start.__main__ import CONFIG, say
 from specs_verl.errors import UserError
 from specs_verl.plugin import recipes
+from specs_verl.plugin.loopback import keep_to_this_machine
 
 
 @hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)
@@ -37,6 +38,7 @@ def run(config: DictConfig) -> None:
 
     started_here = not ray.is_initialized()
     if started_here:
+        keep_to_this_machine(config.trainer.nnodes)
         ray.init(**OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
     try:
         per_node = [config.trainer.n_gpus_per_node] * config.trainer.nnodes

@@ -21,6 +21,7 @@ from hydra.experimental.callback import Callback
 from specs_verl.errors import UserError
 from specs_verl.files.hub import is_hub_name
 from specs_verl.plugin.freeze import SWITCH
+from specs_verl.plugin.loopback import keep_to_this_machine
 
 GIB = 1024**3
 COLUMNS = ("data_source", "prompt", "images", "reward_model")
@@ -134,7 +135,8 @@ def frozen_as_asked(config) -> None:
 
 
 class RecipeCheck(Callback):
-    """Hydra callback of the recipes: checks the machine, model path, data files and reward file before Ray starts.
+    """Hydra callback of the recipes: checks the machine, model path, data files and reward file before Ray starts, and
+    has a run on one machine listen on that machine only.
 
     Args:
         memory_gib: free memory the run needs on this machine; 0 for recipes whose workers are elsewhere.
@@ -144,6 +146,7 @@ class RecipeCheck(Callback):
         self.memory_gib = memory_gib
 
     def on_run_start(self, config, **kwargs) -> None:
+        keep_to_this_machine(int(config.trainer.nnodes))
         try:
             compiler()
             memory(int(self.memory_gib * GIB))

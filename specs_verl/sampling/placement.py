@@ -66,6 +66,9 @@ def worker_environment(place: Place) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
         "HF_HUB_OFFLINE": "1",
+        # Each worker is alone with its engine: its sockets are nobody else's.
+        "VLLM_HOST_IP": "127.0.0.1",
+        "GLOO_SOCKET_IFNAME": "lo",
         **os.environ,
         "OMP_NUM_THREADS": str(place.threads),
         # The worker binds itself; vLLM would bind every worker to the same cores.

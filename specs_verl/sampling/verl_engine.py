@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from specs_verl.errors import UserError
+from specs_verl.plugin.loopback import keep_to_this_machine
 from specs_verl.sampling.engine import Finished, Sample, text_config_of
 from specs_verl.sampling.parameters import EngineSettings, SamplingParameters
 from specs_verl.sampling.prompts import Prompt, PromptBuilder, PromptError
@@ -52,6 +53,7 @@ class VerlServersEngine:
         local = (
             {} if os.environ.get("RAY_ADDRESS") else {"num_gpus": rollout.n_gpus_per_node, "include_dashboard": False}
         )
+        keep_to_this_machine(int(rollout.nnodes))
         ray.init(log_to_driver=False, **local, ignore_reinit_error=True)
         self._finished: queue.SimpleQueue[Finished | BaseException] = queue.SimpleQueue()
         self._open = 0

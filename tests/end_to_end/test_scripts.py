@@ -78,8 +78,31 @@ def kill(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def engine_cores() -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["name"]) if (p.info["name"] or "").startswith("VLLM::EngineCor")]
+def processes_of(out: Path) -> list[psutil.Process]:
+    """What the scripts have started with this OUT, whatever has become of its parents; nothing of anybody else's."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("OUT") == str(out) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+    return found
+
+
+def engine_cores(out: Path) -> list[psutil.Process]:
+    return [process for process in processes_of(out) if process.name().startswith("VLLM::EngineCor")]
+
+
+def open_to_others(out: Path) -> set[str]:
+    """Names of the processes of a run that listen on another address than loopback, each with that address."""
+    found = set()
+    for process in processes_of(out):
+        for connection in process.net_connections(kind="inet"):
+            address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else "127.0.0.1"
+            if connection.status == psutil.CONN_LISTEN and address not in ("127.0.0.1", "::1"):
+                found.add(f"{process.name()} {address}")
+    return found
 
 
 def step_of(checkpoints: Path) -> int:
@@ -129,12 +152,15 @@ def test_zero_survives_the_death_of_its_vllm_engine(out):
     steps = "trainer.total_training_steps=4"
     process = start("1_zero.sh", out, steps, *SMALL_RL)
     # a step's metrics are written after its checkpoint
-    wait_until(lambda: any(attempts(out / "zero")) and engine_cores(), process)
-    for engine in engine_cores():
+    wait_until(lambda: any(attempts(out / "zero")) and engine_cores(out), process)
+    # One socket of torch.distributed apart (its store, which torch binds so), nothing can be reached from outside.
+    assert {address.split()[-1] for address in open_to_others(out)} <= {"::"}, open_to_others(out)
+    assert all("ActorRollout" in address or "WorkerDict" in address for address in open_to_others(out))
+    for engine in engine_cores(out):
         engine.kill()
     # Stock verl would wait for the engine for ever; the watch ends the run and what it has started.
     assert process.wait(timeout=120) != 0
-    assert engine_cores() == []
+    assert engine_cores(out) == []
     assert 1 <= step_of(out / "zero" / "checkpoints") < 4
 
     finish("1_zero.sh", out, steps, *SMALL_RL)
