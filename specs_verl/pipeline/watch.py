@@ -5,11 +5,15 @@
     specs watch --log run.log -- python -m verl.trainer.main_ppo +specs=nano_grpo ...
 
 Why it is needed: when a vLLM engine dies while verl sends it new weights, verl's sender waits for ever. The watch ends
-a command when its log shows that a worker is dead, when one of its engine processes has vanished, or when neither its
-log nor its metrics have grown for `stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of
-them are known by an environment variable they inherit, and are ended with the command.
+a command when one of its engine processes has vanished, when its log says that a worker is dead and a worker process
+has vanished indeed (a model may write such words, too), or when neither its log nor its metrics have grown for
+`stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of them are known by an environment
+variable they inherit, and are ended with the command: at its end, at Ctrl-C (a second one kills them at once), at
+SIGTERM and SIGHUP. One log belongs to one watch at a time. Not here: signals.py, what they do to a watch.
 """
 
+import fcntl
+import math
 import os
 import shutil
 import signal
@@ -17,13 +21,16 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
 from specs_verl.errors import UserError
+from specs_verl.pipeline.signals import ending_signals
 
 MARK = "SPECS_SUPERVISED_RUN"
 """Environment variable by which the processes of one supervised command are found again."""
@@ -42,6 +49,18 @@ DEAD_WORKER = (
 ENGINE_PROCESS = "VLLM::EngineCore"
 """Title of vLLM's engine process."""
 
+WORKER_PROCESS = ("VLLM::", "ray::")
+"""How the titles of worker processes begin. Ray names those without work ray::IDLE; they come and go."""
+
+CENSUS_S = 2.0
+"""Seconds between two looks at the processes, which cost more than looks at files."""
+
+KILLING_ROUNDS = 10
+"""A process that forks while it is killed needs another round."""
+
+CLOSE_S = 60.0
+"""A worker that vanishes within so many seconds of a sign in the log is what the sign is about."""
+
 
 DIES_WITH_ITS_PARENT = (
     sys.executable,
@@ -56,7 +75,8 @@ class Limits:
     """When a command is given up.
 
     Attributes:
-        stall_s: seconds without a new byte in the log or the watched files.
+        stall_s: seconds without a new byte in the log or the watched files; a third of them when the log holds the sign
+            of a dead worker but every worker process that can be seen is there (the worker may be on another node).
         grace_s: seconds a command may go on after a worker's death, to end by itself with a better message.
         poll_s: seconds between two looks.
     """
@@ -135,14 +155,51 @@ def marked_processes(mark: str) -> list[psutil.Process]:
     return found
 
 
-def end_processes(mark: str, patience_s: float = 5.0) -> None:
-    """End every process of a supervised run: asked first, killed after `patience_s` seconds."""
-    processes = marked_processes(mark)
-    for process in processes:
-        _send(process, signal.SIGTERM)
-    psutil.wait_procs(processes, timeout=patience_s)
+def end_processes(mark: str, patience_s: float = 5.0, hurry: Callable[[], bool] = lambda: False) -> None:
+    """End every process of a supervised run: asked first, killed after `patience_s` seconds or as soon as `hurry`."""
     for process in marked_processes(mark):
-        _send(process, signal.SIGKILL)
+        _send(process, signal.SIGTERM)
+    until = time.monotonic() + patience_s
+    while marked_processes(mark) and time.monotonic() < until and not hurry():
+        time.sleep(0.1)
+    for _ in range(KILLING_ROUNDS):
+        left = marked_processes(mark)
+        if not left:
+            return
+        for process in left:
+            _send(process, signal.SIGKILL)
+        psutil.wait_procs(left, timeout=1.0)
+
+
+@contextmanager
+def _own(log: Path) -> Iterator[IO[str]]:
+    """The note beside a log that holds the mark of the run: locked, empty, and removed at the end.
+
+    Whoever ran here before and was killed left its mark in it: its processes are ended first.
+
+    Raises:
+        UserError: another watch is at work on this log.
+    """
+    path = log.with_name(log.name + ".running")
+    while True:
+        with path.open("a+", encoding="utf-8") as note:
+            try:
+                fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"{log}: another watch writes this log. Wait for it, or choose another --log."
+                ) from error
+            if not (path.exists() and path.stat().st_ino == os.fstat(note.fileno()).st_ino):
+                continue  # removed by its owner between our opening and our locking it
+            note.seek(0)
+            if left := note.read().strip():
+                end_processes(left)
+            note.truncate(0)
+            try:
+                yield note
+            finally:
+                path.unlink(missing_ok=True)
+            return
 
 
 def supervise(
@@ -170,29 +227,30 @@ def supervise(
     if shutil.which(command[0]) is None:
         raise UserError(f"There is no program {command[0]!r} to run.")
     log.parent.mkdir(parents=True, exist_ok=True)
-    note = log.with_name(log.name + ".running")
-    if note.exists():  # whoever ran this last was killed before it could clean up
-        end_processes(note.read_text(encoding="utf-8"))
     mark = uuid.uuid4().hex
-    note.write_text(mark, encoding="utf-8")
     variables = {**os.environ, **(environment or {}), MARK: mark, "PYTHONUNBUFFERED": "1"}
-    watch = _LogWatch(log, offset=log.stat().st_size if log.exists() else 0)
-    started = time.monotonic()
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*DIES_WITH_ITS_PARENT, *command],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=variables,
-            start_new_session=True,
-        )
-    try:
-        peak = _wait(process, watch, watched, limits, on_poll, mark, log)
-    finally:
-        end_processes(mark)
-        process.wait()
-        note.unlink()
+    with _own(log) as note:
+        note.write(mark)
+        note.flush()
+        watch = _LogWatch(log, offset=log.stat().st_size if log.exists() else 0)
+        started = time.monotonic()
+        with log.open("ab") as output, ending_signals() as signals:
+            process = None
+            try:
+                process = subprocess.Popen(
+                    [*DIES_WITH_ITS_PARENT, *command],
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    env=variables,
+                    start_new_session=True,
+                )
+                peak = _wait(process, watch, watched, limits, on_poll, mark, log)
+            finally:
+                signals.hold()  # from here on a signal only hurries us
+                end_processes(mark, hurry=signals.came)
+                if process is not None:
+                    process.wait()
     if process.returncode != 0:
         raise CommandFailed(f"{_name(command)} ended with exit code {process.returncode}", log)
     return Finished(process.returncode, time.monotonic() - started, peak)
@@ -202,10 +260,12 @@ def _wait(process, watch, watched, limits, on_poll, mark, log) -> int:
     """Wait for the end of the process, within the limits; returns the peak of the resident memory in bytes."""
     peak = 0
     alive_at = time.monotonic()
-    dead_at: float | None = None
-    engines: set[int] = set()
+    sign_at: float | None = None
+    vanished_at: float | None = None
+    workers: dict[int, str] = {}
+    engine_gone = False
     sizes = [_size(path) for path in watched]
-    last_census = 0.0
+    last_census = -math.inf
     while process.poll() is None:
         time.sleep(limits.poll_s)
         now = time.monotonic()
@@ -213,24 +273,43 @@ def _wait(process, watch, watched, limits, on_poll, mark, log) -> int:
         new_sizes = [_size(path) for path in watched]
         if grown or new_sizes != sizes:
             alive_at, sizes = now, new_sizes
-        if now - last_census >= 2.0:
+        if watch.sign and sign_at is None:
+            sign_at = now
+        if now - last_census >= min(CENSUS_S, limits.grace_s):
             last_census = now
             processes = marked_processes(mark)
             peak = max(peak, _resident(processes))
-            present = {p.pid for p in processes if _title(p).startswith(ENGINE_PROCESS)}
+            titles = {process.pid: _title(process) for process in processes}
+            gone = [title for pid, title in workers.items() if pid not in titles]
             # Engines also go at the orderly end of a run; grace_s covers the time from there to the exit.
-            if engines - present and watch.sign is None:
-                watch.sign = "a vLLM engine process has vanished"
-            engines |= present
-        if watch.sign and dead_at is None:
-            dead_at = now
+            engine_gone = engine_gone or any(title.startswith(ENGINE_PROCESS) for title in gone)
+            vanished_at = now if gone else vanished_at
+            workers = {pid: title for pid, title in titles.items() if _is_worker(title)}
         if on_poll:
             on_poll()
-        if dead_at is not None and now - dead_at > limits.grace_s:
-            raise CommandFailed(f"A worker died ({watch.sign})", log)
-        if now - alive_at > limits.stall_s:
-            raise CommandFailed(f"Nothing has moved for {limits.stall_s:.0f} s", log)
+        certain_at = _worker_died_at(sign_at, vanished_at, engine_gone)
+        if certain_at is not None and now - certain_at > limits.grace_s:
+            raise CommandFailed(f"A worker died ({watch.sign or 'a vLLM engine process has vanished'})", log)
+        patience = limits.stall_s if sign_at is None else limits.stall_s / 3
+        if now - alive_at > patience:
+            said = f", and its log says {watch.sign}" if watch.sign else ""
+            raise CommandFailed(f"Nothing has moved for {patience:.0f} s{said}", log)
     return peak
+
+
+def _worker_died_at(sign_at: float | None, vanished_at: float | None, engine_gone: bool) -> float | None:
+    """Since when a worker is dead for certain, or None: words in a log are no proof without a missing process."""
+    if vanished_at is None:
+        return None
+    if engine_gone:
+        return vanished_at
+    if sign_at is not None and abs(sign_at - vanished_at) <= CLOSE_S:
+        return max(sign_at, vanished_at)
+    return None
+
+
+def _is_worker(title: str) -> bool:
+    return title.startswith(WORKER_PROCESS) and not title.startswith("ray::IDLE")
 
 
 def _send(process: psutil.Process, signal_number: int) -> None:
@@ -260,7 +339,7 @@ def _resident(processes: Sequence[psutil.Process]) -> int:
 
 def _title(process: psutil.Process) -> str:
     try:
-        return process.name() if process.name().startswith("VLLM") else " ".join(process.cmdline()[:1])
+        return process.name() if process.name().startswith(WORKER_PROCESS) else " ".join(process.cmdline()[:1])
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return ""
 
