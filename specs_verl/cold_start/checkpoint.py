@@ -4,15 +4,17 @@
     latest(OUT) -> Path | None               the newest complete one
     export(engine, OUT / "hf", source)       one Hugging Face checkpoint, loadable by transformers and vLLM
 
-Everything is first written under a name that starts with a dot and then renamed, in one step, by process 0.
+Everything is first written under a name that starts with a dot, brought to the disk and then renamed, in one step, by
+process 0.
 """
 
 import json
-import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.distributed as dist
@@ -20,6 +22,7 @@ from safetensors import SafetensorError
 from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, GenerationConfig
 
+from data_prep.files import replace_folder
 from specs_verl.errors import UserError
 
 FOLDER = "checkpoints"
@@ -65,20 +68,37 @@ def load(engine, folder: Path, state: dict) -> None:
             f"{folder} was saved by {state['processes']} processes and cannot be resumed by {dist.get_world_size()}. "
             "Use as many processes, or start anew with trainer.resume_mode=disable."
         )
-    engine.load_checkpoint(str(folder), del_local_after_load=False)
+    try:
+        engine.load_checkpoint(str(folder), del_local_after_load=False)
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise UserError(
+            f"{folder}: damaged, it cannot be loaded ({str(error).splitlines()[0][:200]}). Remove it: the run goes on "
+            "from the checkpoint before it, or from its beginning."
+        ) from error
 
 
 def read_state(folder: Path) -> dict:
     try:
-        return json.loads((folder / STATE).read_text(encoding="utf-8"))
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: not a cold-start checkpoint ({error}).") from error
+        raise UserError(f"{folder}: not a cold-start checkpoint, or a damaged one ({error}).") from error
+    if not isinstance(state, dict) or "step" not in state:
+        raise UserError(f"{folder}: not a cold-start checkpoint, or a damaged one (no step in {STATE}).")
+    return state
 
 
 def latest(out: Path) -> Path | None:
-    """The newest complete checkpoint below `out`, or None."""
-    complete = sorted(folder for folder in (out / FOLDER).glob("step_*") if (folder / STATE).is_file())
-    return complete[-1] if complete else None
+    """The newest checkpoint below `out` whose state can be read, or None; damaged ones are named and passed over."""
+    for folder in sorted((out / FOLDER).glob("step_*"), reverse=True):
+        if not (folder / STATE).is_file():
+            continue
+        try:
+            read_state(folder)
+        except UserError as error:
+            print(f"cold start: {error} Going on from an older one.", file=sys.stderr, flush=True)
+            continue
+        return folder
+    return None
 
 
 def prune(out: Path, keep: int | None) -> None:
@@ -89,16 +109,6 @@ def prune(out: Path, keep: int | None) -> None:
     if keep is not None:
         for old in sorted(folder.glob("step_*"))[: -keep or None]:
             shutil.rmtree(old, ignore_errors=True)
-
-
-def replace_folder(draft: Path, final: Path) -> None:
-    """Give `draft` the name `final`; an older `final` is moved aside first and deleted last."""
-    old = final.with_name(f".old-{final.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        os.replace(final, old)
-    os.replace(draft, final)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def full_state(engine) -> dict[str, torch.Tensor]:

@@ -5,11 +5,12 @@ OUT/complete.json      identity of the run whose result OUT/hf is; written last
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+
+from data_prep.files import write_json, write_text
 
 COMPLETE = "complete.json"
 METRICS = "metrics.jsonl"
@@ -49,7 +50,7 @@ def is_complete(out: Path, wanted: Mapping) -> bool:
 
 
 def mark_complete(out: Path, run: Mapping) -> None:
-    write_text(out / COMPLETE, json.dumps(run, indent=1))
+    write_json(out / COMPLETE, run)
 
 
 def keep_metrics_up_to(out: Path, step: int) -> None:
@@ -63,10 +64,3 @@ def keep_metrics_up_to(out: Path, step: int) -> None:
         except (ValueError, KeyError):  # a line that a kill cut short
             continue
     write_text(path, "".join(kept))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)

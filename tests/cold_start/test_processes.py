@@ -150,8 +150,11 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(world, straight, tmp_
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert (out / "checkpoints" / "step_000002").exists()
+    first = out / "checkpoints" / "step_000002" / "state.json"
+    written = first.stat()
     run(world, out, "trainer.save_freq=2", "trainer.max_ckpt_to_keep=null")
+    again = first.stat()
+    assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns), "steps 1 and 2 were done again"
     for one, other in zip(metrics(straight[0]), metrics(out), strict=True):
         assert [other[name] for name in COMPARED] == pytest.approx([one[name] for name in COMPARED], rel=1e-6, abs=1e-6)
 
@@ -165,8 +168,7 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(world, straight, tmp_
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(world, tmp_path, override, message):
-    started = time.monotonic()
     done = run(world, tmp_path / "out", override, code=2)
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert time.monotonic() - started < 30
+    assert not (tmp_path / "out").exists(), "refused before anything was begun"

@@ -27,6 +27,28 @@ def test_latest_is_the_newest_complete_checkpoint(tmp_path):
     assert checkpoint.latest(tmp_path) == newest
 
 
+@pytest.mark.parametrize("damaged", ["", '{"step": 1', "[]", "{}"])
+def test_a_damaged_state_is_named_and_the_older_checkpoint_taken(tmp_path, damaged, capsys):
+    older, newer = make_checkpoint(tmp_path, 5), make_checkpoint(tmp_path, 10)
+    (newer / checkpoint.STATE).write_text(damaged)
+    assert checkpoint.latest(tmp_path) == older
+    said = capsys.readouterr().err
+    assert "step_000010: not a cold-start checkpoint, or a damaged one" in said and "Going on from an older one" in said
+    (older / checkpoint.STATE).write_text("")
+    assert checkpoint.latest(tmp_path) is None
+
+
+@pytest.mark.parametrize("error", [EOFError("Ran out of input"), RuntimeError("PytorchStreamReader failed\nmore")])
+def test_damaged_weights_are_named(tmp_path, monkeypatch, error):
+    class Engine:
+        def load_checkpoint(self, folder, del_local_after_load):
+            raise error
+
+    monkeypatch.setattr(checkpoint.dist, "get_world_size", lambda: 1)
+    with pytest.raises(UserError, match=r"step_000005: damaged, it cannot be loaded .*Remove it"):
+        checkpoint.load(Engine(), make_checkpoint(tmp_path, 5), {"processes": 1})
+
+
 @pytest.mark.parametrize(("keep", "left"), [(1, [30]), (2, [20, 30]), (None, [10, 20, 30])])
 def test_prune_keeps_the_newest(tmp_path, keep, left):
     for step in (10, 20, 30):

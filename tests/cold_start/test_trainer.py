@@ -152,7 +152,23 @@ def test_a_data_set_class_of_ones_own(train, tmp_path):
     assert len(train(*own, "trainer.total_training_steps=null")) == 2
 
 
-def test_a_resumed_run_is_the_uninterrupted_run(train, tmp_path):
+def steps_done(monkeypatch) -> list[int]:
+    """The numbers of the steps that trainers do from now on."""
+    from specs_verl.cold_start.trainer import Trainer
+
+    done: list[int] = []
+    one_step = Trainer._one_step
+
+    def counted(self):
+        values = one_step(self)
+        done.append(self.step)
+        return values
+
+    monkeypatch.setattr(Trainer, "_one_step", counted)
+    return done
+
+
+def test_a_resumed_run_is_the_uninterrupted_run(train, tmp_path, monkeypatch):
     straight = train("trainer.save_freq=2", "trainer.max_ckpt_to_keep=null")
     # as a kill after step 5 would leave it: checkpoints of steps 2 and 4, metrics up to 5, no result
     broken = tmp_path / "broken"
@@ -163,7 +179,9 @@ def test_a_resumed_run_is_the_uninterrupted_run(train, tmp_path):
     (broken / "checkpoints" / ".step_000006").mkdir()
     lines = (broken / "metrics.jsonl").read_text().splitlines(keepends=True)
     (broken / "metrics.jsonl").write_text("".join(lines[:5]) + lines[5][:20])
+    done = steps_done(monkeypatch)
     resumed = train("trainer.save_freq=2", "trainer.max_ckpt_to_keep=null", out=broken)
+    assert done == [5, 6], "steps 1 to 4 are in the checkpoint"
     assert numbers(resumed) == numbers(straight)
     ends = [load_file(folder / "hf" / "model.safetensors") for folder in (train.out, broken)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
@@ -234,13 +252,15 @@ def test_lora_export_computes_what_the_adapter_computed(train, world, tmp_path):
     assert again["val/logps/chosen"] == pytest.approx(trained["val/logps/chosen"], rel=1e-5)
 
 
-def test_the_reference_of_lora_is_the_model_without_adapter(train, world, tmp_path):
+def test_the_reference_of_lora_is_the_model_without_adapter(train, world, tmp_path, monkeypatch):
     # the cache is empty and the run is resumed: the references must not be those of the adapted model
     saving = (*LORA, "trainer.save_freq=3", "trainer.max_ckpt_to_keep=null")
     straight = train(*saving)
     (train.out / "complete.json").unlink()
     shutil.rmtree(train.out / "checkpoints" / "step_000006")
+    done = steps_done(monkeypatch)
     resumed = train(*saving, f"reference.cache_dir={tmp_path / 'empty'}")
+    assert done == [4, 5, 6]
     assert numbers(resumed) == numbers(straight)
 
 
