@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from reward_fns.grading import GroundTruth, verify
 from reward_fns.scoring import Score, compute_score
 from reward_fns.verdict import Verdict
-from reward_fns.workers.pool import Book, Pending
+from reward_fns.workers.pool import BatchJobs, Pending
 
 Item = Sequence[object]
 Result = TypeVar("Result")
@@ -67,10 +67,10 @@ def settle_all(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     """The results of calls that grade: run until each one has the workers' answers that it asks for."""
     results: dict[int, Result] = {}
     left = list(range(len(calls)))
-    book = Book()
+    jobs_of_batch = BatchJobs()
     for _ in range(MAX_ROUNDS):
         pending = []
-        with book.opened():
+        with jobs_of_batch.opened():
             for index in left:
                 try:
                     results[index] = calls[index]()
@@ -79,7 +79,7 @@ def settle_all(calls: Sequence[Callable[[], Result]]) -> list[Result]:
         left = pending
         if not left:
             break
-        book.settle()
+        jobs_of_batch.settle()
     for index in left:
         results[index] = calls[index]()
     return [results[index] for index in range(len(calls))]

@@ -3,7 +3,7 @@ r"""The final number of a response: from the committed places first, else the nu
     final_number("3 + 4 = 7, so there are 7 apples in 2019.")     -> Number(value=7, ...)
     final_number(r"The area is $\frac{1+\sqrt{5}}{2}$ cm.")       -> Number(value=1.618..., ...)
 
-In running text the last sentence that states a quantity decides, explanations and checks behind it aside ("This is
+In running text the last sentence that states a quantity decides, explanations and checks after it aside ("This is
 because ...", "Let me verify: ..."), unless the response opens with the bare value and only explains it.
 Not here: which number of a sentence it is about (quantities.py), comparing (verifiers/number.py).
 """
@@ -181,7 +181,7 @@ def _opening_value(text: str) -> Number | None:
 
 
 def _main_clause(sentence: str) -> str:
-    """What a sentence says in the end: behind "Since ..., " and behind ", so " when a quantity stands there."""
+    """What a sentence says in the end: after "Since ..., " and after ", so " when a quantity stands there."""
     if _SUBORDINATE.match(sentence):
         _, comma, clause = sentence.rpartition(", ")
         if comma and any(sign.isdigit() for sign in clause):

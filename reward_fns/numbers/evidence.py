@@ -157,7 +157,7 @@ BEFORE = (
 
 AROUND = (
     Row(1, 'a colon after a verb names the answer: "the number at step 6 is: 851"', lambda s: s.named_by_colon),
-    Row(-4, 'details behind a colon: "7 people: 4 men and 3 women"; in a derivation a colon sets nothing aside',
+    Row(-4, 'details after a colon: "7 people: 4 men and 3 women"; in a derivation a colon sets nothing aside',
         lambda s: s.aside and not s.named_by_colon and not s.labelled
         and _DERIVES.search(s.sentence, s.first_end) is None),
     Row(-4, 'one side of a comparison: "3 more apples than"', lambda s: _COMPARED_AFTER.match(s.after) is not None),

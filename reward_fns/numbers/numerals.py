@@ -7,7 +7,7 @@ r"""Numbers as people and models write them, read exactly.
 
 Signs, thousands separators, decimals, scientific notation, fractions, mixed numbers, percent, currency, magnitude
 words, number words and trailing units. Values are exact fractions, digits and exponents are bounded, nothing is
-evaluated. Not here: which number of a text is the answer (verifiers/number.py), expressions such as 2\sqrt{3}
+evaluated. Not here: which number of a text is the answer (conclusions.py), expressions such as 2\sqrt{3}
 (symbolic/).
 """
 
@@ -35,7 +35,7 @@ class Number(NamedTuple):
     """Digits after the decimal point; None for integers and fractions, which are exact."""
     percent: bool = False
     unit: str = ""
-    """What stood behind the number: "cm", "apples", ..."""
+    """What stood after the number: "cm", "apples", ..."""
     start: int = 0
     end: int = 0
     kind: str = "plain"
@@ -43,7 +43,7 @@ class Number(NamedTuple):
     answers in running text."""
     currency: bool = False
     scale: int = 1
-    """What a word behind the number multiplied it by: 10**6 for "1.5 million"."""
+    """What a word after the number multiplied it by: 10**6 for "1.5 million"."""
 
 
 _CURRENCY = (
@@ -148,8 +148,8 @@ def _compounded(numbers: list[Number], text: str) -> list[Number]:
         if before is not None and before.unit and number.unit:
             large, small = (_SINGULAR.get(unit, unit) for unit in (before.unit, number.unit))
             factor = _COMPOUND.get((large, small))
-            behind = text.find(before.unit, before.end) + len(before.unit)
-            if factor and _BETWEEN.fullmatch(text, behind, number.start):
+            after = text.find(before.unit, before.end) + len(before.unit)
+            if factor and _BETWEEN.fullmatch(text, after, number.start):
                 kept[-1] = number._replace(value=before.value * factor + number.value, start=before.start)
                 continue
         kept.append(number)
@@ -205,7 +205,7 @@ _WRAPPED = re.compile(rf"(?:{FONT}|\\displaystyle)?{GROUP}")
 
 
 def tidy(text: str) -> str:
-    r"""Dressing around a short answer taken off: dollars that delimit mathematics, bold, quotes, final stops,
+    r"""What surrounds a short answer taken off: dollars that delimit mathematics, bold, quotes, final stops,
     \text{...} around it all."""
     text = text.strip()
     for _ in range(6):
@@ -288,12 +288,12 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:
         whole = int(match["whole"]) if match["whole"] else 0
         return whole + Fraction(top, bottom), None, "fraction"
     if match["mixed"]:
-        bottom = int(match["mden"])
-        return (
-            (int(match["mixed"]) + Fraction(int(match["mnum"]), bottom), None, "fraction")
-            if bottom
-            else (None, None, "")
-        )
+        whole, top, bottom = (int(match[name]) for name in ("mixed", "mnum", "mden"))
+        if bottom == 0:
+            return None, None, ""
+        if top >= bottom and _GROUPED.fullmatch(match[0].strip()):  # 43 689/359: thousands, no mixed number
+            return Fraction(int(match["mixed"] + match["mnum"]), bottom), None, "fraction"
+        return whole + Fraction(top, bottom), None, "fraction"
     if match["num"]:
         bottom = int(match["den"])
         return (Fraction(int(match["num"]), bottom), None, "fraction") if bottom else (None, None, "")
@@ -312,6 +312,9 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None, str]:
         value = value * Fraction(10) ** exponent
         places = None if places is None and exponent >= 0 else max(0, (places or 0) - exponent)
     return value, places, "plain"
+
+
+_GROUPED = re.compile(r"[-−–+]?[1-9]\d{0,2}[ \u00a0]\d{3}\s*/\s*\d+")
 
 
 def _integer(text: str) -> int:

@@ -1,8 +1,8 @@
-r"""Units behind a number: which words are units, and whether two of them can be converted.
+r"""Units after a number: which words are units, and whether two of them can be converted.
 
     read("cm^2")        -> Unit(dimension="length^2", factor=Fraction(1, 10000), base="cm")
     conversion("m", "cm") -> Fraction(100)        # multiply a value in m to get it in cm
-    is_label("apples left")  -> True              # harmless words behind a number
+    is_label("apples left")  -> True              # harmless words after a number
     is_label("x + 1")        -> False             # that is mathematics
 
 Factors are exact. Only units that answers to school and chart questions use; an unknown word is a label and never
@@ -163,7 +163,7 @@ _NAMES = re.compile(r"\\(?:circ|degree|Omega|mu|%|deg|pounds|euro)\b|\\%")
 
 @lru_cache(maxsize=4096)
 def is_label(text: str) -> bool:
-    """Whether ``text`` behind a number is a unit or harmless words, not more mathematics or a second value."""
+    """Whether ``text`` after a number is a unit or harmless words, not more mathematics or a second value."""
     bare = _LATEX.sub(" ", _NAMES.sub("°", text)).strip()
     if len(bare) > 120:
         return False

@@ -6,7 +6,7 @@
 
 The order of the arguments matters: gold first. The form follows the gold: a value for "x = 5", an interval for an
 inequality, a list for solutions joined by "or", but x = 5 is not y = 5. None means undecided: the next tier decides.
-Not here: units and words (reading.py).
+Not here: units (verifiers/mathematics.py).
 """
 
 from __future__ import annotations

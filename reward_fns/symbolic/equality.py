@@ -19,7 +19,7 @@ HUGE = 10**300
 """Larger fractions have no floating-point value; whatever has one differs from them."""
 
 ORDER = (0, 3, 1, 4, 2, 5, 6, 7)
-"""Points in the order in which they are tried: positive ones and such of either sign in turn (0 to 2 are positive)."""
+"""Points in the order in which they are tried: positive ones (0 to 2) and ones of either sign by turns."""
 ENOUGH = 4
 """Points at which expressions must agree; fewer, but at least two, when the others lie outside the real domain."""
 

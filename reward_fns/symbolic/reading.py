@@ -1,6 +1,6 @@
 r"""An answer as written to something that can be compared: tree, number, unit, words.
 
-    read(r"$x = \frac{1}{2}\text{ cm}$")  -> Answer(number=None, tree=("rel", ...), words="x=1/2cm", letter=None)
+    read(r"$x = \frac{1}{2}\text{ cm}$")  -> Answer(source=..., number=None, tree=("rel", ...), key=...)
     candidates("is $x=5$, because $y=3$") -> "x=5" first
 
 One answer is read once: golds and short answers are cached. Not here: where in a response the answer stands
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     """One answer in all the forms in which it can be compared."""
 
     source: str
-    """What was read, without dressing; goes to math-verify when nothing else decides."""
+    """What was read, without delimiters; goes to math-verify when nothing else decides."""
     number: Number | None
     tree: Node | None
     """None when the notation is beyond the built-in reader."""
@@ -61,7 +61,7 @@ def key(text: str) -> str:
     return text.replace("{", "").replace("}", "") if text.count("{") == 0 else text
 
 
-_LETTER_BEHIND = re.compile(r"\d[A-Za-z]$")
+_LETTER_AFTER = re.compile(r"\d[A-Za-z]$")
 _BLANKS = re.compile(r"\s{2,}")
 _NUMBERED = re.compile(r"(?:\(\d\)\s*){2,}")
 
@@ -71,7 +71,7 @@ def read(text: str) -> Answer:
     """``text`` in all forms; never raises on what it says."""
     source = tidied(text)
     number = numerals.parse(source) if "!" not in source else None  # 5! is no 5
-    if number is not None and _LETTER_BEHIND.search(source):
+    if number is not None and _LETTER_AFTER.search(source):
         number = None  # 2k and 5m are products; "5 m" has a unit
     tree: Node | None = None
     if _NUMBERED.fullmatch(source):  # (1)(3)(4) names statements; it is no product
@@ -142,7 +142,7 @@ _SUFFIX = re.compile(r"(?:[\s.,;:]|\\\\|\\,|\\ |\\qquad|\\quad|\\blacksquare|\\s
 
 
 def tidied(text: str) -> str:
-    """Dressing taken off: delimiters of mathematics, bold, "The answer is", final stops."""
+    """What surrounds an answer taken off: delimiters of mathematics, bold, "The answer is", final stops."""
     text = text.replace("{:}", ":")
     if "\\\\" in text and "begin" not in text:  # escaped once too often, as in JSON
         text = _ESCAPED_TWICE.sub(r"\\", text)

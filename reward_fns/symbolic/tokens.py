@@ -64,7 +64,7 @@ _BUILDER = re.compile(
 )
 r"""\{x \mid x < 3\} is x < 3."""
 _RATIO = re.compile(rf"(\d)\s*{TEXT}\{{\s*to\s*\}}\s*(\d)")
-_SET_BEHIND = re.compile(r"\s*(?:[(\[{]|\\)")  # "x in [0, 1)", but "180 km in 3 hours"
+_SET_AFTER = re.compile(r"\s*(?:[(\[{]|\\)")  # "x in [0, 1)", but "180 km in 3 hours"
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{\s*([a-zA-Z]+)\*?\s*\}(?:\s*\{[lcr|\s]*\})?")
 _TOKEN = re.compile(
     r"(?P<num>\d+\.\d+|\d+\.(?!\d)|\.\d+|\d+)|\\(?P<cmd>[A-Za-z]+|\\|[{}|%$&#_])|(?P<word>[A-Za-z]+)"
@@ -96,7 +96,7 @@ def tokenize(text: str, thousands: bool = True) -> list[Token]:
         kind = str(match.lastgroup)
         value = match.group(kind)
         if kind == "word":
-            tokens.extend(_word(value) if value != "in" or _SET_BEHIND.match(text, match.end()) else [("text", value)])
+            tokens.extend(_word(value) if value != "in" or _SET_AFTER.match(text, match.end()) else [("text", value)])
         elif kind == "text":
             tokens.append(("text", value[1:-1].strip()))
         elif kind == "env":

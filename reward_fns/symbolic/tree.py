@@ -280,7 +280,7 @@ class _Parser(Atoms):
                 raise TooHard("denied")
             return right
         if left[0] == "unit":  # "2 years is 80", "5 feet 3": words do not multiply
-            raise TooHard("a value behind words")
+            raise TooHard("a value after words")
         if left[0] == "sym" and right[0] == "group" and right[1] == "(" and len(right[3]) > 1:
             return right  # a named point: A(1, 2)
         return times(left, right)
@@ -362,7 +362,7 @@ class _Parser(Atoms):
 
 
 def _with_text(left: Node, words: str) -> Node:
-    """Words behind a value: a unit or a label."""
+    """Words after a value: a unit or a label."""
     words = words.strip(" .,;:!")
     if not words:
         return left

@@ -87,13 +87,13 @@ def compare(gold: str, given: str | None, seconds: float) -> str:
 
 
 def ask(job: Job) -> Answer | str:
-    """The answer to ``job`` or TIMEOUT; inside a batch, answers are collected first (see ``Book``).
+    """The answer to ``job`` or TIMEOUT; inside a batch, answers are collected first (see ``BatchJobs``).
 
     Answers are remembered. A timeout is not: it may be the fault of a busy machine, and is tried when asked again.
     """
-    book = _book.get()
-    if book is not None:
-        return book.answer(job)
+    jobs_of_batch = _jobs_of_batch.get()
+    if jobs_of_batch is not None:
+        return jobs_of_batch.answer(job)
     known = _outcomes.get(job)
     if known is None:
         known = shared().run(job.as_dict(), job.seconds)
@@ -110,8 +110,8 @@ class Pending(BaseException):
     verifier catches it."""
 
 
-class Book:
-    """Jobs that a batch needs, and their answers. While a book is open in a context, ``ask`` never waits: it notes the
+class BatchJobs:
+    """Jobs that a batch needs, and their answers. While one is open in a context, ``ask`` never waits: it notes the
     job and raises Pending.
 
     So the verifiers need not know that there are batches: an item is graded, breaks off where it needs a worker, and
@@ -131,11 +131,11 @@ class Book:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        token = _book.set(self)
+        token = _jobs_of_batch.set(self)
         try:
             yield
         finally:
-            _book.reset(token)
+            _jobs_of_batch.reset(token)
 
     def settle(self) -> None:
         """Run all wanted jobs, on all workers at once."""
@@ -148,4 +148,4 @@ class Book:
                 self.answers[job] = answer
 
 
-_book: ContextVar[Book | None] = ContextVar("reward_fns_book", default=None)
+_jobs_of_batch: ContextVar[BatchJobs | None] = ContextVar("reward_fns_batch", default=None)

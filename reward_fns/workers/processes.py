@@ -2,7 +2,7 @@
 
     answer = Pool(size=2).run({"kind": "math", "gold": "x", "given": "y"}, seconds=5.0)      # a dict, or TIMEOUT
 
-A job that has used up its slice while fresh ones wait gives way: its worker is killed, and the job waits behind the
+A job that has used up its slice while fresh ones wait gives way: its worker is killed, and the job waits after the
 fresh ones for the rest of its time. So a hostile answer costs its deadline once, and honest answers wait for slices,
 not for deadlines. A worker that dies, from its memory cap for instance, is replaced. Safe for threads.
 

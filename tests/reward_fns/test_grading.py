@@ -8,6 +8,7 @@ import pytest
 from reward_fns import GoldError, compute_score, grading, register, score_batch, verify, verify_batch
 from reward_fns.verdict import CallError
 from reward_fns.verifiers import mathematics
+from reward_fns.workers import pool
 from reward_fns.workers.processes import PoolError
 
 HARD = r"\int_0^1 x dx"
@@ -137,6 +138,6 @@ def test_a_broken_installation_raises(monkeypatch):
     def no_worker(*_):
         raise PoolError("no worker process")
 
-    monkeypatch.setattr(mathematics.pool, "compare", no_worker)
+    monkeypatch.setattr(pool, "compare", no_worker)
     with pytest.raises(PoolError):
         verify("x", HARD)

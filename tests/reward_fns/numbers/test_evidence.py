@@ -16,7 +16,7 @@ DECIDED = [
     ("named by", "Hours: 8, 12", 8),
     ("part of", "3 of the 12 boys", 3),
     ("a colon after", "So 6 children, and the number is: 851", 851),
-    ("details behind", "There are 7 people: there are 4 men", 7),
+    ("details after", "There are 7 people: there are 4 men", 7),
     ("one side of", "There are 8 birds and there are 3 more birds than cats", 8),
     ("called the result", "There are 8 in total, it costs 3", 8),
     ("the subject", "8 is the number, there are 3 left", 8),
