@@ -54,6 +54,8 @@ def split(
         sweep(out)
         writers = {name: RowWriter(out / f"{name}.parquet", columns) for name in ("train", *shares)}
         counts = {}
+        for writer in writers.values():  # a kill between two files must not leave splits of different runs
+            writer.path.unlink(missing_ok=True)
         for name, writer in writers.items():
             number = 0
             with writer:
@@ -86,7 +88,7 @@ def stratum(row: Mapping[str, object], by: Sequence[str]) -> tuple[str, ...]:
 
 
 def groups(prints: Sequence[RowPrint], most: int = Thresholds().image_distance) -> list[int]:
-    """The group of every row: the number of its first row. Rows are joined through images and, without any, questions."""
+    """The group of every row: the number of its first row. Rows are joined by images and, without any, by questions."""
     leaders = list(range(len(prints)))
 
     def leader(row: int) -> int:
@@ -102,7 +104,7 @@ def groups(prints: Sequence[RowPrint], most: int = Thresholds().image_distance) 
     first: dict[object, int] = {}
     for row, found in enumerate(prints):
         keys: list[object] = [key for p in found.pictures for key in (p.digest, p.hash) if key is not None]
-        for key in keys or [found.grams.tobytes()]:
+        for key in keys or [found.text]:
             join(row, first.setdefault(key, row))
     hashes = np.array(sorted({p.hash for found in prints for p in found.pictures if p.hash is not None}), np.uint64)
     for i, j in near_pairs(hashes, hashes, most):

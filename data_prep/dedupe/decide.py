@@ -68,15 +68,13 @@ def find_duplicates(prints: Sequence[RowPrint], at: Thresholds) -> dict[int, Twi
 
 
 def _twin(one: RowPrint, two: RowPrint, other: int, at: Thresholds) -> Twin | None:
-    apart = pictures_apart(one, two)
-    if len(one.pictures) != len(two.pictures) or (apart is not None and apart > at.image_distance):
-        return None
     same_answer = one.answer == two.answer
     # "... find AB" and "... find BC" about one figure overlap almost wholly: their answers tell them apart.
-    if not same_answer and not np.array_equal(one.grams, two.grams):
+    if (not same_answer and one.text != two.text) or len(one.pictures) != len(two.pictures):
         return None
-    share = overlap(one.grams, two.grams)
-    if share < at.text_overlap:
+    apart = pictures_apart(one, two)
+    share = 1.0 if one.text == two.text else overlap(one.grams, two.grams)
+    if share < at.text_overlap or (apart is not None and apart > at.image_distance):
         return None
     return Twin(other, "duplicate" if same_answer else "duplicate with another answer", apart, share)
 

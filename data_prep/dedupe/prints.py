@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from tqdm import tqdm
@@ -36,6 +37,9 @@ class RowPrint:
 
     answer: str
     """Words of the reference answer; empty where there is none."""
+
+    text: bytes
+    """Digest of all grams: equal for questions of the same words."""
 
     n_words: int
     grams: Grams
@@ -79,8 +83,10 @@ def question_of(row: Mapping[str, object]) -> str:
 
 def _print(identifier: str, question: str, answer: str, contents: list[bytes]) -> RowPrint:
     found = words(question)
+    spans = grams(found)
+    digest = blake2b(spans.tobytes(), digest_size=8).digest()
     pictures = tuple(map(picture_print, contents))
-    return RowPrint(identifier, question[:300], " ".join(words(answer)), len(found), grams(found), pictures)
+    return RowPrint(identifier, question[:300], " ".join(words(answer)), digest, len(found), spans, pictures)
 
 
 def _contents(row: Mapping[str, object], path: Path) -> list[bytes]:
