@@ -68,7 +68,8 @@ OPEN_HEDGE = Phrase(
 _MORE = r"(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|younger|longer|shorter)"
 BOUND_BEFORE = Phrase(
     "a bound before a value",
-    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to"
+    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?"
+    r"|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to"
     r"|upwards of|no less than)|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
     r"\s*(?:\\?\$|about\s+|\*\*)?\s*$",
     hits=["at least ", "≥", "x > ", "no more than ", "\\geq "],
