@@ -4,7 +4,10 @@
 
     train.parquet   training scenes, prompts ask for think_answer
     test.parquet    held-out scenes, prompts ask for think_answer: in distribution
-    ood.parquet     the questions of test.parquet, prompts ask in turn for the other output formats: out of distribution
+    ood.parquet     the questions of test.parquet, prompts ask in turn for the FAMILIES of other output formats: out of
+                    distribution. ``data_source`` names the family, ``extra_info.format`` the very format (Form.key)
+
+``extra_info.solution`` is the true reasoning, for judging judges and for a teacher that writes it.
 
 The same arguments give the same rows on every machine; files appear complete or not at all.
 Not here: how many rows a recipe uses (specs_verl.pipeline).
@@ -20,8 +23,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.nano.formats import OOD, prompt
-from data_prep.nano.questions import TASKS, Question, ask
+from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, draw_form, prompt
+from data_prep.nano.questions import TASKS, Question, ask, solve
 from data_prep.nano.world import draw
 
 _VERIFIERS = {task: ("text", {}) if task == "spell" else ("number", {"answer_type": "integer"}) for task in TASKS}
@@ -42,8 +45,8 @@ def questions(count: int, seed: int, test: bool) -> list[Question]:
     return list(found.values())
 
 
-def row(question: Question, form: str, split: str, index: int) -> dict:
-    """One row: the prompt asks ``question`` and wants the answer in ``form``."""
+def row(question: Question, form: Form, family: str, split: str, index: int) -> dict:
+    """One row: the prompt asks ``question`` and wants the answer in ``form``, which is one of ``family``."""
     task = question.query.task
     verifier, params = verifier_of(task)
     grading = {"verifier": verifier, "params": json.dumps(params)}
@@ -51,7 +54,7 @@ def row(question: Question, form: str, split: str, index: int) -> dict:
     draw(question.scene).save(png, format="PNG")
     identity = zlib.crc32(bytes(question.scene.kinds) + question.text.encode())
     return {
-        "data_source": f"nano_{task}" if form == "think_answer" else f"nano_ood_{form}",
+        "data_source": f"nano_{task}" if form == THINK_ANSWER else f"nano_ood_{family}",
         "prompt": [{"role": "user", "content": prompt(question.text, form)}],
         "images": [{"bytes": png.getvalue(), "path": None}],
         "ability": "visual_reasoning",
@@ -61,11 +64,19 @@ def row(question: Question, form: str, split: str, index: int) -> dict:
             "split": split,
             "id": f"nano-{split}-{index:06d}-{identity:08x}",
             "task": task,
-            "format": form,
+            "format": form.key,
             "question": question.text,
+            "solution": solve(question.query, question.scene.cells).steps,
             **grading,
         },
     }
+
+
+def ood_forms(count: int, seed: int) -> list[tuple[Form, str]]:
+    """Forms and their families for test questions: one family per round of tasks, so that each meets every task."""
+    rng = random.Random(f"nano/ood/{seed}")
+    families = [FAMILIES[index // len(TASKS) % len(FAMILIES)] for index in range(count)]
+    return [(draw_form(family, rng), family) for family in families]
 
 
 _GRADING = [("verifier", pa.string()), ("params", pa.string())]
@@ -81,7 +92,7 @@ _SCHEMA = pa.schema(
             pa.struct(
                 [
                     ("index", pa.int64()),
-                    *((name, pa.string()) for name in ("split", "id", "task", "format", "question")),
+                    *((name, pa.string()) for name in ("split", "id", "task", "format", "question", "solution")),
                     *_GRADING,
                 ]
             ),
@@ -101,13 +112,12 @@ def write_data(out_dir: str | Path, n_train: int, n_test: int, seed: int = 0) ->
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     test = questions(n_test, seed, test=True)
-    splits = {
-        "train": [(question, "think_answer") for question in questions(n_train, seed, test=False)],
-        "test": [(question, "think_answer") for question in test],
-        # One format per round of tasks, so that every format meets every task.
-        "ood": [(question, OOD[index // len(TASKS) % len(OOD)]) for index, question in enumerate(test)],
+    asked = {
+        "train": [(question, THINK_ANSWER, "") for question in questions(n_train, seed, test=False)],
+        "test": [(question, THINK_ANSWER, "") for question in test],
+        "ood": [(question, *form) for question, form in zip(test, ood_forms(n_test, seed), strict=True)],
     }
-    paths = {split: out / f"{split}.parquet" for split in splits}
-    for split, items in splits.items():
-        _write(paths[split], [row(question, form, split, index) for index, (question, form) in enumerate(items)])
+    paths = {split: out / f"{split}.parquet" for split in asked}
+    for split, items in asked.items():
+        _write(paths[split], [row(*item, split, index) for index, item in enumerate(items)])
     return paths

@@ -1,81 +1,165 @@
-"""Output formats of the nano world: what the prompt asks, how an answer is dressed, who complied.
+r"""Output formats of the nano world: one kind of format, of which training rewards a single member.
 
-    prompt("Add the numbers in row 2.", "json")       # user text of the prompt, with the <image> placeholder
-    dress("json", "d4; e7=11; f3=14.", "14")       # {"think": "d4; e7=11; f3=14.", "answer": "14"}
-    complies("json", text)                            # strict: this format and nothing else
+    form = Form("notes", "output", "json")
+    prompt("Add the numbers in row 2.", form)
+        # <image>Add the numbers in row 2. Reason in <notes> </notes>, then put JSON in <output> </output>.
+    respond(form, "d4; e7=11; f3=14.", "14")   # <notes> d4; e7=11; f3=14.</notes><output> {"value": "14"}</output>
+    complies(form, text)                        # strict: this format and nothing else
+    Form.parse(form.key) == form                # "notes:output:json", the name of the format in data rows
 
-``think_answer`` is the format that training rewards (in distribution); those in OOD are only ever asked in evaluation.
-None of the OOD formats equals a corruption of ``think_answer`` (tags dropped or moved), so preference training does not
-push against them by construction. DEFECTS are badly formed relatives of ``think_answer`` found in the corpus.
-Grading of the answer itself is not here: see reward_fns.
+THINK_ANSWER is in distribution. Every other form keeps its two blocks and changes their names, what is put into the
+answer block, or their order; all that is needed to obey stands in the prompt. A Slip is one of the ways in which a
+writer fails, the same for every form; for THINK_ANSWER the slips are the corruptions of Metis-SPECS. A slip of a form
+is never another form, so preference training does not push against the formats of the evaluation by construction.
+FAMILIES are the out-of-distribution forms, reported apart. Grading of the answer itself is not here: see reward_fns.
 """
 
 import json
+import random
 import re
+from dataclasses import dataclass
+from typing import Literal
 
+from data_prep.nano.names import Source, draw
 from reward_fns.formats import think_answer
 
-INSTRUCTIONS = {
-    "think_answer": r"Reason in <think> </think>, then put \boxed{} in <answer> </answer>.",
-    "json": 'Reply as JSON with keys "think" and "answer".',
-    "boxed": r"End with only \boxed{}.",
-    "result": "End with <result> </result>.",
-    "sentence": 'End with "The answer is".',
-    "colon": 'End with "Answer:".',
-    "hashes": 'End with "####".',
-}
-FORMATS = tuple(INSTRUCTIONS)
-OOD = tuple(name for name in FORMATS if name != "think_answer")
-DEFECTS = ("no_answer_tags", "no_think_tags", "all_in_think", "answer_colon", "unclosed_answer")
+Wrap = Literal["box", "plain", "json"]
+WRAPS: dict[Wrap, str] = {"box": r"\boxed{}", "plain": "the result", "json": "JSON"}
+"""What the prompt asks to be put into the answer block."""
 
-_ANSWER = r"[A-Za-z0-9]+"
-_PLAIN = r"[^<>{}\\#]*"  # reasoning without tags, boxes or hashes
-_COMPLIANT = {
-    "boxed": re.compile(rf"{_PLAIN}\\boxed\{{{_ANSWER}\}}"),
-    "result": re.compile(rf"{_PLAIN}<result> ?{_ANSWER} ?</result>"),
-    "sentence": re.compile(rf"{_PLAIN}The answer is {_ANSWER}\."),
-    "colon": re.compile(rf"{_PLAIN}Answer: {_ANSWER}"),
-    "hashes": re.compile(rf"{_PLAIN}#### {_ANSWER}"),
-}
+FAMILIES = ("test_names", "drilled_names", "unseen_names", "plain", "json", "answer_first")
+"""Out-of-distribution forms: names of the corpus' questions; names of its drills only; names of no text; those of the
+first in another wrapper (two families), and with the blocks in the other order."""
+
+_NAME = "[a-z]{1,20}(?:_[a-z]{1,20})?"
+_KEY = re.compile(f"(?P<reason>{_NAME}):(?P<answer>{_NAME}):(?P<wrap>box|plain|json)(?P<order>:answer_first)?")
+_LONGEST = 2000  # characters of a response that are looked at; no nano response has as many
+_ANSWER = r"[A-Za-z0-9]{1,40}"
+_BOXED = re.compile(rf"[^<>{{}}\\$]*\$?\\boxed\{{{_ANSWER}\}}\$?\.?")
+_PLAIN = re.compile(rf"{_ANSWER}\.?")
 
 
-def prompt(question: str, form: str) -> str:
+@dataclass(frozen=True)
+class Form:
+    """An output format: names of the tags, what the answer block holds, which block comes first."""
+
+    reason: str = "think"
+    answer: str = "answer"
+    wrap: Wrap = "box"
+    answer_first: bool = False
+
+    @property
+    def key(self) -> str:
+        """The form in one word: "think_answer", or "notes:output:json", or "notes:output:box:answer_first"."""
+        if self == THINK_ANSWER:
+            return "think_answer"
+        return ":".join([self.reason, self.answer, self.wrap] + ["answer_first"] * self.answer_first)
+
+    @classmethod
+    def parse(cls, key: str) -> "Form":
+        """The form of a key; ValueError for anything else."""
+        if key == "think_answer":
+            return THINK_ANSWER
+        found = _KEY.fullmatch(key)
+        if found is None or found["reason"] == found["answer"]:
+            raise ValueError(f"no output format of the nano world: {key[:80]!r}; one is notes:output:json")
+        return cls(found["reason"], found["answer"], found["wrap"], found["order"] is not None)
+
+
+THINK_ANSWER = Form()
+
+
+@dataclass(frozen=True)
+class Slip:
+    """What a writer does instead of what was asked; the default is to obey."""
+
+    reason: Literal["kept", "dropped", "late"] = "kept"  # late: closed at the very end, with no tags for the answer
+    answer: Literal["kept", "dropped", "label"] = "kept"  # label: "Answer:" instead of the tags
+    wrap: Wrap | None = None  # another wrapper than the asked one
+    reason_first: bool = False  # although the answer was asked first
+
+
+CORRUPTIONS = (
+    Slip("dropped", "dropped"),
+    Slip("kept", "dropped"),
+    Slip("dropped", "kept"),
+    Slip("late", "dropped"),
+    Slip("kept", "label"),
+)
+"""The five of Metis-SPECS, in the order of specs_verl.distill.corrupt."""
+
+
+def draw_form(family: str, rng: random.Random) -> Form:
+    """A form of one of the FAMILIES."""
+    sources: dict[str, Source] = {"drilled_names": "drilled", "unseen_names": "unseen"}
+    reason, answer = draw(sources.get(family, "test"), rng)
+    wraps: dict[str, Wrap] = {"plain": "plain", "json": "json"}
+    return Form(reason, answer, wraps.get(family, "box"), family == "answer_first")
+
+
+def instruction(form: Form) -> str:
+    """What the prompt says about the format."""
+    put = f"{WRAPS[form.wrap]} in <{form.answer}> </{form.answer}>"
+    if form.answer_first:
+        return f"Put {put}, then reason in <{form.reason}> </{form.reason}>."
+    return f"Reason in <{form.reason}> </{form.reason}>, then put {put}."
+
+
+def prompt(question: str, form: Form) -> str:
     """The user turn: image placeholder, question, format instruction."""
-    return f"<image>{question} {INSTRUCTIONS[form]}"
+    return f"<image>{question} {instruction(form)}"
 
 
-def dress(form: str, steps: str, answer: str) -> str:
-    """Reasoning and answer in one of FORMATS or DEFECTS."""
-    box = rf"The answer is $\boxed{{{answer}}}$"
-    return {
-        "think_answer": f"<think> {steps}</think><answer> {box}</answer>",
-        "json": json.dumps({"think": steps, "answer": answer}),
-        "boxed": rf"{steps} \boxed{{{answer}}}",
-        "result": f"{steps} <result> {answer}</result>",
-        "sentence": f"{steps} The answer is {answer}.",
-        "colon": f"{steps} Answer: {answer}",
-        "hashes": f"{steps} #### {answer}",
-        "no_answer_tags": f"<think> {steps}</think> {box}",
-        "no_think_tags": f"{steps}<answer> {box}</answer>",
-        "all_in_think": f"<think> {steps} {box}</think>",
-        "answer_colon": f"<think> {steps}</think> Answer: {box}",
-        "unclosed_answer": f"<think> {steps}</think><answer> {box}",
-    }[form]
+def _wrapped(wrap: Wrap, answer: str) -> str:
+    if wrap == "box":
+        return rf"The answer is $\boxed{{{answer}}}$"
+    return json.dumps({"value": answer}) if wrap == "json" else answer
 
 
-def _is_json(text: str) -> bool:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return False
-    return isinstance(value, dict) and set(value) == {"think", "answer"}
+def respond(form: Form, steps: str, answer: str, slip: Slip = Slip()) -> str:
+    """Reasoning and answer as a writer with this slip puts them down."""
+    value = _wrapped(slip.wrap or form.wrap, answer)
+    if slip.reason == "late":
+        return f"<{form.reason}> {steps} {value}</{form.reason}>"
+    reasoning = f"<{form.reason}> {steps}</{form.reason}>" if slip.reason == "kept" else steps
+    if slip.answer == "kept":
+        result = f"<{form.answer}> {value}</{form.answer}>"
+    else:
+        result = f"Answer: {value}" if slip.answer == "label" else value
+    if form.answer_first and not slip.reason_first:
+        return result + ("" if slip.reason == "kept" and slip.answer == "kept" else " ") + reasoning
+    return reasoning + ("" if slip.answer == "kept" else " ") + result
 
 
-def complies(form: str, text: str) -> bool:
-    """Whether the whole response has exactly the asked form (white space around it is ignored)."""
+def _is_value(wrap: Wrap, content: str) -> bool:
+    """Whether the answer block holds exactly one answer in the asked wrapper."""
+    if wrap == "json":
+        try:
+            pairs = json.loads(content, object_pairs_hook=list)
+        except (json.JSONDecodeError, RecursionError):
+            return False
+        if not content.startswith("{") or len(pairs) != 1 or pairs[0][0] != "value":
+            return False
+        return re.fullmatch(_ANSWER, str(pairs[0][1])) is not None and type(pairs[0][1]) in (str, int)
+    return (_BOXED if wrap == "box" else _PLAIN).fullmatch(content) is not None
+
+
+def complies(form: Form | str, text: str) -> bool:
+    """Whether the whole response has exactly the asked form (white space around it is ignored).
+
+    Args:
+        form: a form or its key.
+    """
+    form = Form.parse(form) if isinstance(form, str) else form
     text = text.strip()
-    if form == "think_answer":
+    if form == THINK_ANSWER:
         return think_answer(text)
-    if form == "json":
-        return _is_json(text)
-    return _COMPLIANT[form].fullmatch(text) is not None
+    if len(text) > _LONGEST:
+        return False
+    reasoning = rf"<{form.reason}>([^<>{{}}]+)</{form.reason}>"
+    result = rf"<{form.answer}>([^<>]+)</{form.answer}>"
+    found = re.fullmatch(rf"{result}\s*{reasoning}" if form.answer_first else rf"{reasoning}\s*{result}", text)
+    if found is None:
+        return False
+    thought, value = found.groups()[::-1] if form.answer_first else found.groups()
+    return bool(thought.strip()) and _is_value(form.wrap, value.strip())

@@ -1,28 +1,36 @@
-"""What a nano checkpoint can do, on held-out questions, sampled at temperature 1.
+"""What nano checkpoints can do, each figure with its 95 % interval over held-out questions.
 
-    python -m data_prep.nano.measure [--model DIR] [--prompts 480] [--json FILE]
+    python -m data_prep.nano.measure [--model DIR [DIR ...]] [--prompts 480] [--json FILE]
 
-Prints and returns: accuracy, pass@8 and accuracy per task with the right images and with shuffled ones (each question
-gets the image of another question of its task: what is left is guessing), compliance with every output format,
-response lengths. Accuracy is graded by reward_fns, leniently about form. Sampling uses the Hugging Face model directly,
-for speed and to need no vLLM; the pipeline's evaluation (specs_verl.measure) goes through vLLM.
+With several directories their figures stand side by side, and where two intervals around a difference exclude zero the
+row is marked: that is how a rebuilt base is compared with the shipped one.
+
+Measured at temperature 1: accuracy and pass@8 with the right images and with shuffled ones (each question gets the image
+of another question of its task: what is left is guessing); compliance with think_answer and with every family of other
+formats (formats.py); how many copying drills in the same formats are done without fault; and what reasoning stands in
+right, well-formed responses (soundness.py). Accuracy is graded by reward_fns, leniently about form. Sampling uses the
+Hugging Face model directly, for speed and to need no vLLM; the pipeline's evaluation (specs_verl.measure) uses vLLM.
 """
 
 import argparse
 import json
+import math
 import os
+import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from data_prep.nano import base_checkpoint
 from data_prep.nano.data import questions, verifier_of
-from data_prep.nano.formats import FORMATS, OOD, complies, prompt
+from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, complies, draw_form, prompt, respond
 from data_prep.nano.policy import NanoPolicy
-from data_prep.nano.questions import TASKS, Question
+from data_prep.nano.questions import TASKS, Question, solve
+from data_prep.nano.soundness import soundness
 from reward_fns import verify
 
 SAMPLES = 8
@@ -30,116 +38,145 @@ SEED = 20_001  # of the held-out questions; the pipeline's test sets use small s
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Of SAMPLES responses per question."""
+class Figure:
+    """A share or a mean, with the half width of its 95 % interval over questions."""
 
-    mean: float
-    pass_at_8: float
-    by_task: dict[str, float]
+    value: float
+    half_width: float
+
+    @classmethod
+    def of(cls, per_question: Tensor) -> "Figure":
+        """Mean of a float vector; not a number for an empty one."""
+        count = len(per_question)
+        spread = per_question.std().item() if count > 1 else float("nan")
+        return cls(per_question.mean().item(), 1.96 * spread / math.sqrt(count) if count else float("nan"))
+
+    def differs(self, other: "Figure") -> bool:
+        """Whether the 95 % interval of the difference excludes zero (normal approximation, independent samples)."""
+        return abs(self.value - other.value) > math.hypot(self.half_width, other.half_width)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    prompts: int
-    accuracy: Accuracy
-    shuffled: Accuracy  # every question with another image
-    compliance: dict[str, float]  # share of responses in exactly the asked format
-    accuracy_by_format: dict[str, float]
-    ood_compliance: float  # mean over the formats never asked for in training
-    response_tokens: float  # mean, think_answer
-    longest_response: int
+Measurement = dict[str, dict[str, Figure]]
+"""Group of figures -> name -> figure."""
 
 
 def is_right(question: Question, response: str) -> bool:
+    """Whether reward_fns finds the question's answer in the response."""
     verifier, params = verifier_of(question.query.task)
     return verify(response, question.answer, verifier, **params).status == "right"
 
 
-def _accuracy(asked: list[Question], responses: list[str]) -> Accuracy:
+def _accuracy(asked: list[Question], responses: list[str]) -> dict[str, Figure]:
     """Responses come as SAMPLES rounds over all questions."""
-    right = (
-        torch.tensor([is_right(asked[i % len(asked)], text) for i, text in enumerate(responses)])
-        .view(SAMPLES, -1)
-        .float()
-    )
-    tasks = [question.query.task for question in asked]
-    by_task = {t: right[:, [i for i, task in enumerate(tasks) if task == t]].mean().item() for t in TASKS}
-    return Accuracy(right.mean().item(), right.amax(0).mean().item(), by_task)
+    marks = [is_right(asked[index % len(asked)], text) for index, text in enumerate(responses)]
+    right = torch.tensor(marks).view(SAMPLES, -1).float()
+    figures = {"all tasks": Figure.of(right.mean(0)), "pass@8": Figure.of(right.amax(0))}
+    for task in TASKS:
+        where = [index for index, question in enumerate(asked) if question.query.task == task]
+        figures[task] = Figure.of(right[:, where].mean(0))
+    return figures
+
+
+def _shares(marks: list[bool]) -> Figure:
+    return Figure.of(torch.tensor(marks).float())
+
+
+def _reasoning(asked: list[Question], responses: list[str]) -> dict[str, Figure]:
+    """Kinds of reasoning in right responses in the form think_answer."""
+    kinds = []
+    for index, text in enumerate(responses):
+        question = asked[index % len(asked)]
+        if complies(THINK_ANSWER, text) and is_right(question, text):
+            thought = text[text.index("<think>") + len("<think>") : text.index("</think>")]
+            kinds.append(soundness(thought, solve(question.query, question.scene.cells).steps))
+    return {kind: _shares([kind == found for found in kinds]) for kind in ("sound", "unsound", "none")}
 
 
 def measure(policy: NanoPolicy, prompts: int = 480, seed: int = SEED) -> Measurement:
-    """All figures for a checkpoint; a minute on one core for 480 prompts."""
+    """All figures for a checkpoint; some two minutes on one core for 480 prompts."""
     asked = questions(prompts - prompts % len(TASKS), seed, test=True)
     scenes = [question.scene for question in asked]
     # Tasks take turns, so a shift by their number keeps the task and changes the image.
     shifted = scenes[len(TASKS) :] + scenes[: len(TASKS)]
-    texts = [prompt(question.text, "think_answer") for question in asked]
+    texts = [prompt(question.text, THINK_ANSWER) for question in asked]
     ids = policy.sample_ids(scenes * SAMPLES, texts * SAMPLES, seed=seed)
     responses = [policy.decode(row) for row in ids]
     blind = policy.sample(shifted * SAMPLES, texts * SAMPLES, seed=seed)
-    accuracy = _accuracy(asked, responses)
-    compliance = {"think_answer": sum(complies("think_answer", text) for text in responses) / len(responses)}
-    by_format = {"think_answer": accuracy.mean}
-    for form in OOD:
-        answers = policy.sample(scenes, [prompt(question.text, form) for question in asked], seed=seed)
-        compliance[form] = sum(complies(form, text) for text in answers) / len(answers)
-        by_format[form] = sum(is_right(question, text) for question, text in zip(asked, answers, strict=True)) / len(
-            answers
-        )
-    return Measurement(
-        prompts=len(asked),
-        accuracy=accuracy,
-        shuffled=_accuracy(asked, blind),
-        compliance=compliance,
-        accuracy_by_format=by_format,
-        ood_compliance=sum(compliance[form] for form in OOD) / len(OOD),
-        response_tokens=sum(map(len, ids)) / len(ids),
-        longest_response=max(map(len, ids)),
-    )
+    well_formed = torch.tensor([complies(THINK_ANSWER, text) for text in responses]).view(SAMPLES, -1).float()
+    compliance, copied = {"think_answer": Figure.of(well_formed.mean(0))}, {}
+    obeyed = []
+    for family in ("think_answer", *FAMILIES):
+        rng = random.Random(f"{family}/{seed}")
+        forms = [THINK_ANSWER if family == "think_answer" else draw_form(family, rng) for _ in asked]
+        copied[family] = _copied(policy, asked, forms, seed)
+        if family != "think_answer":
+            wanted = [prompt(question.text, form) for question, form in zip(asked, forms, strict=True)]
+            answers = policy.sample(scenes, wanted, seed=seed)
+            obeyed.append([complies(form, text) for form, text in zip(forms, answers, strict=True)])
+            compliance[family] = _shares(obeyed[-1])
+    compliance["mean of the others"] = Figure.of(torch.tensor(obeyed).float().mean(0))
+    return {
+        "accuracy": _accuracy(asked, responses),
+        "accuracy with shuffled images": _accuracy(asked, blind),
+        "compliance with the asked format": compliance,
+        "copying drills without fault": copied,
+        "reasoning in right, well-formed responses": _reasoning(asked, responses),
+        "length": {"response tokens": Figure.of(torch.tensor([len(row) for row in ids]).float())},
+    }
 
 
-def show(result: Measurement, console: Console) -> None:
-    """Two tables: tasks and formats."""
-    images = Table(
-        "",
-        "right images",
-        "shuffled images",
-        title=f"accuracy at temperature 1, {result.prompts} held-out prompts x {SAMPLES}",
-    )
-    images.add_row("all tasks", f"{result.accuracy.mean:.3f}", f"{result.shuffled.mean:.3f}")
-    images.add_row("pass@8", f"{result.accuracy.pass_at_8:.3f}", f"{result.shuffled.pass_at_8:.3f}", end_section=True)
-    for task in TASKS:
-        images.add_row(task, f"{result.accuracy.by_task[task]:.3f}", f"{result.shuffled.by_task[task]:.3f}")
-    forms = Table("asked format", "compliance", "accuracy", title="output formats")
-    for form in FORMATS:
-        last_in_distribution = form == "think_answer"
-        forms.add_row(
-            form,
-            f"{result.compliance[form]:.3f}",
-            f"{result.accuracy_by_format[form]:.3f}",
-            end_section=last_in_distribution,
-        )
-    forms.add_row("mean of the others", f"{result.ood_compliance:.3f}", "")
-    console.print(images, forms)
-    console.print(f"response tokens: mean {result.response_tokens:.1f}, longest {result.longest_response}")
+def _copied(policy: NanoPolicy, asked: list[Question], forms: list[Form], seed: int) -> Figure:
+    """Share of 'Copy ... Then ...' prompts with the solutions of the questions that are answered to the letter."""
+    lines = [solve(question.query, question.scene.cells) for question in asked]
+    pairs = list(zip(forms, lines, strict=True))
+    prompts = [prompt(f"Copy {line.steps} Then {line.answer}.", form) for form, line in pairs]
+    texts = policy.sample([question.scene for question in asked], prompts, seed=seed)
+    return _shares([text == respond(form, line.steps, line.answer) for text, (form, line) in zip(texts, pairs, strict=True)])
+
+
+def show(measured: dict[str, Measurement], console: Console) -> None:
+    """One table, a column per checkpoint. A star marks a difference from the first whose interval excludes zero."""
+    table = Table("", *measured, title="share at temperature 1, with the half width of its 95 % interval")
+    first, *others = measured.values()
+    for group, figures in first.items():
+        table.add_row(f"[bold]{group}[/bold]")
+        for name, figure in figures.items():
+            digits = 1 if group == "length" else 3
+            cells = [f"{figure.value:.{digits}f} ± {figure.half_width:.{digits}f}"]
+            for other in others:
+                there = other[group][name]
+                star = " *" if figure.differs(there) else ""
+                cells.append(f"{there.value:.{digits}f} ± {there.half_width:.{digits}f}{star}")
+            table.add_row(f"  {name}", *cells)
+        table.add_section()
+    console.print(table)
+    if others:
+        console.print("* differs from the first column: the 95 % interval of the difference excludes zero.")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--model", type=Path, default=base_checkpoint(), help="checkpoint directory (default: the shipped base)"
+        "--model", type=Path, nargs="+", default=[base_checkpoint()], help="checkpoint directories (default: shipped)"
     )
     parser.add_argument("--prompts", type=int, default=480, help="held-out questions")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    if not (options.model / "config.json").exists():
-        parser.error(f"{options.model} is no checkpoint directory: it has no config.json")
+    for model in options.model:
+        if not (model / "config.json").exists():
+            parser.error(f"{model} is no checkpoint directory: it has no config.json")
+    if len({str(model) for model in options.model}) < len(options.model):
+        parser.error("--model names a directory twice")
     torch.set_num_threads(1)
-    result = measure(NanoPolicy.load(options.model), options.prompts)
-    show(result, Console())
+    measured = {str(model): measure(NanoPolicy.load(model), options.prompts) for model in options.model}
+    show(measured, Console())
     if options.json:
+        figures = {
+            model: {group: {name: asdict(figure) for name, figure in named.items()} for group, named in result.items()}
+            for model, result in measured.items()
+        }
         temporary = options.json.with_name(options.json.name + ".tmp")
-        temporary.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         os.replace(temporary, options.json)
 
 

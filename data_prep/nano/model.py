@@ -4,7 +4,7 @@
     model.save_pretrained(path); processor.save_pretrained(path)
 
 What differs from the 7B checkpoint besides size: an own byte-level BPE vocabulary learned from the corpus (Qwen's
-splitting rule; the four tags and ``\\boxed{`` are single, ordinary tokens, as ``<think>`` is in Qwen3); no default
+splitting rule; tags are split into their brackets and their name, so that a name is copied as it stands in the prompt); no default
 system turn; image statistics that suit white drawings; a small rope base, since 1e6 leaves almost no rotation over a
 hundred tokens.
 Not here: training (train.py) and fast forward passes (policy.py).
@@ -12,6 +12,7 @@ Not here: training (train.py) and fast forward passes (policy.py).
 
 import json
 import random
+import re
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -27,7 +28,7 @@ from transformers import (
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from data_prep.nano import corpus
-from data_prep.nano.formats import dress
+from data_prep.nano.names import DRILLED, FAMILIAR, FILLER
 from data_prep.nano.world import CELL, CELLS
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, MLP = 128, 4, 4, 2, 384
@@ -37,7 +38,7 @@ MROPE_SECTION = [4, 6, 6]  # halves of rotated dimensions for time, height, widt
 PATCH, MERGE, TIME = 14, 2, 2
 IMAGE_MEAN, IMAGE_STD = 0.75, 0.3
 MAX_LENGTH = 1024
-VOCABULARY = 640  # upper bound; the corpus yields fewer
+VOCABULARY = 704  # upper bound; the corpus yields fewer
 
 END_OF_TEXT, TURN_START, TURN_END, IMAGE_PAD = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>"
 VISION_START, VISION_END, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|video_pad|>"
@@ -45,7 +46,7 @@ SPECIAL = (
     END_OF_TEXT, TURN_START, TURN_END, "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>",
     "<|quad_start|>", "<|quad_end|>", VISION_START, VISION_END, "<|vision_pad|>", IMAGE_PAD, VIDEO_PAD,
 )  # fmt: skip
-WHOLE = ("<think>", "</think>", "<answer>", "</answer>", "\\boxed{")
+WHOLE = ("<", "</", ">", "\\boxed{")  # a tag is its name between two of them, in prompts and in responses alike
 
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
@@ -63,17 +64,20 @@ CHAT_TEMPLATE = (
 
 
 def _tokenizer_text(count: int = 8000):
-    """Corpus text from which the vocabulary is learned.
+    """Text from which the vocabulary is learned.
 
-    Answers are replaced by a digit: letter answers such as RGB must stay three tokens, not become one word each.
+    Without tags, so that names are words of their own, and without answers: letter answers such as SCT must stay three
+    tokens, not become one word each.
     """
     rng = random.Random(0)
     for _ in range(count):
         sample = corpus.write(rng, captions=0.1)
-        yield sample.prompt.removeprefix("<image>")
-        steps = sample.response if corpus.is_caption(sample) else rng.choice(corpus.HASTY_PHRASES)
-        for form in corpus.OBEDIENCE:
-            yield dress(form, steps, "0")
+        is_drill = corpus.is_drill(sample)
+        yield "Copy\nThen" if is_drill else re.sub("</?[a-z_]+>", "", sample.prompt.removeprefix("<image>"))
+        if corpus.is_caption(sample):
+            yield sample.response
+        yield from [r"The answer is $\boxed{0}$ Answer: 0", '{"value": "0"} So 0.', rng.choice(corpus.HASTY_PHRASES)]
+        yield rng.choice((*FAMILIAR, *DRILLED, *FILLER, "think", "answer"))
     yield from ["user\nassistant\nsystem\n"] * count
 
 

@@ -28,6 +28,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from data_prep.nano.corpus import CAPTION, CAPTION_WEIGHTS, Sample, write
 from data_prep.nano.model import build_model
+from data_prep.nano.muon import Muon
 from data_prep.nano.policy import NanoPolicy
 
 SAVE_EVERY_S = 60
@@ -56,7 +57,7 @@ PHASES = (
 class Recipe:
     """Everything the resulting weights depend on, besides PHASES and the corpus."""
 
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 32
     seed: int = 0
     muon_lr: float = 5e-3
@@ -93,7 +94,7 @@ def optimizers(recipe: Recipe, model: torch.nn.Module) -> list[torch.optim.Optim
     for name, weight in model.named_parameters():
         (matrices if weight.ndim == 2 and "embed_tokens" not in name else rest).append(weight)
     return [
-        torch.optim.Muon(matrices, lr=recipe.muon_lr, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=recipe.muon_lr, weight_decay=recipe.weight_decay),
         torch.optim.AdamW(rest, lr=recipe.adamw_lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
