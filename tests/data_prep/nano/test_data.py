@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ from PIL import Image
 
 from data_prep.nano import write_data
 from data_prep.nano.data import questions
-from data_prep.nano.formats import FORMATS, INSTRUCTIONS, OOD, complies, dress
+from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, complies, instruction, respond
 from data_prep.nano.questions import TASKS
 from data_prep.nano.world import draw, held_out
 from reward_fns import verify
@@ -18,12 +20,12 @@ from reward_fns import verify
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    paths = write_data(tmp_path_factory.mktemp("nano"), n_train=60, n_test=72, seed=3)
+    paths = write_data(tmp_path_factory.mktemp("nano"), n_train=60, n_test=60, seed=3)
     return {split: pq.read_table(path).to_pylist() for split, path in paths.items()}
 
 
 def test_row_schema(files):
-    assert {split: len(rows) for split, rows in files.items()} == {"train": 60, "test": 72, "ood": 72}
+    assert {split: len(rows) for split, rows in files.items()} == {"train": 60, "test": 60, "ood": 60}
     for split, rows in files.items():
         assert len({row["extra_info"]["id"] for row in rows}) == len(rows)
         for index, row in enumerate(rows):
@@ -47,23 +49,35 @@ def test_ground_truths_are_graded_right_and_others_wrong(files):
     for row in files["test"]:
         model = row["reward_model"]
         params = json.loads(model["params"])
-        right = dress("think_answer", "Easy.", model["ground_truth"])
-        wrong = dress("think_answer", "Easy.", "QQQ" if model["verifier"] == "text" else model["ground_truth"] + "1")
+        right = respond(THINK_ANSWER, "Easy.", model["ground_truth"])
+        wrong = respond(THINK_ANSWER, "Easy.", "QQQ" if model["verifier"] == "text" else model["ground_truth"] + "1")
         assert verify(right, model["ground_truth"], model["verifier"], **params).status == "right"
         assert verify(wrong, model["ground_truth"], model["verifier"], **params).status == "wrong"
 
 
 def test_formats_of_the_splits(files):
     for split in ("train", "test"):
-        assert all(row["prompt"][0]["content"].endswith(INSTRUCTIONS["think_answer"]) for row in files[split])
+        assert all(row["prompt"][0]["content"].endswith(instruction(THINK_ANSWER)) for row in files[split])
         assert {row["data_source"] for row in files[split]} == {f"nano_{task}" for task in TASKS}
-    seen = {(row["extra_info"]["format"], row["extra_info"]["task"]) for row in files["ood"]}
-    # 72 rows = 12 rounds of 6 tasks: each of the 6 formats meets each task twice.
-    assert seen == {(form, task) for form in OOD for task in TASKS}
+    # 60 rows = 12 rounds of 5 tasks: each of the 6 families meets each task twice.
+    seen = Counter((row["data_source"], row["extra_info"]["task"]) for row in files["ood"])
+    assert seen == {(f"nano_ood_{family}", task): 2 for family in FAMILIES for task in TASKS}
     for row in files["ood"]:
-        form = row["extra_info"]["format"]
-        assert row["prompt"][0]["content"].endswith(INSTRUCTIONS[form]) and row["data_source"] == f"nano_ood_{form}"
-        assert complies(form, dress(form, "Easy.", row["reward_model"]["ground_truth"])) and form in FORMATS
+        form = Form.parse(row["extra_info"]["format"])
+        assert row["prompt"][0]["content"].endswith(" " + instruction(form)) and form != THINK_ANSWER
+        assert form.answer_first == (row["data_source"] == "nano_ood_answer_first")
+        assert complies(form.key, respond(form, "Easy.", row["reward_model"]["ground_truth"]))
+
+
+def test_rows_hold_the_true_reasoning(files):
+    asked = questions(60, seed=3, test=True)
+    for split in ("test", "ood"):
+        for row, question in zip(files[split], asked, strict=True):
+            solution = row["extra_info"]["solution"]
+            # Every look of the solution is at a cell of the scene; the last value is the ground truth.
+            for name, digit in re.findall(r"\b([a-i])(\d)", solution):
+                assert question.scene.cells["abcdefghi".index(name)].digit == int(digit)
+            assert re.fullmatch(rf".*[= ]{row['reward_model']['ground_truth']}\.", solution)
 
 
 def test_deterministic_by_seed_and_nothing_left_behind(tmp_path):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from data_prep.nano.questions import TASKS, Query, Solution, ask, solve
-from data_prep.nano.world import CELLS, KINDS, Cell, held_out
+from data_prep.nano.world import CELLS, Cell, held_out
 
 GRID = [
     Cell("red", "circle", 4), Cell("blue", "square", 7), Cell("green", "triangle", 3),
@@ -23,10 +23,7 @@ GRID = [
         (Query("product", (4, 7), "*"), "e9; h6=54.", "54"),
         (Query("combine", (1, 8, 5), "*-"), "b7; i5=35; f2=33.", "33"),
         (Query("read", (1, 4, 7)), "b7; e9=79; h6=796.", "796"),
-        (Query("spell", (6, 7, 8), attribute="color"), "g green; h red=GR; i yellow=GRY.", "GRY"),
-        (Query("spell", (0, 3, 6), attribute="shape"), "a circle; d square=CS; g square=CSS.", "CSS"),
-        (Query("total", attribute="red"), "a4; d1=5; h6=11.", "11"),
-        (Query("total", attribute="square"), "b7; d1=8; g8=16; i5=21.", "21"),
+        (Query("spell", (0, 3, 6)), "a circle; d square=CS; g square=CSS.", "CSS"),
     ],
 )
 def test_solutions_by_hand(query, steps, answer):
@@ -43,14 +40,11 @@ def recompute(text: str, cells: list[Cell]) -> str:
             return str(sum(c.digit for c in members))
         if text.startswith("Read"):
             return str(int("".join(str(c.digit) for c in members)))
-        return "".join((c.color if "colors" in text else c.shape)[0] for c in members).upper()
+        return "".join(c.shape[0] for c in members).upper()
     if product := re.fullmatch(r"Multiply (\w) by (\w)\.", text):
         return str(at[product[1]].digit * at[product[2]].digit)
-    if combined := re.fullmatch(r"What is (\w) times (\w) (plus|minus) (\w)\?", text):
-        first, second, word, third = combined.groups()
-        return str(at[first].digit * at[second].digit + (1 if word == "plus" else -1) * at[third].digit)
-    wanted = re.fullmatch(r"Add the numbers on all (\w+?)(s| shapes)\.", text)[1]
-    return str(sum(c.digit for c in cells if wanted in (c.color, c.shape)))
+    first, second, word, third = re.fullmatch(r"What is (\w) times (\w) (plus|minus) (\w)\?", text).groups()
+    return str(at[first].digit * at[second].digit + (1 if word == "plus" else -1) * at[third].digit)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -67,9 +61,7 @@ def test_steps_look_only_at_cells_that_matter(task):
     question = ask(task, random.Random(5))
     steps = solve(question.query, question.scene.cells).steps
     looked_at = [CELLS.index(name) for name in re.findall(r"(?:^|; )([a-i])", steps)]
-    wanted = question.query.attribute
-    expected = question.query.cells or [i for i, c in enumerate(question.scene.cells) if wanted in (c.color, c.shape)]
-    assert looked_at == list(expected)
+    assert looked_at == list(question.query.cells)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -86,15 +78,6 @@ def test_train_and_test_questions_are_on_different_scenes():
     for task in TASKS:
         assert not any(held_out(ask(task, rng).scene) for _ in range(100))
         assert all(held_out(ask(task, rng, test=True).scene) for _ in range(20))
-
-
-def test_totals_have_two_to_four_cells():
-    rng = random.Random(3)
-    counts = Counter()
-    for _ in range(300):
-        question = ask("total", rng)
-        counts[sum(question.query.attribute in (KINDS[k].color, KINDS[k].shape) for k in question.scene.kinds)] += 1
-    assert set(counts) == {2, 3, 4}
 
 
 def test_unknown_task_names_the_known_ones():
