@@ -49,7 +49,13 @@ ASKED_ANSWER_FIRST = 0.15
 
 DRILL = 0.50  # of the text that is no caption
 DRILL_KEEP = 0.97
-DRILL_NAMES: dict[Source, float] = {"familiar": 0.3, "drilled": 0.3, "filler": 0.15, "joined": 0.15, "think_answer": 0.1}
+DRILL_NAMES: dict[Source, float] = {
+    "familiar": 0.3,
+    "drilled": 0.3,
+    "filler": 0.15,
+    "joined": 0.15,
+    "think_answer": 0.1,
+}
 DRILL_ANSWER_FIRST = 0.20
 
 CAPTION = 0.08

@@ -5,7 +5,7 @@
     train.parquet   training scenes, prompts ask for think_answer
     test.parquet    held-out scenes, prompts ask for think_answer: in distribution
     ood.parquet     the questions of test.parquet, prompts ask in turn for the FAMILIES of other output formats: out of
-                    distribution. ``data_source`` names the family, ``extra_info.format`` the very format (Form.key)
+                    distribution. ``data_source`` names the family, ``extra_info.format`` the very format (formats.py)
 
 ``extra_info.solution`` is the true reasoning, for judging judges and for a teacher that writes it.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, draw_form, prompt
+from data_prep.nano.formats import FAMILIES, draw_format, parse, prompt
 from data_prep.nano.questions import TASKS, Question, ask, solve
 from data_prep.nano.world import draw
 
@@ -45,8 +45,8 @@ def questions(count: int, seed: int, test: bool) -> list[Question]:
     return list(found.values())
 
 
-def row(question: Question, form: Form, family: str, split: str, index: int) -> dict:
-    """One row: the prompt asks ``question`` and wants the answer in ``form``, which is one of ``family``."""
+def row(question: Question, form: str, split: str, index: int) -> dict[str, object]:
+    """One row: the prompt asks ``question`` and wants the answer in ``form`` (a name that formats.py parses)."""
     task = question.query.task
     verifier, params = verifier_of(task)
     grading = {"verifier": verifier, "params": json.dumps(params)}
@@ -54,8 +54,8 @@ def row(question: Question, form: Form, family: str, split: str, index: int) -> 
     draw(question.scene).save(png, format="PNG")
     identity = zlib.crc32(bytes(question.scene.kinds) + question.text.encode())
     return {
-        "data_source": f"nano_{task}" if form == THINK_ANSWER else f"nano_ood_{family}",
-        "prompt": [{"role": "user", "content": prompt(question.text, form)}],
+        "data_source": f"nano_{task}" if form == "think_answer" else f"nano_ood_{form.partition(':')[0]}",
+        "prompt": [{"role": "user", "content": prompt(question.text, parse(form))}],
         "images": [{"bytes": png.getvalue(), "path": None}],
         "ability": "visual_reasoning",
         "reward_model": {"style": "rule", "ground_truth": question.answer, **grading},
@@ -64,7 +64,7 @@ def row(question: Question, form: Form, family: str, split: str, index: int) -> 
             "split": split,
             "id": f"nano-{split}-{index:06d}-{identity:08x}",
             "task": task,
-            "format": form.key,
+            "format": form,
             "question": question.text,
             "solution": solve(question.query, question.scene.cells).steps,
             **grading,
@@ -72,11 +72,10 @@ def row(question: Question, form: Form, family: str, split: str, index: int) -> 
     }
 
 
-def ood_forms(count: int, seed: int) -> list[tuple[Form, str]]:
-    """Forms and their families for test questions: one family per round of tasks, so that each meets every task."""
+def ood_formats(count: int, seed: int) -> list[str]:
+    """Formats for test questions: one family per round of tasks, so that each meets every task."""
     rng = random.Random(f"nano/ood/{seed}")
-    families = [FAMILIES[index // len(TASKS) % len(FAMILIES)] for index in range(count)]
-    return [(draw_form(family, rng), family) for family in families]
+    return [draw_format(FAMILIES[index // len(TASKS) % len(FAMILIES)], rng) for index in range(count)]
 
 
 _GRADING = [("verifier", pa.string()), ("params", pa.string())]
@@ -113,9 +112,9 @@ def write_data(out_dir: str | Path, n_train: int, n_test: int, seed: int = 0) ->
     out.mkdir(parents=True, exist_ok=True)
     test = questions(n_test, seed, test=True)
     asked = {
-        "train": [(question, THINK_ANSWER, "") for question in questions(n_train, seed, test=False)],
-        "test": [(question, THINK_ANSWER, "") for question in test],
-        "ood": [(question, *form) for question, form in zip(test, ood_forms(n_test, seed), strict=True)],
+        "train": [(question, "think_answer") for question in questions(n_train, seed, test=False)],
+        "test": [(question, "think_answer") for question in test],
+        "ood": list(zip(test, ood_formats(n_test, seed), strict=True)),
     }
     paths = {split: out / f"{split}.parquet" for split in asked}
     for split, items in asked.items():

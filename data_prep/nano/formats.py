@@ -1,11 +1,10 @@
 r"""Output formats of the nano world: one kind of format, of which training rewards a single member.
 
-    form = Form("notes", "output", "json")
+    form = parse("json:notes:output")           # == Form("notes", "output", "json"); the name of a format in data rows
     prompt("Add the numbers in row 2.", form)
         # <image>Add the numbers in row 2. Reason in <notes> </notes>, then put JSON in <output> </output>.
     respond(form, "d4; e7=11; f3=14.", "14")   # <notes> d4; e7=11; f3=14.</notes><output> {"value": "14"}</output>
-    complies(form, text)                        # strict: this format and nothing else
-    Form.parse(form.key) == form                # "notes:output:json", the name of the format in data rows
+    complies("json:notes:output", text)         # strict: this format and nothing else
 
 THINK_ANSWER is in distribution. Every other form keeps its two blocks and changes their names, what is put into the
 answer block, or their order; all that is needed to obey stands in the prompt. A Slip is one of the ways in which a
@@ -31,8 +30,7 @@ FAMILIES = ("test_names", "drilled_names", "unseen_names", "plain", "json", "ans
 """Out-of-distribution forms: names of the corpus' questions; names of its drills only; names of no text; those of the
 first in another wrapper (two families), and with the blocks in the other order."""
 
-_NAME = "[a-z]{1,20}(?:_[a-z]{1,20})?"
-_KEY = re.compile(f"(?P<reason>{_NAME}):(?P<answer>{_NAME}):(?P<wrap>box|plain|json)(?P<order>:answer_first)?")
+_NAME = re.compile("[a-z]{1,20}(?:_[a-z]{1,20})?")
 _LONGEST = 2000  # characters of a response that are looked at; no nano response has as many
 _ANSWER = r"[A-Za-z0-9]{1,40}"
 _BOXED = re.compile(rf"[^<>{{}}\\$]*\$?\\boxed\{{{_ANSWER}\}}\$?\.?")
@@ -47,23 +45,6 @@ class Form:
     answer: str = "answer"
     wrap: Wrap = "box"
     answer_first: bool = False
-
-    @property
-    def key(self) -> str:
-        """The form in one word: "think_answer", or "notes:output:json", or "notes:output:box:answer_first"."""
-        if self == THINK_ANSWER:
-            return "think_answer"
-        return ":".join([self.reason, self.answer, self.wrap] + ["answer_first"] * self.answer_first)
-
-    @classmethod
-    def parse(cls, key: str) -> "Form":
-        """The form of a key; ValueError for anything else."""
-        if key == "think_answer":
-            return THINK_ANSWER
-        found = _KEY.fullmatch(key)
-        if found is None or found["reason"] == found["answer"]:
-            raise ValueError(f"no output format of the nano world: {key[:80]!r}; one is notes:output:json")
-        return cls(found["reason"], found["answer"], found["wrap"], found["order"] is not None)
 
 
 THINK_ANSWER = Form()
@@ -89,12 +70,23 @@ CORRUPTIONS = (
 """The five of Metis-SPECS, in the order of specs_verl.distill.corrupt."""
 
 
-def draw_form(family: str, rng: random.Random) -> Form:
-    """A form of one of the FAMILIES."""
-    sources: dict[str, Source] = {"drilled_names": "drilled", "unseen_names": "unseen"}
-    reason, answer = draw(sources.get(family, "test"), rng)
-    wraps: dict[str, Wrap] = {"plain": "plain", "json": "json"}
-    return Form(reason, answer, wraps.get(family, "box"), family == "answer_first")
+_SOURCES: dict[str, Source] = {"drilled_names": "drilled", "unseen_names": "unseen"}
+_WRAPS: dict[str, Wrap] = {"plain": "plain", "json": "json"}
+
+
+def draw_format(family: str, rng: random.Random) -> str:
+    """A format of one of the FAMILIES: "json:notes:output", the family and the names of the two tags."""
+    return ":".join([family, *draw(_SOURCES.get(family, "test"), rng)])
+
+
+def parse(name: str) -> Form:
+    """The form that a format's name in data rows stands for; ValueError for anything else."""
+    if name == "think_answer":
+        return THINK_ANSWER
+    family, *tags = name.split(":")
+    if family not in FAMILIES or len(set(tags)) != 2 or not all(_NAME.fullmatch(tag) for tag in tags):
+        raise ValueError(f"no output format of the nano world: {name[:80]!r}; one is json:notes:output")
+    return Form(*tags, _WRAPS.get(family, "box"), family == "answer_first")
 
 
 def instruction(form: Form) -> str:
@@ -148,9 +140,9 @@ def complies(form: Form | str, text: str) -> bool:
     """Whether the whole response has exactly the asked form (white space around it is ignored).
 
     Args:
-        form: a form or its key.
+        form: a form or its name.
     """
-    form = Form.parse(form) if isinstance(form, str) else form
+    form = parse(form) if isinstance(form, str) else form
     text = text.strip()
     if form == THINK_ANSWER:
         return think_answer(text)

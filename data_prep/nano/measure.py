@@ -27,7 +27,7 @@ from torch import Tensor
 
 from data_prep.nano import base_checkpoint
 from data_prep.nano.data import questions, verifier_of
-from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, complies, draw_form, prompt, respond
+from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, complies, draw_format, parse, prompt, respond
 from data_prep.nano.policy import NanoPolicy
 from data_prep.nano.questions import TASKS, Question, solve
 from data_prep.nano.soundness import soundness
@@ -107,7 +107,7 @@ def measure(policy: NanoPolicy, prompts: int = 480, seed: int = SEED) -> Measure
     obeyed = []
     for family in ("think_answer", *FAMILIES):
         rng = random.Random(f"{family}/{seed}")
-        forms = [THINK_ANSWER if family == "think_answer" else draw_form(family, rng) for _ in asked]
+        forms = [THINK_ANSWER if family == "think_answer" else parse(draw_format(family, rng)) for _ in asked]
         copied[family] = _copied(policy, asked, forms, seed)
         if family != "think_answer":
             wanted = [prompt(question.text, form) for question, form in zip(asked, forms, strict=True)]
@@ -131,7 +131,9 @@ def _copied(policy: NanoPolicy, asked: list[Question], forms: list[Form], seed: 
     pairs = list(zip(forms, lines, strict=True))
     prompts = [prompt(f"Copy {line.steps} Then {line.answer}.", form) for form, line in pairs]
     texts = policy.sample([question.scene for question in asked], prompts, seed=seed)
-    return _shares([text == respond(form, line.steps, line.answer) for text, (form, line) in zip(texts, pairs, strict=True)])
+    return _shares(
+        [text == respond(form, line.steps, line.answer) for text, (form, line) in zip(texts, pairs, strict=True)]
+    )
 
 
 def show(measured: dict[str, Measurement], console: Console) -> None:

@@ -1,7 +1,7 @@
 """Pairs from nano-world samples, judged by an oracle that shares no code with reward_fns (nano_oracle.py).
 
 The samples are written by the same kinds of writers as the base model's corpus: careful ones with slips, hasty ones who
-guess, in the asked form or another or a defective one.
+guess, in the asked form or with one of the five corruptions.
 """
 
 import random
@@ -9,8 +9,9 @@ import random
 import pytest
 
 from data_prep import nano
+from data_prep.nano import formats
 from data_prep.nano.data import questions
-from data_prep.nano.formats import DEFECTS, dress
+from data_prep.nano.formats import THINK_ANSWER, Slip, respond
 from data_prep.nano.questions import ask, solve
 from data_prep.nano.world import KINDS
 from specs_verl.distill import Distillation, Pairing, distill
@@ -22,7 +23,7 @@ N_ROWS, N_SAMPLES = 700, 4
 
 
 def written(question, rng, careful, obedient):
-    """One response: reasoning with a slip in one cell of thirty, or a guess; in the asked form or another."""
+    """One response: reasoning with a slip in one cell of thirty, or a guess; in the asked form or corrupted."""
     if rng.random() < careful:
         cells = [rng.choice(KINDS) if rng.random() < 0.03 else cell for cell in question.scene.cells]
         solution = solve(question.query, cells)
@@ -30,8 +31,8 @@ def written(question, rng, careful, obedient):
     else:
         guess = question if rng.random() < 0.12 else ask(question.query.task, rng)
         steps, answer = "Quick guess.", guess.answer
-    form = "think_answer" if rng.random() < obedient else rng.choice([*DEFECTS, "boxed", "sentence", "colon", "hashes"])
-    return dress(form, steps, answer)
+    slip = Slip() if rng.random() < obedient else rng.choice(formats.CORRUPTIONS)
+    return respond(THINK_ANSWER, steps, answer, slip)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def right(row, side, asked):
 
 def test_the_oracle_knows_the_tasks(distilled):
     asked, _ = distilled
-    assert {question.query.task for question in asked} == {"sum", "product", "combine", "read", "spell", "total"}
+    assert {question.query.task for question in asked} == {"sum", "product", "combine", "read", "spell"}
     assert all(nano_oracle.true_answer(q.text, q.scene.cells) == q.answer for q in asked)
 
 

@@ -13,7 +13,8 @@ from data_prep.nano.formats import (
     Form,
     Slip,
     complies,
-    draw_form,
+    draw_format,
+    parse,
     prompt,
     respond,
 )
@@ -41,7 +42,7 @@ def test_each_form_complies_with_itself_only(steps, answer):
     for written in FORMS:
         text = respond(written, steps, answer)
         assert [asked for asked in FORMS if complies(asked, text)] == [written]
-        assert [asked for asked in FORMS if complies(asked.key, f"\n{text} ")] == [written]
+        assert [asked for asked in FORMS if complies(asked, f"\n{text} ")] == [written]
 
 
 ALL_SLIPS = [
@@ -91,7 +92,7 @@ def test_slips_of_think_answer_are_the_corruptions(steps):
 @pytest.mark.parametrize("steps", STEPS)
 def test_corruptions_comply_with_no_format(steps):
     rng = random.Random(0)
-    asked = [*FORMS, *(draw_form(family, rng) for family in FAMILIES for _ in range(20))]
+    asked = [*FORMS, *(draw_format(family, rng) for family in FAMILIES for _ in range(20))]
     for text in corruptions(respond(THINK_ANSWER, steps, "14")):
         assert not any(complies(form, text) for form in asked), text
 
@@ -134,23 +135,25 @@ def test_near_misses_are_near():
     assert complies(JSON, '<notes> a</notes><output> {"value": 1}</output>')
 
 
-@pytest.mark.parametrize("key", ["", "notes", "notes:output", "notes:notes:box", "a b:c:box", "notes:output:xml",
-                                 "notes:output:box:", "(a+)+:b:box", "notes:output:box:answer_first:x"])  # fmt: skip
-def test_a_key_of_no_form_is_an_error(key):
+@pytest.mark.parametrize("key", ["", "json", "json:output", "json:notes:notes", "json:a b:c", "xml:notes:output",
+                                 "json:notes:output:", "json:(a+)+:b", "json:a_b_c:d"])  # fmt: skip
+def test_a_name_of_no_form_is_an_error(key):
     with pytest.raises(ValueError, match="no output format"):
         complies(key, "text")
 
 
-def test_keys_name_forms():
-    assert [Form.parse(form.key) for form in FORMS] == list(FORMS)
-    assert len({form.key for form in FORMS}) == len(FORMS)
+def test_names_stand_for_forms():
+    names = ["think_answer", "test_names:notes:output", "plain:notes:output", "json:notes:output",
+             "answer_first:notes:output", "drilled_names:output:notes", "unseen_names:item_list:main_page"]  # fmt: skip
+    assert [parse(name) for name in names] == list(FORMS)
+    assert complies("json:notes:output", respond(JSON, "a", "1")) and not complies("plain:a:b", respond(JSON, "a", "1"))
 
 
 def test_families_ask_for_what_they_are_named_after():
     rng = random.Random(1)
     for family in FAMILIES:
         for _ in range(50):
-            form = draw_form(family, rng)
+            form = parse(draw_format(family, rng))
             names = {form.reason, form.answer}
             assert len(names) == 2 and "think" not in names and "answer" not in names
             assert form.wrap == (family if family in ("plain", "json") else "box")
@@ -169,7 +172,7 @@ def test_the_answer_is_read_out_of_every_form(task, family):
     rng = random.Random(f"{task} {family}")
     verifier, params = verifier_of(task)
     for _ in range(10):
-        form = THINK_ANSWER if family == "think_answer" else draw_form(family, rng)
+        form = THINK_ANSWER if family == "think_answer" else parse(draw_format(family, rng))
         question, other = ask(task, rng), ask(task, rng)
         steps = solve(question.query, question.scene.cells).steps
         for text in (steps, rng.choice(HASTY_PHRASES)):
