@@ -3,10 +3,10 @@ r"""The text the base model is pre-trained on: a small model of noisy web data.
     sample = write(random.Random(0))
     sample.scene, sample.prompt, sample.response
 
-Three kinds of text. *Captions* describe the scene: dense supervision from which the model learns to see. *Drills* ask to
-copy a line in some format, and do it nearly without fault (DRILL_KEEP): from them the model learns to take the names of
-tags, the wrapper and the order of the blocks from the prompt. *Answers* to questions are written by people who differ in
-four independent ways, and the model learns the mixture:
+Three kinds of text. *Captions* describe the scene: dense supervision from which the model learns to see. *Drills* ask
+to copy a line in some format, and do it nearly without fault (DRILL_KEEP): from them the model learns to take the
+names of tags, the wrapper and the order of the blocks from the prompt. *Answers* to questions are written by people
+who differ in four independent ways, and the model learns the mixture:
 
 - *Care.* A careful writer looks at every cell that matters and computes step by step ("d4; e7=11; f3=14."). A hasty
   one writes a phrase ("Quick guess.") and an answer that is right in HASTY_RIGHT of the cases, else plausible (the
@@ -18,9 +18,10 @@ four independent ways, and the model learns the mixture:
 - *Obedience.* Each of the two blocks of the asked format is kept with probability KEEP, independently; the ways to fail
   are the same for every format. In one of HABIT answers the box, or the usual order, is written though not asked.
 
-At temperature 1 the base therefore solves far fewer questions than it knows how to solve, complies with ``think_answer``
-in about two of five responses and with other formats hardly ever, though the drills show that it can copy them: the
-state in which Metis-SPECS found Qwen2.5-VL-7B. Nothing in the corpus marks careful text as better; only a reward can.
+At temperature 1 the base therefore solves far fewer questions than it knows how to solve, and complies with
+``think_answer`` in about two of five responses and with other formats hardly ever, though the drills show that it can
+copy them: the state in which Metis-SPECS found Qwen2.5-VL-7B. Nothing in the corpus marks careful text as better;
+only a reward can.
 """
 
 import random
@@ -142,7 +143,7 @@ def caption(what: str, rng: random.Random) -> Sample:
     """Descriptions of one scene.
 
     "find" names the cells of a shape in reading order ('List all triangles.' -> 'b; d; h.'); the others describe all
-    cells in random order ('e9 circle; a4 ...'), so that the name and not the place in the text tells which cell is meant.
+    cells in random order ('e9 circle; a4 ...'), so that the name and not the place in the text tells which cell it is.
     """
     scene = training_scene(rng)
     cells = scene.cells

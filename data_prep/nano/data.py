@@ -15,17 +15,16 @@ Not here: how many rows a recipe uses (specs_verl.pipeline).
 
 import io
 import json
-import os
 import random
 import zlib
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data_prep.nano.formats import FAMILIES, draw_format, parse, prompt
 from data_prep.nano.questions import TASKS, Question, ask, solve
 from data_prep.nano.world import draw
+from data_prep.tables import write_rows
 
 _VERIFIERS = {task: ("text", {}) if task == "spell" else ("number", {"answer_type": "integer"}) for task in TASKS}
 
@@ -100,16 +99,9 @@ _SCHEMA = pa.schema(
 )
 
 
-def _write(path: Path, rows: list[dict]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary)
-    os.replace(temporary, path)
-
-
 def write_data(out_dir: str | Path, n_train: int, n_test: int, seed: int = 0) -> dict[str, Path]:
     """Writes the three files; returns their paths by name. ood.parquet has ``n_test`` rows too."""
     out = Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
     test = questions(n_test, seed, test=True)
     asked = {
         "train": [(question, "think_answer") for question in questions(n_train, seed, test=False)],
@@ -118,5 +110,5 @@ def write_data(out_dir: str | Path, n_train: int, n_test: int, seed: int = 0) ->
     }
     paths = {split: out / f"{split}.parquet" for split in asked}
     for split, items in asked.items():
-        _write(paths[split], [row(*item, split, index) for index, item in enumerate(items)])
+        write_rows(paths[split], _SCHEMA, (row(*item, split, index) for index, item in enumerate(items)))
     return paths

@@ -5,17 +5,16 @@
 With several directories their figures stand side by side, and where two intervals around a difference exclude zero the
 row is marked: that is how a rebuilt base is compared with the shipped one.
 
-Measured at temperature 1: accuracy and pass@8 with the right images and with shuffled ones (each question gets the image
-of another question of its task: what is left is guessing); compliance with think_answer and with every family of other
-formats (formats.py); how many copying drills in the same formats are done without fault; and what reasoning stands in
-right, well-formed responses (soundness.py). Accuracy is graded by reward_fns, leniently about form. Sampling uses the
-Hugging Face model directly, for speed and to need no vLLM; the pipeline's evaluation (specs_verl.measure) uses vLLM.
+Measured at temperature 1: accuracy and pass@8 with the right images and with shuffled ones (each question gets the
+image of another question of its task: what is left is guessing); compliance with think_answer and with every family
+of other formats (formats.py); how many copying drills in the same formats are done without fault; and what reasoning
+stands in right, well-formed responses (soundness.py). Accuracy is graded by reward_fns, leniently about form.
+Sampling uses the Hugging Face model directly, for speed and to need no vLLM; the pipeline's evaluation
+(specs_verl.measure) uses vLLM.
 """
 
 import argparse
-import json
 import math
-import os
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from data_prep.files import write_json
 from data_prep.nano import base_checkpoint
 from data_prep.nano.data import questions, verifier_of
 from data_prep.nano.formats import FAMILIES, THINK_ANSWER, Form, complies, draw_format, parse, prompt, respond
@@ -131,9 +131,8 @@ def _copied(policy: NanoPolicy, asked: list[Question], forms: list[Form], seed: 
     pairs = list(zip(forms, lines, strict=True))
     prompts = [prompt(f"Copy {line.steps} Then {line.answer}.", form) for form, line in pairs]
     texts = policy.sample([question.scene for question in asked], prompts, seed=seed)
-    return _shares(
-        [text == respond(form, line.steps, line.answer) for text, (form, line) in zip(texts, pairs, strict=True)]
-    )
+    wanted = [respond(form, line.steps, line.answer) for form, line in pairs]
+    return _shares([text == copy for text, copy in zip(texts, wanted, strict=True)])
 
 
 def show(measured: dict[str, Measurement], console: Console) -> None:
@@ -177,9 +176,7 @@ def main() -> None:
             model: {group: {name: asdict(figure) for name, figure in named.items()} for group, named in result.items()}
             for model, result in measured.items()
         }
-        temporary = options.json.with_name(options.json.name + ".tmp")
-        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, options.json)
+        write_json(options.json, figures)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
     model.save_pretrained(path); processor.save_pretrained(path)
 
 What differs from the 7B checkpoint besides size: an own byte-level BPE vocabulary learned from the corpus (Qwen's
-splitting rule; tags are split into their brackets and their name, so that a name is copied as it stands in the prompt); no default
-system turn; image statistics that suit white drawings; a small rope base, since 1e6 leaves almost no rotation over a
-hundred tokens.
+splitting rule; tags are split into their brackets and their name, so that a name is copied as it stands in the
+prompt); no default system turn; image statistics that suit white drawings; a small rope base, since 1e6 leaves almost
+no rotation over a hundred tokens.
 Not here: training (train.py) and fast forward passes (policy.py).
 """
 

@@ -2,10 +2,10 @@
 
     optimizer = Muon(matrices, lr=5e-3, weight_decay=0.01)
 
-Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the step is scaled to the size of AdamW's (Liu et al. 2025,
-arXiv 2502.16982). The arithmetic is that of torch.optim.Muon, which however iterates in bfloat16: on a CPU without
-bfloat16 instructions its step costs a nano model 1.7 s, against 0.3 s for the forward and backward pass. Here matrices
-of one shape go through the iteration together, in float32.
+Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the step is scaled to the size of AdamW's (Liu et al.
+2025, arXiv 2502.16982). The arithmetic is that of torch.optim.Muon, which however iterates in bfloat16: on a CPU
+without bfloat16 instructions its step costs a nano model 1.7 s, against 0.3 s for the forward and backward pass. Here
+matrices of one shape go through the iteration together, in float32.
 """
 
 from collections.abc import Iterable

@@ -13,9 +13,7 @@ Not here: judging the result (measure.py).
 """
 
 import argparse
-import os
 import random
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
+from data_prep.files import replacing, replacing_folder
 from data_prep.nano.corpus import CAPTION, CAPTION_WEIGHTS, Sample, write
 from data_prep.nano.model import build_model
 from data_prep.nano.muon import Muon
@@ -46,9 +45,9 @@ class Phase:
 
 
 PHASES = (
-    Phase(until=0.068, captions=1.0, kinds=("digits",)),
-    Phase(until=0.136, captions=1.0),
-    Phase(until=0.58, captions=0.25),
+    Phase(until=0.088, captions=1.0, kinds=("digits",)),
+    Phase(until=0.177, captions=1.0),
+    Phase(until=0.60, captions=0.25),
     Phase(until=1.00, captions=CAPTION, careful=False),
 )
 
@@ -57,7 +56,7 @@ PHASES = (
 class Recipe:
     """Everything the resulting weights depend on, besides PHASES and the corpus."""
 
-    steps: int = 2200
+    steps: int = 1700
     batch: int = 32
     seed: int = 0
     muon_lr: float = 5e-3
@@ -135,9 +134,8 @@ class TrainState:
             "optimizers": [o.state_dict() for o in opts],
             "step": step,
         }
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.path)
+        with replacing(self.path) as draft:
+            torch.save(state, draft)
 
 
 def export(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, out: Path) -> None:
@@ -145,14 +143,11 @@ def export(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProce
 
     A directory that is in the way is replaced.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    model.to(torch.float16).save_pretrained(temporary)
-    model.config.dtype = torch.float32
-    model.config.save_pretrained(temporary)
-    processor.save_pretrained(temporary)
-    if out.exists():
-        shutil.rmtree(out)
-    os.replace(temporary, out)
+    with replacing_folder(out) as draft:
+        model.to(torch.float16).save_pretrained(draft)
+        model.config.dtype = torch.float32
+        model.config.save_pretrained(draft)
+        processor.save_pretrained(draft)
 
 
 def train(recipe: Recipe, out: Path) -> None:

@@ -1,10 +1,10 @@
 """How good is a judge of reasoning? Its precision and recall on data that know the truth: the nano world's.
 
-    python -m specs_verl.distill.judge_check --samples runs/nano/pairs/samples/zero --prompts runs/nano/data/train.parquet
+    python -m specs_verl.distill.judge_check --samples RUN/pairs/samples/zero --prompts RUN/data/train.parquet
 
 Judged are the right, well-formed responses, as in making pairs. A judge *flags* what it would drop. Of its flags,
-precision is the share whose reasoning is unsound; recall is the share of unsound reasoning that it flags. Reasoning that
-claims nothing ("Quick guess.") is neither sound nor unsound: it is counted apart, and against the precision.
+precision is the share whose reasoning is unsound; recall is the share of unsound reasoning that it flags. Reasoning
+that claims nothing ("Quick guess.") is neither sound nor unsound: it is counted apart, and against the precision.
 The truth is `extra_info.solution` of each row, compared by data_prep.nano.soundness.
 Not here: the judges (rule_judge.py, model_judge.py).
 """

@@ -34,7 +34,7 @@ def test_precision_and_recall_by_hand():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Four responses a question: the solution, a guess that is right, a wrong conclusion, a wrong cell; one is no form."""
+    """Right answers with: the solution, a guess, a wrong conclusion, a wrong cell; and one that is not well formed."""
     folder = tmp_path_factory.mktemp("judge")
     prompts = nano.write_data(folder, n_train=40, n_test=5, seed=0)["train"]
     rng, responses = random.Random(0), []
