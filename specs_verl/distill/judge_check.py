@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -24,11 +25,10 @@ from rich.table import Table
 
 from data_prep.nano.soundness import soundness
 from specs_verl.distill.corrupt import blocks
+from specs_verl.distill.grades import GradedRun, grade, graded_rows
 from specs_verl.distill.rule_judge import JUDGES, RULES
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
-from specs_verl.files.rows import RowTable
-from specs_verl.grading.shards import GRADING_COLUMNS, grade_samples
 from specs_verl.sampling.store import SampleRun
 
 TRUTHS = ("sound", "unsound", "none")
@@ -72,23 +72,21 @@ def count(samples: SampleRun, prompts: Path) -> Counts:
         raise UserError(f"{samples.path}: not a complete sampling run. Sample first (`specs sample`).")
     if samples.manifest.get("data_fingerprint") != data_fingerprint([str(prompts)]):
         raise UserError(f"{samples.path}: sampled from other data than {prompts}. Pass the file it was sampled from.")
-    table = RowTable((str(prompts),), columns=GRADING_COLUMNS)
     counts: Counter[tuple[str, str]] = Counter()
-    for shard in samples.shards():
-        responses = pq.read_table(shard, columns=["row", "sample", "response"]).to_pylist()
-        if not responses:
-            continue
-        numbers = [response["row"] for response in responses]
-        rows = dict(table.slice(min(numbers), max(numbers) + 1))
-        for response, grades in zip(responses, grade_samples(responses, rows, "rule"), strict=True):
-            if grades["support"] is not None:
-                solution = rows[response["row"]]["extra_info"].get("solution")
-                if solution is None:
-                    raise UserError(
-                        f"{prompts}, row {response['row']}: no extra_info.solution, so the truth is not known. "
-                        "Only the nano world has it (`specs data nano`)."
-                    )
-                counts[grades["support"], soundness(blocks(response["response"]).thought, solution)] += 1
+    with TemporaryDirectory() as folder:
+        graded = GradedRun(samples, Path(folder), "rule")
+        grade([graded], (str(prompts),))
+        solutions = pq.read_table(prompts, columns=["extra_info"])["extra_info"].combine_chunks()
+        if "solution" not in [field.name for field in solutions.type]:
+            raise UserError(
+                f"{prompts}: no extra_info.solution, so the truth is not known. Only the nano world has it "
+                "(`specs data nano`)."
+            )
+        for row, group in graded_rows(graded):
+            solution = solutions.field("solution")[row].as_py()
+            for sample in group:
+                if sample["support"] is not None:
+                    counts[sample["support"], soundness(blocks(sample["response"]).thought, solution)] += 1
     if not counts:
         raise UserError(f"{samples.path}: no response is right and well formed, so there is nothing to judge.")
     return counts

@@ -258,7 +258,7 @@ def checks_from(spec: str, files: list[Path]) -> FormatChecks:
     for name in sorted(asked):
         try:
             function(name, "")
-        except KeyError as error:
+        except (KeyError, ValueError) as error:
             if name in REGISTERED:
                 continue
             raise UserError(f"Format check {spec!r} knows no format {name!r}, which the prompts ask for.") from error

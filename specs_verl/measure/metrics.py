@@ -112,6 +112,11 @@ class ModelMetrics:
         return next(iter(sets.values()))
 
 
+def _without_parameters(frame: pd.DataFrame) -> pd.DataFrame:
+    """Formats by their names alone: what follows a colon are parameters, such as the names of tags."""
+    return frame.assign(asked_format=frame["asked_format"].str.partition(":")[0])
+
+
 def set_metrics(
     frame: pd.DataFrame,
     role: str,
@@ -128,7 +133,7 @@ def set_metrics(
         accuracy_interval=overall.intervals["accuracy"],
         format_interval=overall.intervals["format"],
         by_task=_broken_down(frame, "task", overall),
-        by_format=_broken_down(frame, "asked_format", overall),
+        by_format=_broken_down(_without_parameters(frame), "asked_format", overall),
         by_data_source=_broken_down(frame, "data_source", overall),
         by_verifier=_broken_down(frame, "verifier", overall),
         exploration=exploration(frame, branching),

@@ -8,7 +8,8 @@ zero        short GRPO from the base model                        -> zero/hf
 pairs       preference pairs: chosen from zero, rejected from base -> pairs/pairs.parquet
 cold_start  DPO + SFT of the base model on the pairs              -> cold_start/hf
 grpo        GRPO from the warm-up model                           -> grpo/hf
-evaluation  base, zero, warm-up and final on held-out prompts     -> evaluation/MODEL/metrics.json
+grpo_only   zero trained on for as many steps as grpo has         -> grpo_only/hf
+evaluation  all five models on held-out prompts                   -> evaluation/MODEL/metrics.json
 report      the end table and report.html
 """
 
@@ -18,23 +19,23 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from data_prep import nano
-from data_prep.nano import formats
 from specs_verl.files.hub import local_checkpoint
 from specs_verl.pipeline.stage import Display, Outcome, Stage
 from specs_verl.pipeline.training import HF, ColdStartJob, GrpoJob, train_cold_start, train_grpo
 from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
 
-MODELS = ("base", "zero", "warm-up", "final")
-"""Names in tables, in the order of the pipeline."""
+MODELS = ("base", "zero", "warm-up", "final", "grpo-only")
+"""Names in tables, in the order of the pipeline. "grpo-only" is the control: GRPO from the base with as many steps as
+zero and final have together. Its first steps are those of zero, from whose last state it goes on."""
 
 
 def specs_stages(config: DictConfig, root: Path) -> list[Stage]:
-    """The seven stages under ``root``."""
+    """The eight stages under ``root``."""
     base = Path(local_checkpoint(config.model)) if config.model else nano.base_checkpoint()
     settings = OmegaConf.to_container(config, resolve=True)
     seed = {"seed": config.seed}
     checkpoints = dict(
-        zip(MODELS, (base, root / "zero" / HF, root / "cold_start" / HF, root / "grpo" / HF), strict=True)
+        zip(MODELS, (base, *(root / stage / HF for stage in ("zero", "cold_start", "grpo", "grpo_only"))), strict=True)
     )
     data = root / "data"
     pairs = root / "pairs" / "pairs.parquet"
@@ -60,8 +61,14 @@ def specs_stages(config: DictConfig, root: Path) -> list[Stage]:
             _grpo(config.grpo, checkpoints["warm-up"], data, config.seed),
         ),
         Stage(
+            "grpo_only",
+            "Control: GRPO only, as many steps",
+            {**settings["zero"], **seed, "model": str(base), "steps": config.zero.steps + config.grpo.steps},
+            _grpo(config.zero, base, data, config.seed, continues=root / "zero", more=config.grpo.steps),
+        ),
+        Stage(
             "evaluation",
-            "Evaluation of the four models",
+            "Evaluation of the five models",
             {**settings["evaluation"], **seed},
             _evaluation(config, checkpoints, data),
         ),
@@ -77,11 +84,12 @@ def _data(config: DictConfig) -> Callable[[Path, Display], Outcome]:
     return work
 
 
-def _grpo(part: DictConfig, model: Path, data: Path, seed: int) -> Callable[[Path, Display], Outcome]:
+def _grpo(
+    part: DictConfig, model: Path, data: Path, seed: int, continues: Path | None = None, more: int = 0
+) -> Callable[[Path, Display], Outcome]:
     def work(folder: Path, display: Display) -> Outcome:
-        job = GrpoJob(
-            part.recipe, model, data / "train.parquet", data / "test.parquet", part.steps, seed, list(part.overrides)
-        )
+        files = (data / "train.parquet", data / "test.parquet")
+        job = GrpoJob(part.recipe, model, *files, part.steps + more, seed, list(part.overrides), continues)
         return train_grpo(folder, job, display)
 
     return work
@@ -126,6 +134,7 @@ def _cold_start(config: DictConfig, base: Path, pairs: Path) -> Callable[[Path, 
 
 def _evaluation(config: DictConfig, checkpoints: dict[str, Path], data: Path) -> Callable[[Path, Display], Outcome]:
     def work(folder: Path, display: Display) -> Outcome:
+        from specs_verl.measure.evaluate_command import checks_from
         from specs_verl.measure.evaluate import EvalSet, evaluate
 
         part = config.evaluation
@@ -148,7 +157,8 @@ def _evaluation(config: DictConfig, checkpoints: dict[str, Path], data: Path) ->
                 EvalSet("test", folder / model / "samples" / "test", (data / "test.parquet",), role="id"),
                 EvalSet("ood", folder / model / "samples" / "ood", (data / "ood.parquet",), role="ood"),
             ]
-            evaluate(model, sets, folder / model, seed=config.seed, format_checks=nano_format_checks())
+            checks = checks_from("data_prep.nano.formats:complies", [data / "ood.parquet"])
+            evaluate(model, sets, folder / model, seed=config.seed, format_checks=checks)
         return Outcome(f"{len(checkpoints)} models, {config.data.test:,} held-out prompts")
 
     return work
@@ -172,16 +182,11 @@ def report_inputs(root: Path):
         metrics=tuple(root / "evaluation" / model / "metrics.json" for model in MODELS),
         grpo=tuple(
             TrainingLog(model, tuple(sorted((root / stage / "metrics").glob("*.jsonl"))), root / stage / "rollouts")
-            for model, stage in (("zero", "zero"), ("final", "grpo"))
+            for model, stage in (("zero", "zero"), ("final", "grpo"), ("grpo-only", "grpo_only"))
         ),
         cold_start=(TrainingLog("warm-up", (root / "cold_start" / "metrics.jsonl",)),),
         title="Metis-SPECS on the nano world",
     )
-
-
-def nano_format_checks() -> dict[str, Callable[[str], bool]]:
-    """The strict check of each output format that out-of-distribution prompts ask for."""
-    return {form: (lambda text, form=form: formats.complies(form, text)) for form in formats.OOD}
 
 
 def _bar(display: Display) -> Callable[[Progress], None]:

@@ -16,16 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.files import replacing_folder
+from specs_verl.errors import UserError
 from specs_verl.pipeline.stage import Display, Outcome
 from specs_verl.pipeline.watch import Limits, supervise
 
 HF = "hf"
 """Folder of a stage in which its Hugging Face checkpoint lies."""
 
+LAST = "last"
+"""Folder of a GRPO stage in which its last resumable state lies, as global_step_N."""
+
 
 @dataclass(frozen=True)
 class GrpoJob:
-    """One GRPO training: recipe, starting checkpoint, data, length, seed and further Hydra overrides."""
+    """One GRPO training: recipe, starting checkpoint, data, length, seed and further Hydra overrides.
+
+    With `continues`, the folder of a finished GRPO stage of the same recipe, training goes on from its last state
+    (weights, optimizer moments, place in the data) up to `steps` in all.
+    """
 
     recipe: str
     model: Path
@@ -34,6 +42,7 @@ class GrpoJob:
     steps: int
     seed: int
     overrides: Sequence[str] = ()
+    continues: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,19 @@ def grpo_command(folder: Path, job: GrpoJob) -> list[str]:
         f"trainer.default_local_dir={(folder / 'checkpoints').resolve()}",
         f"trainer.rollout_data_dir={(folder / 'rollouts').resolve()}",
         f"hydra.run.dir={(folder / 'hydra').resolve()}",
+        *_resumption(folder, job),
         *job.overrides,
     ]
+
+
+def _resumption(folder: Path, job: GrpoJob) -> list[str]:
+    """Where a training that continues another one starts: there, until it has a checkpoint of its own."""
+    if job.continues is None or (folder / "checkpoints" / "latest_checkpointed_iteration.txt").is_file():
+        return []
+    states = sorted((job.continues / LAST).glob("global_step_*"))
+    if len(states) != 1:
+        raise UserError(f"{job.continues / LAST}: no state to continue from. Run the stage {job.continues.name} again.")
+    return ["trainer.resume_mode=resume_path", f"trainer.resume_from_path={states[0].resolve()}"]
 
 
 def cold_start_command(folder: Path, job: ColdStartJob) -> list[str]:
@@ -101,8 +121,10 @@ def train_grpo(folder: Path, job: GrpoJob, display: Display) -> Outcome:
         watched=[attempt],
         on_poll=on_poll,
     )
-    newest = folder / "checkpoints" / f"global_step_{job.steps}" / "actor" / "huggingface"
-    publish_checkpoint(newest, folder / HF)
+    newest = folder / "checkpoints" / f"global_step_{job.steps}"
+    publish_checkpoint(newest / "actor" / "huggingface", folder / HF)
+    with replacing_folder(folder / LAST) as draft:
+        shutil.copytree(newest, draft / newest.name)
     shutil.rmtree(folder / "checkpoints")
     return Outcome(f"{job.steps} steps", finished.peak_bytes)
 

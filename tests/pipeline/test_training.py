@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 import verl  # noqa: F401  (loads the plugin)
 from hydra import compose, initialize_config_module
 
+from specs_verl.errors import UserError
 from specs_verl.pipeline.training import (
     ColdStartJob,
     GrpoJob,
@@ -35,6 +37,24 @@ def test_the_grpo_command_composes_and_later_overrides_win(job, tmp_path):
     assert config.actor_rollout_ref.rollout.seed == 3
     assert config.data.seed == 9
     assert config.trainer.default_local_dir == str(tmp_path / "stage" / "checkpoints")
+
+
+def test_a_stage_that_continues_another_starts_from_its_last_state_until_it_has_its_own(job, tmp_path):
+    state = tmp_path / "zero" / "last" / "global_step_16"
+    state.mkdir(parents=True)
+    further = replace(job, steps=46, continues=tmp_path / "zero")
+    command = grpo_command(tmp_path / "stage", further)
+    assert {"trainer.resume_mode=resume_path", f"trainer.resume_from_path={state}"} < set(command)
+    assert "trainer.total_training_steps=46" in command
+    own = tmp_path / "stage" / "checkpoints"
+    own.mkdir(parents=True)
+    (own / "latest_checkpointed_iteration.txt").write_text("25")
+    assert not any("resume" in argument for argument in grpo_command(tmp_path / "stage", further))
+
+
+def test_without_a_last_state_nothing_is_continued(job, tmp_path):
+    with pytest.raises(UserError, match=r"zero/last: no state to continue from"):
+        grpo_command(tmp_path / "stage", replace(job, continues=tmp_path / "zero"))
 
 
 def test_the_cold_start_command_names_pairs_and_folder(tmp_path):

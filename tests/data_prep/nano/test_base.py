@@ -1,9 +1,8 @@
-"""The shipped checkpoint: small, loads like any Qwen2.5-VL, has the properties that the experiments need.
+"""The shipped checkpoint: small, loads like any Qwen2.5-VL, starts where the experiments need it.
 
-Bounds are about four standard errors (0.03 for accuracy, 0.04 for pass@8 at 120 questions) around the figures for 480
-questions: accuracy .353, pass@8 .790, shuffled .027 and .144, think_answer .444, other formats .731, 19.8 tokens.
-Two skills of the corpus are not in this checkpoint, and the tests say so: ``total`` is at chance, and colours are not
-seen, so that only the half of ``spell`` that asks for shapes is solved.
+The world is judged by this start alone. The bounds on compliance are those of the project's goal (in distribution 25 to
+45 %, other formats at most 5 %); the others are about four standard errors at 100 questions around the figures of
+`python -m data_prep.nano.measure` for 480.
 """
 
 from pathlib import Path
@@ -14,15 +13,16 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_prep.nano import base_checkpoint
-from data_prep.nano.formats import OOD
+from data_prep.nano.formats import FAMILIES
 from data_prep.nano.measure import measure
 from data_prep.nano.model import build_tokenizer
 from data_prep.nano.policy import NanoPolicy
+from data_prep.nano.questions import TASKS
 
 
 def test_it_is_small_and_complete():
     files = list(base_checkpoint().iterdir())
-    assert sum(file.stat().st_size for file in files) < 6e6
+    assert sum(file.stat().st_size for file in files) < 8e6
     weights = load_file(base_checkpoint() / "model.safetensors")
     assert 1.0e6 < sum(tensor.numel() for tensor in weights.values()) < 1.5e6
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
@@ -51,37 +51,48 @@ def test_nothing_in_it_names_a_directory():
 @pytest.fixture(scope="module")
 def measured():
     torch.set_num_threads(1)
-    return measure(NanoPolicy.load(base_checkpoint()), prompts=120)
+    return measure(NanoPolicy.load(base_checkpoint()), prompts=100)
+
+
+def values(measured, group):
+    return {name: figure.value for name, figure in measured[group].items()}
+
+
+def test_it_starts_as_careless_as_the_paper_s_base(measured):
+    compliance = values(measured, "compliance with the asked format")
+    assert 0.25 <= compliance["think_answer"] <= 0.45
+    assert compliance["mean of the others"] <= 0.05
+    assert set(FAMILIES) < set(compliance)
+
+
+def test_it_can_copy_what_the_prompt_names(measured):
+    """Carelessness is not inability: in drills the same formats are obeyed."""
+    copied = values(measured, "copying drills without fault")
+    assert min(copied[family] for family in ("think_answer", "test_names", "drilled_names", "plain", "json")) > 0.6
 
 
 def test_accuracy_leaves_room_and_pass_at_8_shows_it(measured):
-    assert 0.24 < measured.accuracy.mean < 0.47
-    assert measured.accuracy.pass_at_8 > 0.63
-    assert measured.accuracy.pass_at_8 - measured.accuracy.mean > 0.25
+    accuracy = values(measured, "accuracy")
+    assert 0.20 < accuracy["all tasks"] < 0.55
+    assert accuracy["pass@8"] - accuracy["all tasks"] > 0.25
 
 
 def test_it_needs_the_image(measured):
-    assert measured.shuffled.mean < 0.10
-    assert measured.shuffled.pass_at_8 < 0.30
+    shuffled = values(measured, "accuracy with shuffled images")
+    assert shuffled["all tasks"] < 0.10 and shuffled["pass@8"] < 0.35
 
 
-@pytest.mark.parametrize("task", ["sum", "product", "combine", "read", "spell"])
-def test_learned_tasks_are_well_above_chance(measured, task):
-    assert measured.accuracy.by_task[task] > measured.shuffled.by_task[task] + 0.08
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_learned(measured, task):
+    right, shuffled = (values(measured, group)[task] for group in ("accuracy", "accuracy with shuffled images"))
+    assert right > shuffled + 0.08
 
 
-def test_total_is_known_not_to_be_learned(measured):
-    assert measured.accuracy.by_task["total"] < 0.20
-
-
-def test_it_complies_with_think_answer_in_two_of_five_responses(measured):
-    assert 0.36 < measured.compliance["think_answer"] < 0.53
-
-
-def test_it_follows_other_formats_more_often_than_not(measured):
-    assert 0.63 < measured.ood_compliance < 0.83
-    assert all(measured.compliance[form] > 0.5 for form in OOD)
+def test_some_right_answers_have_unsound_reasoning(measured):
+    reasoning = values(measured, "reasoning in right, well-formed responses")
+    assert sum(reasoning.values()) == pytest.approx(1.0)
+    assert 0.01 < reasoning["unsound"] < 0.25 and reasoning["sound"] > 0.5
 
 
 def test_responses_are_short(measured):
-    assert 12 < measured.response_tokens < 40 and measured.longest_response <= 64
+    assert 12 < measured["length"]["response tokens"].value < 40
