@@ -193,7 +193,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="directory of the checkpoint; replaced if it exists")
     parser.add_argument(
-        "--steps", type=int, default=Recipe.steps, help="optimizer steps of 32 samples; about 4 a second on one core"
+        "--steps",
+        type=int,
+        default=Recipe.steps,
+        help="optimizer steps of 32 samples, two or three a second",
     )
     parser.add_argument("--seed", type=int, default=Recipe.seed, help="of the weights and of the corpus")
     options = parser.parse_args()
