@@ -12,7 +12,7 @@ cores with the same code paths as a 7B model. One idea per file:
     names.py      names of tags that prompts ask for, and which of them a base meets where
     formats.py    output formats a prompt can ask for, how they are written and how compliance is checked
     soundness.py  whether the reasoning of a response is true, and ways in which it is not
-    corpus.py     the noisy "web" text that the base model is trained on: careful and hasty answers, obeyed or not; drills
+    corpus.py     the noisy "web" text that the base is trained on: careful and hasty answers, obeyed or not; drills
     model.py      architecture, tokenizer and processor, with random weights
     policy.py     fast batched forward passes and sampling for this fixed prompt layout
     muon.py       the optimizer of the matrices
