@@ -28,7 +28,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_prep.nano.formats import THINK_ANSWER, WRAPS, Form, Slip, Wrap, prompt, respond
+from data_prep.nano.formats import THINK_ANSWER, WRAPS, Answer, Form, Reason, Slip, Wrap, prompt, respond
 from data_prep.nano.names import Source, draw
 from data_prep.nano.questions import TASKS, Question, ask, solve
 from data_prep.nano.soundness import unsound
@@ -103,14 +103,12 @@ def slip_of(form: Form, rng: random.Random) -> Slip:
     keep = KEEP[form == THINK_ANSWER]
     wrap: Wrap | None = "box" if form.wrap != "box" and rng.random() < HABIT else None
     reason_first = form.answer_first and rng.random() < HABIT
-    if rng.random() >= keep:
-        # The reasoning loses its tags, or one of four times they close after the answer.
-        if rng.random() < 0.25 and (reason_first or not form.answer_first):
-            return Slip("late", "dropped", wrap, reason_first)
-        reason = "dropped"
-    else:
-        reason = "kept"
-    answer = "kept" if rng.random() < keep else rng.choices(["dropped", "label"], [0.7, 0.3])[0]
+    reason: Reason = "kept" if rng.random() < keep else "dropped"
+    # One of four times the tags are not lost but closed after the answer.
+    if reason == "dropped" and rng.random() < 0.25 and (reason_first or not form.answer_first):
+        return Slip("late", "dropped", wrap, reason_first)
+    failures: list[Answer] = ["dropped", "label"]
+    answer: Answer = "kept" if rng.random() < keep else rng.choices(failures, [0.7, 0.3])[0]
     return Slip(reason, answer, wrap, reason_first)
 
 

@@ -22,6 +22,8 @@ from typing import Literal
 from data_prep.nano.names import Source, draw
 from reward_fns.formats import think_answer
 
+Reason = Literal["kept", "dropped", "late"]
+Answer = Literal["kept", "dropped", "label"]
 Wrap = Literal["box", "plain", "json"]
 WRAPS: dict[Wrap, str] = {"box": r"\boxed{}", "plain": "the result", "json": "JSON"}
 """What the prompt asks to be put into the answer block."""
@@ -54,8 +56,8 @@ THINK_ANSWER = Form()
 class Slip:
     """What a writer does instead of what was asked; the default is to obey."""
 
-    reason: Literal["kept", "dropped", "late"] = "kept"  # late: closed at the very end, with no tags for the answer
-    answer: Literal["kept", "dropped", "label"] = "kept"  # label: "Answer:" instead of the tags
+    reason: Reason = "kept"  # late: closed at the very end, with no tags for the answer
+    answer: Answer = "kept"  # label: "Answer:" instead of the tags
     wrap: Wrap | None = None  # another wrapper than the asked one
     reason_first: bool = False  # although the answer was asked first
 
@@ -86,7 +88,8 @@ def parse(name: str) -> Form:
     family, *tags = name.split(":")
     if family not in FAMILIES or len(set(tags)) != 2 or not all(_NAME.fullmatch(tag) for tag in tags):
         raise ValueError(f"no output format of the nano world: {name[:80]!r}; one is json:notes:output")
-    return Form(*tags, _WRAPS.get(family, "box"), family == "answer_first")
+    reason, answer = tags
+    return Form(reason, answer, _WRAPS.get(family, "box"), family == "answer_first")
 
 
 def instruction(form: Form) -> str:

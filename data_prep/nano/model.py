@@ -13,6 +13,7 @@ Not here: training (train.py) and fast forward passes (policy.py).
 import json
 import random
 import re
+from collections.abc import Iterator
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -63,7 +64,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def _tokenizer_text(count: int = 8000):
+def _tokenizer_text(count: int = 8000) -> Iterator[str]:
     """Text from which the vocabulary is learned.
 
     Without tags, so that names are words of their own, and without answers: letter answers such as SCT must stay three

@@ -41,22 +41,23 @@ class Muon(torch.optim.Optimizer):
             raise ValueError("Muon is for matrices; train other weights with AdamW")
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update of all weights that have a gradient."""
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[Tensor]] = {}
+            shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
-                    shapes.setdefault(weight.shape, []).append(weight)
-            for shape, weights in shapes.items():
-                stack = torch.stack([self._momentum(weight, group["momentum"]) for weight in weights])
+                    momentum = self._momentum(weight, weight.grad, group["momentum"])
+                    shapes.setdefault(weight.shape, []).append((weight, momentum))
+            for shape, members in shapes.items():
+                updates = orthogonalised(torch.stack([momentum for _, momentum in members]))
                 rate = group["lr"] * 0.2 * max(shape) ** 0.5
-                for weight, update in zip(weights, orthogonalised(stack), strict=True):
+                for (weight, _), update in zip(members, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)
 
-    def _momentum(self, weight: Tensor, momentum: float) -> Tensor:
+    def _momentum(self, weight: Tensor, gradient: Tensor, momentum: float) -> Tensor:
         state = self.state[weight]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
-        state["momentum"].lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(state["momentum"], momentum)
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(state["momentum"], momentum)

@@ -89,7 +89,8 @@ def lr_factor(recipe: Recipe, step: int) -> float:
 
 def optimizers(recipe: Recipe, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for matrices, AdamW for embeddings, norms, biases and the (5-dimensional) patch projection."""
-    matrices, rest = [], []
+    matrices: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, weight in model.named_parameters():
         (matrices if weight.ndim == 2 and "embed_tokens" not in name else rest).append(weight)
     return [
