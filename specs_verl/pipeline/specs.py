@@ -134,8 +134,8 @@ def _cold_start(config: DictConfig, base: Path, pairs: Path) -> Callable[[Path, 
 
 def _evaluation(config: DictConfig, checkpoints: dict[str, Path], data: Path) -> Callable[[Path, Display], Outcome]:
     def work(folder: Path, display: Display) -> Outcome:
-        from specs_verl.measure.evaluate_command import checks_from
         from specs_verl.measure.evaluate import EvalSet, evaluate
+        from specs_verl.measure.evaluate_command import checks_from
 
         part = config.evaluation
         jobs = []
