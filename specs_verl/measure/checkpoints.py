@@ -13,7 +13,6 @@ Not here: arguments (evaluate_command.py), sampling and grading themselves.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.grading.responses import FormatChecks
 from specs_verl.measure.benchmarks.official import OfficialScore, official_score
+from specs_verl.measure.benchmarks.scores import NAME
 from specs_verl.measure.compare import Comparison, compare
 from specs_verl.measure.evaluate import DEFAULT_REWARD, EvalSet, OnProgress, evaluate
 from specs_verl.measure.metrics import read_metrics
@@ -130,7 +130,7 @@ def evaluate_checkpoints(
         )
         scores = benchmark_scores(folder, sets, reward)
         if scores:
-            write_json(folder / "benchmarks.json", [asdict(score) for score in scores])
+            write_json(folder / NAME, [asdict(score) for score in scores])
         paths.append(path)
     write_json(out / "comparison.json", [asdict(entry) for entry in comparisons(paths)])
     return paths
@@ -153,9 +153,3 @@ def comparisons(paths: Sequence[Path]) -> list[Comparison]:
     """Every model against the first, on the data sets that both have."""
     first, *others = [read_metrics(path) for path in paths]
     return [entry for other in others for entry in compare(first, other)]
-
-
-def read_benchmarks(metrics: Path) -> list[dict[str, object]]:
-    """What `evaluate_checkpoints` wrote about benchmarks beside a metrics file; empty where there is none."""
-    file = metrics.with_name("benchmarks.json")
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []

@@ -21,7 +21,7 @@ from specs_verl.errors import UserError
 from specs_verl.measure import evaluate_command, gf_command
 from specs_verl.measure.gate import gate, print_gate
 from specs_verl.measure.metrics import read_metrics
-from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_report
+from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_figures, write_report
 from specs_verl.measure.summary import by_model
 
 
@@ -115,6 +115,9 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cold-start", action="append", default=[], metavar="MODEL=FILE", help="metrics.jsonl of a cold start"
     )
+    parser.add_argument("--gf", action="append", default=[], type=Path, metavar="DIR", help="what `specs gf RUN` wrote")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="folder of `specs run`: time and memory of its stages")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="write every chart as PNG and CSV into this folder")
     parser.add_argument("--title", default="SPECS run", help="heading of the page (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=6, help="prompts shown with all answers (default: %(default)s)")
 
@@ -132,6 +135,8 @@ def run_report(args: argparse.Namespace) -> int:
         metrics=tuple(args.metrics),
         grpo=tuple(grpo),
         cold_start=tuple(TrainingLog(*_named(text, "--cold-start")) for text in args.cold_start),
+        gf=tuple(args.gf),
+        run=args.run,
         title=args.title,
         samples=max(0, args.samples),
     )
@@ -139,6 +144,9 @@ def run_report(args: argparse.Namespace) -> int:
     print_summary(console, inputs)
     if args.out is not None:
         console.print(f"Report: {write_report(inputs, args.out)}", markup=False, highlight=False)
+    if args.figures is not None:
+        written = write_figures(inputs, args.figures)
+        console.print(f"Figures: {len(written)} files in {args.figures}", markup=False, highlight=False)
     return 0
 
 

@@ -31,6 +31,8 @@ GRPO_KEYS: dict[str, tuple[str, ...]] = {
     "accuracy": ("critic/acc/mean", "reward_extra/acc/mean", "reward/acc/mean", "reward_extra_info/acc/mean"),
     "format": ("critic/format/mean", "reward_extra/format/mean", "reward/format/mean", "reward_extra_info/format/mean"),
     "length": ("response_length/mean", "response_length_non_aborted/mean"),
+    "policy_loss": ("actor/pg_loss", "actor/loss"),
+    "grad_norm": ("actor/grad_norm",),
 }
 VALIDATION_KEYS: dict[str, str] = {
     "accuracy": r"val-(?:core|aux)/.+/acc/mean@\d+",
@@ -90,7 +92,7 @@ def _is_number(value: object) -> bool:
 
 
 def grpo_curves(paths: Sequence[Path], rollouts: Path | None = None) -> dict[str, Curve]:
-    """Curves `score`, `accuracy`, `format` and `length` of one GRPO run, as far as its logs hold them.
+    """Curves by the names of GRPO_KEYS of one GRPO run, as far as its logs hold them.
 
     Accuracy and format are taken from the training metrics, else from the rollout dumps, else from validation steps.
     """

@@ -23,8 +23,20 @@ from specs_verl.measure.bootstrap import Interval, Spread
 from specs_verl.measure.charts import Series, legend, line_chart
 from specs_verl.measure.curves import Curve, running_mean, thinned
 from specs_verl.measure.gate import GateResult, verdict
+from specs_verl.measure.gf_curve import GfCurve
 from specs_verl.measure.metrics import ModelMetrics
+from specs_verl.measure.page_parts import Chart, Tile
+from specs_verl.measure.page_runs import (
+    EXPLORATION_HEADINGS,
+    STABILITY_HEADINGS,
+    STAGE_HEADINGS,
+    Rows,
+    exploration_rows,
+    gf_charts,
+    stability_rows,
+)
 from specs_verl.measure.samples import Sample
+from specs_verl.measure.stability import Stability
 from specs_verl.measure.summary import Summary
 from specs_verl.measure.tables import number, per_cent
 
@@ -33,6 +45,20 @@ GRPO_CHARTS = (
     ("accuracy", "Accuracy", "Share of right answers in the training batch.", True),
     ("format", "Format compliance", "Share of well-formed responses in the training batch.", True),
     ("length", "Response length", "Mean length in tokens.", False),
+    ("policy_loss", "Policy loss", "Loss of the policy gradient; spikes of it are counted under Stability.", False),
+    ("grad_norm", "Gradient norm", "Norm of the gradient before clipping.", False),
+)
+COLD_START_CHARTS = (
+    (
+        "chosen",
+        "Chosen reward",
+        "Implicit DPO reward of the chosen response: how far the model moved to it.",
+        False,
+    ),
+    ("rejected", "Rejected reward", "Implicit DPO reward of the rejected response.", False),
+    ("margin", "Margin", "Chosen minus rejected reward: above 0 the preference is learned.", False),
+    ("accuracy", "Preference accuracy", "Share of pairs whose chosen response has the higher reward.", True),
+    ("loss", "Loss", "Training loss of the cold start.", False),
 )
 LOOSE_COLOURS = {"chosen": 3, "rejected": 2, "margin": 1, "accuracy": 7, "loss": 4}  # lines that are no models
 SMOOTH_FROM = 24  # points; shorter curves are shown as they are
@@ -50,32 +76,12 @@ class Page:
     gates: tuple[GateResult, ...] = ()  # every model but the first against the first
     grpo: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     cold_start: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
+    gf: tuple[GfCurve, ...] = ()
+    stability: tuple[Stability, ...] = ()
+    stages: Rows = ()
+    benchmarks: tuple[tuple[str, str], ...] = ()  # model, and the sentence of its official score
     samples: tuple[Sample, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart with its heading, explanation and the numbers behind it."""
-
-    heading: str
-    caption: str
-    svg: Markup
-    legend: Markup
-    columns: tuple[str, ...]
-    numbers: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline figure with its change."""
-
-    label: str
-    value: str
-    unit: str
-    change: str = ""
-    interval: str = ""
-    tone: str = "flat"  # good, bad or flat
 
 
 def render(page: Page) -> str:
@@ -87,6 +93,7 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    colours = {name: index for index, name in enumerate(page.models)}
     environment.filters.update(marked_up=marked_up, per_cent=per_cent, number=number, signed=signed)
     return environment.get_template("report.html.j2").render(
         page=page,
@@ -97,11 +104,15 @@ def render(page: Page) -> str:
         grpo_charts=grpo_charts(page),
         cold_start_charts=cold_start_charts(page),
         pass_chart=pass_chart(page),
+        gf_charts=gf_charts(page.gf, colours),
+        stability=(STABILITY_HEADINGS, stability_rows(page.stability)),
+        exploration=(EXPLORATION_HEADINGS, exploration_rows(page.metrics)),
+        stages=(STAGE_HEADINGS, page.stages),
         task_table=break_down(page, "by_task"),
         format_tables=format_tables(page),
         gate_cards=[result for result in page.gates if result.model in page.cold_start],
         verdict=verdict,
-        colour={name: index for index, name in enumerate(page.models)},
+        colour=colours,
         made=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
     )
 
@@ -178,24 +189,36 @@ def grpo_charts(page: Page) -> list[Chart]:
 
 
 def cold_start_charts(page: Page) -> list[Chart]:
-    """Implicit rewards, margin and loss of each cold start."""
+    """Implicit rewards, margin and loss: of one run as they belong together, of several with the runs overlaid."""
+    if len(page.cold_start) > 1:
+        charts = []
+        for key, heading, caption, percent in COLD_START_CHARTS:
+            curves = {name: run[key] for name, run in page.cold_start.items() if key in run}
+            if curves:
+                charts.append(_curve_chart(page, heading, caption, curves, percent))
+        return charts
     charts = []
-    for name, run in page.cold_start.items():
-        suffix = f" ({name})" if len(page.cold_start) > 1 else ""
+    for run in page.cold_start.values():
         rewards = {label: run[label] for label in ("chosen", "rejected") if label in run}
         if rewards:
             text = "Implicit DPO rewards: how far the model moved from the base towards each response."
-            charts.append(_curve_chart(page, f"Rewards{suffix}", text, rewards))
-        if "margin" in run:
-            text = "Chosen minus rejected reward: above 0 the preference is learned."
-            charts.append(_curve_chart(page, f"Margin{suffix}", text, {"margin": run["margin"]}))
-        if "accuracy" in run:
-            text = "Share of pairs whose chosen response has the higher reward."
-            curve = {"accuracy": run["accuracy"]}
-            charts.append(_curve_chart(page, f"Preference accuracy{suffix}", text, curve, percent=True))
-        if "loss" in run:
-            charts.append(_curve_chart(page, f"Loss{suffix}", "DPO plus SFT loss.", {"loss": run["loss"]}))
+            charts.append(_curve_chart(page, "Rewards", text, rewards))
+        for key, heading, caption, percent in COLD_START_CHARTS[2:]:
+            if key in run:
+                charts.append(_curve_chart(page, heading, caption, {key: run[key]}, percent))
     return charts
+
+
+def all_charts(page: Page) -> list[Chart]:
+    """Every chart of the page, in its order."""
+    colours = {name: index for index, name in enumerate(page.models)}
+    passing = pass_chart(page)
+    return [
+        *([passing] if passing else []),
+        *gf_charts(page.gf, colours),
+        *grpo_charts(page),
+        *cold_start_charts(page),
+    ]
 
 
 def _curve_chart(page: Page, heading: str, caption: str, curves: Mapping[str, Curve], percent: bool = False) -> Chart:
@@ -222,6 +245,7 @@ def _curve_chart(page: Page, heading: str, caption: str, curves: Mapping[str, Cu
         legend(series) if len(curves) > 1 else Markup(""),
         ("", "steps", "first tenth", "middle tenth", "last tenth"),
         tuple(numbers),
+        dict(curves),
     )
 
 
@@ -247,6 +271,7 @@ def pass_chart(page: Page) -> Chart | None:
         legend(series),
         ("", *(f"pass@{k}" for k in ks)),
         tuple((name, *(f"{100 * curve[k]:.1f} %" for k in ks)) for name, curve in curves.items()),
+        {name: Curve(tuple(ks), tuple(curve[k] for k in ks)) for name, curve in curves.items()},
     )
 
 

@@ -13,6 +13,7 @@ Not here: the look of the page (page.py, templates/), what the figures are (summ
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,15 @@ from rich.markup import escape
 
 from data_prep.files import write_text
 from specs_verl.files.rows import RowTable
+from specs_verl.measure.benchmarks.scores import read_benchmarks
 from specs_verl.measure.curves import cold_start_curves, grpo_curves
+from specs_verl.measure.figures import Line, write_lines
 from specs_verl.measure.gate import GateResult, gate
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
-from specs_verl.measure.page import Page, render
+from specs_verl.measure.page import Page, all_charts, render
+from specs_verl.measure.page_runs import read_gf, stage_rows
 from specs_verl.measure.samples import Answer, Picture, Sample, choose, clean_text, picture, question_text
+from specs_verl.measure.stability import groups_without_variance, stability
 from specs_verl.measure.summary import Summary, by_model, gain, graded_rollouts, summarise, warnings
 from specs_verl.measure.tables import summary_table
 
@@ -54,6 +59,10 @@ class ReportInputs:
     metrics: tuple[Path, ...]
     grpo: tuple[TrainingLog, ...] = ()
     cold_start: tuple[TrainingLog, ...] = ()
+    gf: tuple[Path, ...] = ()
+    """Folders that `specs gf RUN` wrote."""
+    run: Path | None = None
+    """Folder of `specs run`, for the time and memory of its stages."""
     title: str = "SPECS run"
     samples: int = 6
 
@@ -72,12 +81,27 @@ def write_report(inputs: ReportInputs, path: Path) -> Path:
     return path
 
 
+def write_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
+    """Every chart of the page as PNG with its numbers as CSV."""
+    written = []
+    for number, chart in enumerate(all_charts(collect(inputs)), 1):
+        lines = [
+            Line(name, curve.steps, curve.values, place, place)
+            for place, (name, curve) in enumerate(chart.curves.items())
+        ]
+        slug = re.sub(r"[^a-z0-9@]+", "_", chart.heading.lower()).strip("_")
+        x_label = "k" if chart.heading == "pass@k" else "step"
+        written += write_lines(folder / f"{number:02d}_{slug}", chart.heading, lines, x_label=x_label, y_label="value")
+    return written
+
+
 def collect(inputs: ReportInputs) -> Page:
     """Everything the page shows, read and computed."""
     metrics = [read_metrics(entry) for entry in inputs.metrics]
     groups = by_model(metrics)
     names = list(groups)
     summary = summarise(metrics)
+    grpo = {name: grpo_curves(log.files, log.rollouts) for name, log in _labelled(inputs.grpo)}
     gains = {}
     if len(names) > 1:
         for quantity in ("acc", "format", "pass"):
@@ -89,7 +113,19 @@ def collect(inputs: ReportInputs) -> Page:
         summary=summary,
         gains=gains,
         gates=tuple(_gates(groups, summary)),
-        grpo={name: grpo_curves(log.files, log.rollouts) for name, log in _labelled(inputs.grpo)},
+        grpo=grpo,
+        gf=tuple(curve for folder in inputs.gf for curve in read_gf(folder)),
+        stability=tuple(
+            stability(name, grpo[name], None if log.rollouts is None else groups_without_variance(log.rollouts))
+            for name, log in _labelled(inputs.grpo)
+        ),
+        stages=() if inputs.run is None else stage_rows(inputs.run),
+        benchmarks=tuple(
+            (entry.model, str(score["line"]))
+            for entry in metrics
+            if entry.path is not None
+            for score in read_benchmarks(entry.path)
+        ),
         cold_start={name: cold_start_curves(log.files) for name, log in _labelled(inputs.cold_start)},
         samples=tuple(_samples([groups[name][0] for name in names], inputs.samples)),
         warnings=tuple(warnings(metrics)),
