@@ -50,12 +50,13 @@ OTHERS = Phrase(
     hits=["Bob says ", "my friend thinks it is ", "Some people would say ", "according to Bob ", "Bob's answer is "],
     misses=["I think it is ", "The sign says ", "It says ", "we got ", "the answer's value is "],
 )
+_NO_BUT = r"(?:(?!\b(?:but|however|since|yet)\b)[^.\n])"
 CONDITION = Phrase(
     "of another case",
-    r"\b(?:if|had|suppose|supposing|assuming|imagine|unless)\b[^.\n]{1,160}\b(?:would|were|could|might)\b"
-    r"|\b(?:would|could|might)\b[^.\n]{1,60}\bif\b|\bunless\b",
+    rf"\b(?:if|had|suppose|supposing|assuming|imagine|unless)\b{_NO_BUT}{{1,160}}\b(?:would|were|could|might)\b{_NO_BUT}*$"
+    rf"|\b(?:would|could|might)\b[^.\n]{{1,60}}\bif\b{_NO_BUT}*$|\bunless\b{_NO_BUT}*$",
     hits=["if the radius were doubled, the area would be ", "it would be right if ", "unless x is even, it is "],
-    misses=["if x = 2, then y is ", "it would be "],
+    misses=["if x = 2, then y is ", "it would be ", "it would be C if x were 2, but it is "],
 )
 OPEN_HEDGE = Phrase(
     "opens a hedge",
@@ -69,8 +70,8 @@ _MORE = r"(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|yo
 BOUND_BEFORE = Phrase(
     "a bound before a value",
     rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?"
-    r"|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to"
-    r"|upwards of|no less than)|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
+    r"|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to|upwards of|no less than)"
+    r"|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
     r"\s*(?:\\?\$|about\s+|\*\*)?\s*$",
     hits=["at least ", "≥", "x > ", "no more than ", "\\geq "],
     misses=["the least is ", "more than that, it is "],
@@ -176,19 +177,22 @@ AROUND = 200
 """Characters before and after a value that can belong to its sentence."""
 
 
-def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False) -> bool:
+def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False, denials: bool = True) -> bool:
     """Whether a value is stated without being taken back at one of its places at least; without any place, nothing
     speaks against it.
 
     Args:
         places: start and end of the value wherever it stands in ``text``; the likeliest first.
         bounds: "at least" and "or more" around it take it back.
+        denials: denials after it take it back; they only repeat a "no".
     """
     looked = False
     text = _TAGS.sub(lambda tag: " " * len(tag.group()), text) if "<" in text else text
     for start, end in places:
         looked = True
         before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
+        if not denials and DENIED_AFTER.match(after):
+            after = ""
         if not taken_back(before, after) and not (bounds and bounded(SENTENCE_END.split(before)[-1], after)):
             return True
     return not looked

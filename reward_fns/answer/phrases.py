@@ -67,10 +67,14 @@ SURELY = r"(?:probably|likely|maybe|perhaps|definitely|surely|clearly|certainly|
 """Words that say how sure somebody is."""
 
 _DECIDE = (
-    r"(?:determined?|answer|provide|select|choose|see|view|access|identify|tell|help|assist|compute|calculate|say|be"
-    r"|verify|find|solve|infer|conclude|give|count|read|make|analy[sz]e)"
+    r"(?:determined?|answer|provide|select|choose|see|view|access|identify|tell|help|assist|compute|calculate|say"
+    r"|verify|solve|infer|conclude|analy[sz]e)"
 )
 _ENOUGH = r"(?:enough|sufficient|adequate)"
+_ASKED_FOR = r"(?:provide|give me|share|send|tell me|specify|clarify|upload|attach|describe)"
+_REQUEST = (
+    rf"please (?:also )?{_ASKED_FOR}|(?:could|can|would) you (?:please )?{_ASKED_FOR}|i (?:would |will )?need the"
+)
 _NOTHING_FITS = r"none of (?:the|these)(?: (?:above|options|given|provided|choices|listed|answers))*"
 
 REFUSAL = Phrase(
@@ -80,7 +84,8 @@ REFUSAL = Phrase(
     r"|(?:no|without (?:an?|the)) (?:correct )?(?:image|answer|option) (?:is |was |has been )?"
     r"(?:provided|given|listed|matches)"
     rf"|(?:not(?: have)?|n['’]t have) {_ENOUGH}|insufficient|not (?:provided|given|clear|specified|visible)"
-    r"|need more (?:information|context)|i(?:'|’| a)m sorry|i apologi[sz]e|as an ai|i (?:don['’]t|do not) know)\b",
+    rf"|need more (?:information|context)|{_REQUEST}"
+    r"|i(?:'|’| a)m sorry|i apologi[sz]e|as an ai|i (?:don['’]t|do not) know)\b",
     hits=[
         "It cannot be determined.",
         "I can't tell from here",
@@ -94,6 +99,8 @@ REFUSAL = Phrase(
         "I don't know",
         "It is impossible to say.",
         "I can't assist with music notation",
+        "Please provide the ages of the two people.",
+        "Could you give me the numbers?",
     ],
     misses=["There is enough information.", "The can holds 3.", "It is possible to see 4.", "A plant cannot fly."],
 )

@@ -56,7 +56,7 @@ def numbers_of(text: str) -> Iterator[Number]:
 
 
 def not_of_question(response: str, found: Number, question: str) -> Number:
-    """``found``, or the only other number of its sentence when the question names ``found`` and not the other."""
+    """``found``, or the only other number of its sentence when the question names ``found`` and not the other one."""
     named = {number.value for number in numbers_of(question[-2_000:])}
     if found.value not in named:
         return found

@@ -112,6 +112,17 @@ def _stated(text: str, options: Options, several: bool) -> frozenset[str] | None
     return frozenset(named) if named is not None else None
 
 
+def contradicts(text: str, options: Options) -> bool:
+    """Whether a short text is a letter with the text of another option."""
+    both = WITH_TEXT.fullmatch(with_brackets(core(text) or "").strip())
+    if both is None or both["letter"] not in options.letters or both["article"] is not None or not options.texts:
+        return False
+    if options.yes_no is not None and both["letter"] == "A":  # "A: no" is an answer to a question
+        return False
+    named = options.letter_of(both["text"])
+    return named is not None and named != both["letter"] and not options.same_text(named, both["letter"])
+
+
 def _is_text(text: str, options: Options) -> bool:
     """Whether ``text`` is that of an option to the letter: "A green cat" is no text after the letter A."""
     wanted = text.strip(" .").casefold()
@@ -144,6 +155,15 @@ _TURNS = re.compile(
 )
 """Words after yes or no that may take it back."""
 _DENIES = re.compile(r"(?i)\b(?:not|no|never|neither|nor|false|cannot)\b|n['’]t\b")
+
+
+_SAID = re.compile(r"(?i)\b(yes|yeah|yep|no|nope)\b(?=\s*(?:$|[,.;:!?/)]|(?:and|or|nor)\b))")
+
+
+def says_both(text: str) -> bool:
+    """Whether a short text says yes and no at once, each set off: "yes and no", "Maybe yes, maybe no"."""
+    said = {word.lower() in _YES for word in _SAID.findall(text)}
+    return len(said) == 2
 
 
 def yes_no_in(text: str) -> bool | None:

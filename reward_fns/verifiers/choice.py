@@ -16,13 +16,17 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from reward_fns.answer.announced import MAX_TAIL
+from reward_fns.answer.commitment import AROUND, places_of, stands
+from reward_fns.answer.phrases import Phrase
 from reward_fns.answer.places import pieces
 from reward_fns.choices.layouts import only_lists, without_blocks
 from reward_fns.choices.options import ALPHABET, Options
+from reward_fns.choices.phrases import ABOUT_DENIAL
 from reward_fns.choices.reading import read_piece, read_prose, read_thought, refuses
 from reward_fns.registry import register
 from reward_fns.strict.region import region_to_read, whole_answer
-from reward_fns.strict.selection import names_something, option_in, yes_no_in
+from reward_fns.strict.selection import contradicts, names_something, option_in, yes_no_in
 from reward_fns.verdict import NO_ANSWER, CallError, GoldError, Verdict, decided
 from reward_fns.verifiers.yes_no import committed as committed_yes_no
 
@@ -78,6 +82,42 @@ def chosen(response: str, options: Options, several: bool, answer_after_think: b
     found = committed(whole, options, several) if whole else None
     if found is not None:
         return found
+    if whole and (contradicts(whole, options) or _refuses(whole, options)):
+        return None
+    found = _chosen(response, options, several, answer_after_think)
+    return found if found is None or _commits(response, whole, found, options) else None
+
+
+def _refuses(whole: str, options: Options) -> bool:
+    """Whether a short response declines to answer, where that is none of the options."""
+    return refuses(whole) and not any(refuses(text) for text in options.texts.values())
+
+
+ABOUT_WRONG = Phrase(
+    "names the statement that is wrong, as asked",
+    rf"(?:{ABOUT_DENIAL.pattern.replace('$', '')})[^.]{{0,24}}?\b(?:is|are)\s*(?:option\s+)?[:(*]*\s*$",
+    hits=["The statement that is NOT true is ", "the incorrect option is (", "which is not correct is "],
+    misses=["it is not ", "The answer is not ", "The answer is "],
+)
+
+
+def _commits(response: str, whole: str, found: frozenset[str], options: Options) -> bool:
+    """Whether the letters that were read, or the texts of their options, stand anywhere without being taken back."""
+    tail = response[-MAX_TAIL:]
+    for letter in found:
+        text = options.texts.get(letter, "")
+        places = places_of(letter, tail) + (places_of(text, tail) if 0 < len(text) <= MAX_TEXT else [])
+        asked_for_wrong = any(ABOUT_WRONG.search(tail[max(0, start - AROUND) : start]) for start, _ in places)
+        if not asked_for_wrong and not stands(tail, sorted(places, reverse=True)):
+            return False
+    return True
+
+
+MAX_TEXT = 80
+"""Characters of an option's text that is looked for in a response."""
+
+
+def _chosen(response: str, options: Options, several: bool, answer_after_think: bool) -> frozenset[str] | None:
     response = without_blocks(response)
     if not several and only_lists(response, options):
         return None

@@ -29,6 +29,8 @@ from reward_fns.verifiers.number import same_number
 
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 
+_SIDE_BY_SIDE = re.compile(r"^[^\[{]{0,40}(?:\[[^\[\]]*\]\s*,?\s*\[|\{[^{}]*\}\s*,?\s*\{)")
+
 MAX_ITEMS = 1_000
 MAX_DEPTH = 8
 
@@ -85,6 +87,9 @@ def mapping(
     if region is not None:
         given = region.read(lambda text: mapping_in(text, _mapping_in))
     else:
+        whole = whole_answer(response)
+        if whole and _several(whole) and mapping_in(whole, _mapping_in) is None:
+            return NO_ANSWER
         stated = (_mapping_in(piece.text) for piece in stated_pieces(response, answer_after_think))
         given = next((found for found in stated if found is not None), None)
     if given is None:
@@ -128,12 +133,17 @@ def read_gold_list(ground_truth: str | Sequence[object]) -> Sequence[object]:
     return gold or []
 
 
+def _several(whole: str) -> bool:
+    """Whether a short response hedges or holds more than one list or mapping side by side."""
+    return LEFT_OVER.search(_QUOTED.sub(" ", whole)) is not None or _SIDE_BY_SIDE.search(whole) is not None
+
+
 def _stated_list(response: str, reading: str, answer_after_think: bool) -> Sequence[object] | None:
     region = region_to_read(response, reading, answer_after_think)
     if region is not None:
         return region.read(lambda text: list_in(text, _list_in))
     whole = whole_answer(response)
-    if whole and LEFT_OVER.search(_QUOTED.sub(" ", whole)) and list_in(whole, _list_in) is None:
+    if whole and _several(whole) and list_in(whole, _list_in) is None:
         return None  # "[2,1] or [1,2]"
     for piece in stated_pieces(response, answer_after_think):
         found = _list_in(_last_line(piece))

@@ -75,8 +75,28 @@ def math(
 def golds(ground_truth: str | Sequence[str]) -> list[str]:
     """One gold, or several that are accepted."""
     if isinstance(ground_truth, str):
-        return [ground_truth]
+        return [ground_truth, *_as_tuples(ground_truth)]
     return [str(item) for item in ground_truth]
+
+
+_NAMED = re.compile(r"\s*([A-Za-z]\w{0,3})\s*=\s*([^=,;]{1,40})")
+
+
+def _as_tuples(gold: str) -> list[str]:
+    """Solutions with named values, "p=5,q=2;p=7,q=2", also as tuples in the order of the names: "(5,2),(7,2)"."""
+    if ";" not in gold or "=" not in gold or len(gold) > MAX_NAMED:
+        return []
+    solutions = [[_NAMED.fullmatch(part) for part in group.split(",")] for group in gold.split(";")]
+    matches = [[part for part in group if part is not None] for group in solutions]
+    if any(len(found) != len(group) for found, group in zip(matches, solutions, strict=True)):
+        return []
+    names = [[part[1] for part in group] for group in matches]
+    if len(names[0]) < 2 or any(other != names[0] for other in names):
+        return []
+    return [",".join(f"({','.join(part[2].strip() for part in group)})" for group in matches)]
+
+
+MAX_NAMED = 400
 
 
 def _in_region(region: Region, gold: Gold, deadline: float) -> Verdict:

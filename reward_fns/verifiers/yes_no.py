@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from reward_fns.answer.announced import MAX_TAIL
+from reward_fns.answer.commitment import stands
 from reward_fns.answer.denial import DENIAL, DENIED_BEFORE
 from reward_fns.answer.phrases import REFUSAL, Phrase
 from reward_fns.answer.places import stated_pieces
@@ -16,7 +18,7 @@ from reward_fns.answer.sentences import split_sentences
 from reward_fns.answer.wrappers import unwrapped
 from reward_fns.registry import register
 from reward_fns.strict.region import region_to_read, whole_answer
-from reward_fns.strict.selection import yes_no_in
+from reward_fns.strict.selection import says_both, yes_no_in
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 _YES = frozenset({"yes", "true", "correct", "right", "y", "t", "1", "yeah", "yep", "是", "对", "正确"})
@@ -75,6 +77,24 @@ def committed(response: str, answer_after_think: bool = False) -> bool | None:
     whole = whole_answer(response)
     if whole and (value := yes_no_in(whole)) is not None:
         return value
+    if whole and says_both(whole):
+        return None
+    value = _read(response, answer_after_think)
+    return value if value is None or _commits(response[-MAX_TAIL:], value) else None
+
+
+def _commits(text: str, value: bool) -> bool:
+    """Whether a yes (or a no) stands anywhere without being taken back; what is said without either word stands."""
+    places = [word.span() for word in WORD.finditer(text) if _value(word, text) == value and _plain(word)]
+    return stands(text, reversed(places), denials=value)
+
+
+def _plain(word: re.Match[str]) -> bool:
+    """True and false may be denied in the reading itself: "not true" is a no."""
+    return word.group().casefold() not in ("true", "false")
+
+
+def _read(response: str, answer_after_think: bool) -> bool | None:
     for piece in stated_pieces(response, answer_after_think):
         found = _whole(piece.text)
         if found is None:
