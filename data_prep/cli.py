@@ -31,6 +31,11 @@ SUBCOMMANDS = {
     "dedupe": ("data_prep.dedupe.command", "remove duplicates, and what benchmarks ask too"),
     "difficulty": ("data_prep.difficulty", "keep the rows that a model gets right sometimes"),
     "split": ("data_prep.split", "split stratified, never one image on both sides"),
+    "mix": ("data_prep.mix.command:add_mix_arguments", "several sets as one, with weights, caps and a data card"),
+    "card": ("data_prep.mix.command:add_card_arguments", "the data card of a file"),
+    "specs_86k": ("data_prep.mix.command:add_specs_arguments", "what Metis-SPECS trains on: Orsta and ViRL39K"),
+    "rise": ("data_prep.mix.command:add_rise_arguments", "data for Metis-RISE, which does not name its own"),
+    "rl_cold_start": ("data_prep.mix.command:add_rl_cold_start_arguments", "what RL with Cold Start trains on"),
     "doctor": ("data_prep.doctor.command", "check a data set row by row; --fix drops broken rows"),
 }
 
