@@ -20,7 +20,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_prep.nano import base_checkpoint
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "qwen2_5_vl_7b"
 SMALL_RL = (
@@ -153,9 +153,9 @@ def test_zero_survives_the_death_of_its_vllm_engine(out):
     process = start("1_zero.sh", out, steps, *SMALL_RL)
     # a step's metrics are written after its checkpoint
     wait_until(lambda: any(attempts(out / "zero")) and engine_cores(out), process)
-    # One socket of torch.distributed apart (its store, which torch binds so), nothing can be reached from outside.
-    assert {address.split()[-1] for address in open_to_others(out)} <= {"::"}, open_to_others(out)
-    assert all("ActorRollout" in address or "WorkerDict" in address for address in open_to_others(out))
+    # The store of torch.distributed apart, which torch binds to all interfaces, nothing can be reached from outside.
+    opened = open_to_others(out)
+    assert all(name.startswith(("ray::WorkerDict", "VLLM::Worker")) and name.endswith(" ::") for name in opened), opened
     for engine in engine_cores(out):
         engine.kill()
     # Stock verl would wait for the engine for ever; the watch ends the run and what it has started.
