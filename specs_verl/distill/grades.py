@@ -29,7 +29,7 @@ from specs_verl.distill.rule_judge import support
 from specs_verl.files.rows import RowTable
 from specs_verl.grading.responses import GRADING_COLUMNS, Grade, Question, grade_responses
 from specs_verl.grading.shards import ShardTask, grade_shards
-from specs_verl.sampling.store import SampleRun
+from specs_verl.sampling.store import SampleRun, read_shard
 
 SCHEMA = pa.schema(
     [
@@ -84,7 +84,7 @@ def _key(graded: GradedRun) -> str:
 
 def grade_shard(task: _Task) -> pa.Table:
     """The grades of one shard."""
-    samples = pq.read_table(task.samples, columns=["row", "sample", "response"]).to_pylist()
+    samples = read_shard(task.samples, ["row", "sample", "response"]).to_pylist()
     numbers = [sample["row"] for sample in samples]
     table = RowTable(task.data, columns=GRADING_COLUMNS)
     rows = dict(table.slice(min(numbers), max(numbers) + 1)) if samples else {}
@@ -126,7 +126,7 @@ def graded_rows(graded: GradedRun, judged: Path | None = None) -> Iterator[tuple
     """
     for shard in graded.run.shards():
         grades = graded.out / shard.name
-        samples = pq.read_table(shard).to_pylist()
+        samples = read_shard(shard).to_pylist()
         words = None if judged is None else verdicts(judged, shard.name)
         group: list[dict[str, object]] = []
         for sample, marks in zip(samples, pq.read_table(grades).to_pylist(), strict=True):

@@ -28,7 +28,7 @@ from specs_verl.errors import UserError
 from specs_verl.files.derived import is_derived, write_derived
 from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Cache, Endpoint, EndpointClient, EndpointError
-from specs_verl.sampling.store import SampleRun
+from specs_verl.sampling.store import SampleRun, read_shard
 from specs_verl.sampling.usable import unusable
 
 SCHEMA = pa.schema([("row", pa.int64()), ("sample", pa.int32()), ("support", pa.string()), ("reason", pa.string())])
@@ -71,7 +71,7 @@ async def _judge_shard(
 ) -> list[dict[str, object]]:
     by_row: dict[int, list[dict[str, object]]] = {}
     columns = ["row", "sample", "response", "finish_reason", "n_vision_tokens"]
-    samples = pq.read_table(shard, columns=columns).to_pylist()
+    samples = read_shard(shard, columns).to_pylist()
     for sample, marks in zip(samples, pq.read_table(graded).to_pylist(), strict=True):
         flaw = unusable(sample["response"], sample["finish_reason"], sample["n_vision_tokens"])
         if marks["status"] == "right" and marks["format"] and flaw is None:

@@ -39,7 +39,7 @@ from specs_verl.measure.exploration import branching_of
 from specs_verl.measure.formats.registry import FORMATS
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
 from specs_verl.measure.rollouts import Prompt, complete_shards, read_prompts
-from specs_verl.sampling.store import SampleRun
+from specs_verl.sampling.store import SampleRun, read_shard
 
 GRADING_VERSION = "2"  # raise it when grades of the same response may come out differently
 
@@ -196,7 +196,7 @@ def _grade(
 def _graded_table(task: _Task) -> pa.Table:
     """Every response of a shard with its grades; the column `format` is still empty."""
     columns = ["row", "row_id", "sample", "response", "finish_reason", "n_tokens"]
-    samples = pq.read_table(task.samples, columns=columns).to_pylist()
+    samples = read_shard(task.samples, columns).to_pylist()
     reward = load_function(task.reward, "Reward function")
     grades = grade_responses(reward, [(task.prompts[sample["row"]], sample["response"]) for sample in samples])
     rows = []

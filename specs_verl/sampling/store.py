@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.files import write_json
+from data_prep.files import read_json, write_json
 from data_prep.tables import write_parquet
 from specs_verl.errors import UserError
 from specs_verl.sampling.parameters import SamplingParameters
@@ -84,6 +84,33 @@ def aligned(groups: Iterator[tuple[int, list[dict[str, object]]]], n_rows: int) 
             yield []
 
 
+def read_shard(shard: str | Path, columns: list[str] | None = None) -> pa.Table:
+    """The samples of a shard; UserError that names it when it is damaged."""
+    try:
+        return pq.read_table(shard, columns=columns, schema=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(
+            f"{shard}: damaged, it cannot be read ({str(error).splitlines()[0][:200]}). Remove it and the summary.json "
+            "of its run, and sample again: only this shard is made anew."
+        ) from error
+
+
+def _has_footer(shard: Path) -> bool:
+    try:
+        pq.read_metadata(shard)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class SampleRun:
     """A run directory."""
@@ -96,7 +123,7 @@ class SampleRun:
         file = self.path / "manifest.json"
         if not file.is_file():
             raise UserError(f"{self.path}: no manifest.json there. Pass the output directory of a sampling run.")
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
 
     @property
     def complete(self) -> bool:
@@ -109,7 +136,7 @@ class SampleRun:
         file = self.path / "summary.json"
         if not file.is_file():
             raise UserError(f"{self.path}: the sampling run is not complete. Start it again with the same arguments.")
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
 
     def shard_path(self, shard: int) -> Path:
         """Where the samples of a shard are, or will be."""
@@ -126,7 +153,7 @@ class SampleRun:
     def samples(self, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
         """All samples in the order of rows and sample numbers, one shard in memory at a time."""
         for shard in self.shards():
-            yield from pq.read_table(shard, columns=columns, schema=None).to_pylist()
+            yield from read_shard(shard, columns).to_pylist()
 
     def by_row(self) -> Iterator[tuple[int, list[dict[str, object]]]]:
         """Samples grouped by row, in the order of rows."""
@@ -143,7 +170,7 @@ class SampleRun:
     def losses(self) -> Iterator[dict[str, object]]:
         """What could not be had: row, row_id, kind, reason and, where other samples of the row are there, `samples`."""
         for file in sorted((self.path / "skipped").glob("shard-*.json")):
-            yield from json.loads(file.read_text(encoding="utf-8"))
+            yield from read_json(file)
 
     def skipped(self) -> Iterator[dict[str, object]]:
         """Rows without any sample: row, row_id, kind, reason."""
@@ -173,6 +200,23 @@ class SampleRun:
                 "Samples are never mixed: choose another output directory, or remove this one."
             )
 
+    def drop_damaged(self) -> list[str]:
+        """Remove what cannot be read of a directory that is locked, so that it is made again; returns the names.
+
+        Looked at are the footers of the shards and the lists beside them; a shard whose footer is whole and whose pages
+        are not is named when it is read (read_shard).
+        """
+        damaged = [shard for shard in self.shards() if not _has_footer(shard)]
+        for file in sorted((self.path / "skipped").glob("shard-*.json")):
+            if not _is_json(file):
+                damaged += [file, self.shard_path(int(file.stem.rpartition("-")[2]))]
+        summary = self.path / "summary.json"
+        if damaged or (summary.is_file() and not _is_json(summary)):
+            damaged.append(summary)
+        for file in damaged:
+            file.unlink(missing_ok=True)
+        return sorted({file.name for file in damaged})
+
     def write_shard(self, shard: int, samples: list[dict[str, object]], skipped: list[dict[str, object]]) -> None:
         """Make a shard complete; its skipped rows are on disk before it counts as complete."""
         if skipped:
@@ -199,7 +243,7 @@ class SampleRun:
 
     def _deaths(self, shard: int) -> dict[str, int]:
         file = self.path / "claims" / f"deaths-{shard:05d}"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() and _is_json(file) else {}
 
     def learn_from_death(self, shard: int) -> Lesson:
         """Draw the consequence of a worker's death while it sampled a shard."""
@@ -218,9 +262,8 @@ class SampleRun:
         names = ("samples", "tokens", "prompt_tokens", "truncated", "with_vision_tokens", "rows", "failed_samples")
         counts = dict.fromkeys(names, 0)
         for shard in self.shards():
-            table = pq.read_table(
-                shard, columns=["row", "n_tokens", "prompt_tokens", "finish_reason", "n_vision_tokens"]
-            ).to_pydict()
+            columns = ["row", "n_tokens", "prompt_tokens", "finish_reason", "n_vision_tokens"]
+            table = read_shard(shard, columns).to_pydict()
             counts["samples"] += len(table["row"])
             counts["rows"] += len(set(table["row"]))
             counts["tokens"] += sum(table["n_tokens"])

@@ -103,6 +103,8 @@ class _JobState:
         self.run.path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(self.run.path))
         self.run.open(manifest_of(job, len(table)))
+        if damaged := self.run.drop_damaged():
+            print(f"{self.run.path}: damaged, and made again: {', '.join(damaged)}.", file=sys.stderr, flush=True)
         self.shard_rows = int(self.run.manifest["shard_rows"])
         self.n_shards = -(-len(table) // self.shard_rows)
         self.rows = len(table)

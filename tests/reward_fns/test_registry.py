@@ -1,6 +1,5 @@
 """Users' verifiers: what they may return and where they run. Their mistakes: test_grading.py."""
 
-
 import pytest
 
 from reward_fns import Verdict, register, verify
