@@ -182,16 +182,16 @@ def test_an_unreadable_gold_has_one_status_for_all_responses():
 
 
 def test_honest_answers_are_delayed_by_slices_not_by_deadlines():
-    """Four endless answers with ten minutes each on two workers, then sixteen honest hard ones: these need not wait."""
+    """Four endless answers with ten minutes each on two workers, then sixteen honest ones: these need not wait."""
     program = """
 import os, threading
 from reward_fns.workers import pool
 
 def grade(given, seconds):
-    return pool.shared().run({"kind": "math", "gold": "\\\\int_0^1 x^{9} dx", "given": given}, seconds)
+    return pool.shared().run({"kind": "math", "gold": "x+1", "given": given}, seconds)
 
 hostile = [threading.Thread(target=grade, args=(f"{i + 3}^{{9^{{9^9}}}}!", 600.0)) for i in range(4)]
-honest = [threading.Thread(target=grade, args=(f"\\\\frac{{1}}{{{i + 2}}}", 60.0)) for i in range(16)]
+honest = [threading.Thread(target=grade, args=(f"x+{i}", 60.0)) for i in range(16)]
 for thread in hostile + honest:
     thread.start()
 for thread in honest:
@@ -200,7 +200,7 @@ print(sum(thread.is_alive() for thread in hostile), flush=True)
 os._exit(0)
 """
     environment = {**os.environ, "REWARD_FNS_WORKERS": "2"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=environment)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=environment)
     assert int(done.stdout) >= 2, done.stderr  # some may have used up their memory
 
 
