@@ -15,6 +15,7 @@ from data_prep.files import replacing_folder, write_text
 from data_prep.images import ImageError, decode_image
 from specs_verl.distill.pair import NO_PAIR
 from specs_verl.distill.rule_judge import JUDGES
+from specs_verl.distill.write import Asked
 from specs_verl.files.rows import RowTable
 from specs_verl.grading.responses import ground_truth
 from specs_verl.sampling.usable import FLAWS
@@ -29,15 +30,15 @@ BAR = 24
 Report = dict[str, object]
 
 
-def write_card(out: Path, report: Report, data: tuple[str, ...]) -> None:
-    """Write the card and its pictures; the old ones are replaced as a whole."""
+def write_card(out: Path, report: Report, data: tuple[str, ...], asked: Asked = Asked()) -> None:
+    """Write the card and its pictures, prompts as they were sampled; the old ones are replaced as a whole."""
     table = RowTable(data)
     examples = []
     with replacing_folder(out / PICTURES) as draft:
         for example in report["examples"]:
             index = example["row"]
             ((_, row),) = table.slice(index, index + 1)
-            examples += _example(example, row, _pictures(row, index, table.file_of(index), draft))
+            examples += _example(example, asked.of(row), _pictures(row, index, table.file_of(index), draft))
     write_text(out / "README.md", "\n".join([*summary(report), "", "## Examples", *examples]) + "\n")
 
 

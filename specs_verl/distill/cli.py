@@ -14,11 +14,13 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
+import yaml
+
 from specs_verl.distill.distillation import Distillation, distill
 from specs_verl.distill.pair import PAIR_KINDS, Pairing
 from specs_verl.distill.pair_recipe import SOURCES, Recipe, names, read_recipe
 from specs_verl.distill.rule_judge import JUDGES
-from specs_verl.distill.select import DUPLICATES, Selection
+from specs_verl.distill.select import DUPLICATES
 from specs_verl.errors import UserError
 from specs_verl.sampling import EngineSettings, Job, Progress, SamplingError, sample_all
 from specs_verl.sampling.endpoint import is_endpoint
@@ -31,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipes = "; ".join(f"{name}: {read_recipe(name).summary}" for name in names())
     parser.add_argument(
         "--recipe", default="specs", metavar="NAME", help=f"a name or a YAML file (default %(default)s). {recipes}"
+    )
+    parser.add_argument(
+        "--default",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="value of a key that the recipe leaves open (sizes of a pipeline's world); options win over the recipe",
     )
     sources = parser.add_argument_group("sources", "for each source of the recipe its model, or its finished samples")
     for source in SOURCES:
@@ -57,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     selection = parser.add_argument_group("selection")
     selection.add_argument("--max-pairs", type=int, help="balanced over data source, pass rate, length and corruption")
     selection.add_argument("--max-length-gap", type=float, metavar="CHARACTERS", help="bound on the mean difference")
-    selection.add_argument("--duplicates", choices=DUPLICATES, default="prompt", help="default %(default)s")
+    selection.add_argument("--duplicates", choices=DUPLICATES, help="what of a prompt may occur once only")
     sampling = parser.add_argument_group("sampling", "for sources given as models, instead of what the recipe says")
     sampling.add_argument("--n", type=int, help="samples per prompt")
     sampling.add_argument(
@@ -111,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
             match_length=recipe.match_length,
             complete_chosen=recipe.complete_chosen,
         ),
-        selection=Selection(args.max_pairs, args.max_length_gap, args.duplicates),
+        selection=recipe.selection(),
         judge_endpoint=args.judge_endpoint,
         workers=args.workers,
     )
@@ -137,7 +146,17 @@ def run(args: argparse.Namespace) -> int:
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe with the options that were given."""
     given = {field.name: value for field in fields(Recipe) if (value := getattr(args, field.name, None)) is not None}
-    return replace(read_recipe(args.recipe), **given)
+    return replace(read_recipe(args.recipe, dict(map(_default, args.default))), **given)
+
+
+def _default(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--default {text!r}: write KEY=VALUE.")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--default {text!r}: the value is not readable as YAML.") from error
 
 
 class _Bars:

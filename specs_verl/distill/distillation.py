@@ -29,7 +29,7 @@ from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
 from specs_verl.distill.rule_judge import RULES
 from specs_verl.distill.select import Candidate, Selection, select
 from specs_verl.distill.tally import Tally
-from specs_verl.distill.write import read_staged, write_pairs, write_staged
+from specs_verl.distill.write import Asked, read_staged, write_pairs, write_staged
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import RowTable
@@ -96,9 +96,10 @@ def _distill(
         )
     selected = select(candidates, job.selection, job.pairing.seed)
     provenance = _provenance(job, runs)
+    asked = Asked.by(runs["chosen"])
     tally = Tally({candidate.row: candidate.data_source for candidate in candidates})
     pairs = tally.watch(read_staged(staged, selected.rows))
-    written = write_pairs(out / "pairs.parquet", pairs, job.prompts, provenance)
+    written = write_pairs(out / "pairs.parquet", pairs, job.prompts, provenance, asked)
     staged.unlink()
     report = {
         "pairs": written,
@@ -109,7 +110,7 @@ def _distill(
         **tally.report(),
         "provenance": provenance,
     }
-    write_card(out, report, job.prompts)
+    write_card(out, report, job.prompts, asked)
     write_json(out / "report.json", report)
     return report
 
@@ -172,6 +173,12 @@ def _check(job: Distillation, runs: dict[str, SampleRun]) -> None:
                 f"{run.path} holds samples of {', '.join(run.manifest['data'])}, not of {', '.join(job.prompts)} as "
                 "they are now. Sample these prompts, or pass the prompts that were sampled."
             )
+    asked = {side: Asked.by(run) for side, run in runs.items()}
+    if asked["chosen"] != asked["rejected"]:
+        raise UserError(
+            f"{runs['chosen'].path} and {runs['rejected'].path} were sampled with different system prompts or "
+            "instructions, and a pair has one prompt. Sample both sources with the same ones."
+        )
 
 
 def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, object]:

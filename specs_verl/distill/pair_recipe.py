@@ -2,24 +2,32 @@
 
     recipe = read_recipe("specs")              # chosen from `zero`, rejected from `base`, form differs, judged
     recipe = read_recipe("mine.yaml")          # the same keys in a file of one's own; the others have their defaults
+    recipe = read_recipe("no_judge", {"n": 4})   # with another default for what the recipe leaves open
 
 The named ones are specs_verl/config/distill/*.yaml. Sources are names: `base` (the model to be trained), `zero` (the
-same after a short GRPO), `teacher` (a larger model). Options of `specs distill` win over the recipe.
+same after a short GRPO), `teacher` (a larger model). What is said later wins: specs.yaml, which holds the defaults; the
+caller's own defaults (sizes of a world); the recipe; the options that the user gave to `specs distill`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from specs_verl.distill.pair import PAIR_KINDS
 from specs_verl.distill.rule_judge import JUDGES
+from specs_verl.distill.select import Selection
 from specs_verl.errors import UserError
 from specs_verl.sampling.parameters import SamplingParameters
 
 FOLDER = Path(__file__).parent.parent / "config" / "distill"
+DEFAULTS = "specs"
+"""The recipe that says nothing but the defaults."""
+
 SOURCES = ("base", "zero", "teacher")
 SAMPLING = (
     *("n", "max_samples", "temperature", "top_p", "max_tokens", "max_prompt_tokens"),
@@ -32,7 +40,7 @@ _DEFAULTS = SamplingParameters()
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sources, pairing and sampling; the keys are those of the YAML files and, with dashes, of the command line."""
+    """Sources, pairing, selection, sampling; the keys are those of the YAML files and, with dashes, of the command."""
 
     summary: str = ""
     chosen: str = "zero"
@@ -42,6 +50,9 @@ class Recipe:
     complete_chosen: bool = False
     as_is: bool = False
     match_length: bool = False
+    max_pairs: int | None = None
+    max_length_gap: float | None = None
+    duplicates: str = "prompt"
     seed: int = 0
     n: int = _DEFAULTS.n
     max_samples: int | None = None
@@ -57,6 +68,10 @@ class Recipe:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise UserError(f"Recipe: {name} is {', '.join(values)}, not {getattr(self, name)!r}.")
+
+    def selection(self) -> Selection:
+        """Which of the pairs that can be made are kept."""
+        return Selection(self.max_pairs, self.max_length_gap, self.duplicates)
 
     def sampling(self, source: str) -> SamplingParameters:
         """How a source is sampled; adaptively, it stops when the source has given what its side of the pair needs."""
@@ -78,8 +93,13 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
-def read_recipe(name: str) -> Recipe:
-    """A recipe by name, or from a YAML file of one's own."""
+def read_recipe(name: str, defaults: Mapping[str, object] | None = None) -> Recipe:
+    """A recipe by name, or from a YAML file of one's own.
+
+    Args:
+        name: of config/distill, or a path that ends with .yaml or .yml.
+        defaults: values of keys that the recipe leaves open, instead of those of specs.yaml.
+    """
     file = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not file.is_file():
         raise UserError(f"No recipe is called {name!r}; there are {', '.join(names())}, or pass a YAML file.")
@@ -87,8 +107,17 @@ def read_recipe(name: str) -> Recipe:
         values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{file}: not readable as YAML ({error}).") from error
+    own = _checked(values, str(file))
+    given = _checked(dict(defaults or {}), "Defaults of a recipe")
+    return Recipe(**({**own, **given} if name == DEFAULTS else {**given, **own}))
+
+
+def _checked(values: object, place: str) -> dict[str, Any]:
+    """Keys and values of a recipe, of which none is unknown."""
     known = [field.name for field in fields(Recipe)]
     if not isinstance(values, dict) or set(values) - set(known):
-        unknown = ", ".join(sorted(set(values) - set(known))) if isinstance(values, dict) else "no mapping at all"
-        raise UserError(f"{file}: unknown keys: {unknown}. A recipe has {', '.join(known)}.")
-    return Recipe(**values)
+        unknown = (
+            ", ".join(sorted(map(str, set(values) - set(known)))) if isinstance(values, dict) else "no mapping at all"
+        )
+        raise UserError(f"{place}: unknown keys: {unknown}. A recipe has {', '.join(known)}.")
+    return values

@@ -31,7 +31,7 @@ from specs_verl.distill.complete import complete
 from specs_verl.distill.grades import GradedRun, grade, graded_rows
 from specs_verl.distill.pair import grade_again, share
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
-from specs_verl.distill.write import anchored
+from specs_verl.distill.write import Asked, anchored
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import RowTable
@@ -116,7 +116,7 @@ def _route(
         "sampling": run.manifest["parameters"],
     }
     trajectories.sort(key=lambda trajectory: trajectory.row)
-    written = write_trajectories(out / "sft.parquet", trajectories, routing.prompts, provenance)
+    written = write_trajectories(out / "sft.parquet", trajectories, routing.prompts, provenance, Asked.by(run))
     losses = {"model": losses_of(run)}
     if hard and routing.expert is not None:
         losses["expert"] = losses_of(SampleRun(out / "expert" / "samples"))

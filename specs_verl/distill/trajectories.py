@@ -2,7 +2,8 @@
 
     count = write_trajectories(out / "sft.parquet", trajectories, data_files, provenance)
 
-    messages         the row's prompt and the response as the assistant's turn; what verl's SFT data set reads
+    messages         the row's prompt, as it was sampled, and the response as the assistant's turn; what verl's SFT data
+                     set reads
     images, ...      the row's own columns
     response, origin, stage, pass_rate, row, row_id, provenance
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.tables import write_rows
-from specs_verl.distill.write import anchored
+from specs_verl.distill.write import Asked, anchored
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
 
@@ -55,20 +56,26 @@ FIELDS = [
 
 
 def write_trajectories(
-    path: Path, trajectories: Iterable[Trajectory], data: tuple[str, ...], provenance: dict[str, object]
+    path: Path,
+    trajectories: Iterable[Trajectory],
+    data: tuple[str, ...],
+    provenance: dict[str, object],
+    asked: Asked = Asked(),
 ) -> int:
-    """Write them in the order of their rows; returns how many."""
+    """Write them in the order of their rows, with the prompts that `asked` makes of theirs; returns how many."""
     original = pq.read_schema(data[0])
     clash = sorted({name for name, _ in FIELDS} & set(original.names))
     if clash:
         raise UserError(f"{data[0]} has columns {clash} already: pass the prompts' file, not trained-on data.")
     schema = pa.schema([*original, *(pa.field(name, kind) for name, kind in FIELDS)])
-    return write_rows(path, schema, _rows(trajectories, RowTable(data), json.dumps(provenance, sort_keys=True)))
+    return write_rows(path, schema, _rows(trajectories, RowTable(data), json.dumps(provenance, sort_keys=True), asked))
 
 
-def _rows(trajectories: Iterable[Trajectory], table: RowTable, provenance: str) -> Iterator[dict[str, object]]:
+def _rows(
+    trajectories: Iterable[Trajectory], table: RowTable, provenance: str, asked: Asked
+) -> Iterator[dict[str, object]]:
     for trajectory in trajectories:
         ((_, row),) = table.slice(trajectory.row, trajectory.row + 1)
-        messages = [*row["prompt"], {"role": "assistant", "content": trajectory.response}]
-        kept = anchored(row, table.file_of(trajectory.row))
+        kept = asked.of(anchored(row, table.file_of(trajectory.row)))
+        messages = [*kept["prompt"], {"role": "assistant", "content": trajectory.response}]
         yield {**kept, **asdict(trajectory), "messages": messages, "provenance": provenance}

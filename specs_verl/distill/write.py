@@ -3,7 +3,8 @@
     write_staged(out / "staged.parquet", pairs)                           # all pairs, without prompts and images
     write_pairs(out / "pairs.parquet", read_staged(path, rows), data_files, provenance)
 
-Rows are copied in their order, a few at a time, so memory does not grow with the images or texts. Paths of images
+The prompt is written as it was sampled: with the run's system prompt and instruction, if it had any. Rows are copied in
+their order, a few at a time, so memory does not grow with the images or texts. Paths of images
 become absolute: the new file lies in another folder than the one they were relative to.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from data_prep.tables import ROWS_PER_GROUP, write_rows
 from specs_verl.distill.pair import Pair
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
+from specs_verl.sampling.prompts import with_prompts
+from specs_verl.sampling.store import SampleRun
 
 PAIR_FIELDS = [
     ("chosen", pa.string()),
@@ -43,7 +46,29 @@ PAIR_FIELDS = [
 ]
 
 
-def write_pairs(path: Path, pairs: Iterable[Pair], data: tuple[str, ...], provenance: dict[str, object]) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """What a sampling run added to the prompts of its rows."""
+
+    system_prompt: str | None = None
+    instruction: str | None = None
+
+    @classmethod
+    def by(cls, run: SampleRun) -> Asked:
+        """Of a run, as its manifest says."""
+        parameters = run.manifest["parameters"]
+        return cls(parameters.get("system_prompt"), parameters.get("instruction"))
+
+    def of(self, row: dict[str, object]) -> dict[str, object]:
+        """The row with the prompt that was sampled."""
+        if self == Asked():
+            return row
+        return {**row, "prompt": with_prompts(row.get("prompt"), self.system_prompt, self.instruction)}
+
+
+def write_pairs(
+    path: Path, pairs: Iterable[Pair], data: tuple[str, ...], provenance: dict[str, object], asked: Asked = Asked()
+) -> int:
     """Write the pairs, which must come in the order of their rows; returns how many."""
     original = pq.read_schema(data[0])
     names = {name for name, _ in PAIR_FIELDS}
@@ -53,7 +78,7 @@ def write_pairs(path: Path, pairs: Iterable[Pair], data: tuple[str, ...], proven
     schema = pa.schema([*original, *(pa.field(name, kind) for name, kind in PAIR_FIELDS)])
     # The same for every row, so the column is stored once (dictionary encoding).
     origin = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
-    return write_rows(path, schema, _with_columns(pairs, RowTable(data), origin))
+    return write_rows(path, schema, _with_columns(pairs, RowTable(data), origin, asked))
 
 
 def write_staged(path: Path, pairs: Iterable[Pair]) -> int:
@@ -69,10 +94,10 @@ def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
             yield from (Pair(**values) for values in batch.to_pylist() if values["row"] in rows)
 
 
-def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str) -> Iterator[dict[str, object]]:
+def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str, asked: Asked) -> Iterator[dict[str, object]]:
     for pair in pairs:
         ((_, row),) = table.slice(pair.row, pair.row + 1)
-        yield {**anchored(row, table.file_of(pair.row)), **asdict(pair), "provenance": origin}
+        yield {**asked.of(anchored(row, table.file_of(pair.row))), **asdict(pair), "provenance": origin}
 
 
 def anchored(row: dict[str, object], file: Path) -> dict[str, object]:

@@ -1,8 +1,12 @@
 """`specs distill`: recipes, options, sources, and what is refused."""
 
 import argparse
+import base64
+import json
+from pathlib import Path
 
 import pytest
+from chat_server import ChatServer
 
 from specs_verl.distill import cli
 from specs_verl.distill.pair_recipe import Recipe, names, read_recipe
@@ -44,6 +48,80 @@ def test_options_win_over_the_recipe():
         parsed("--prompts", "p", "--out", "o", "--recipe", "coupled", "--judge", "none", "--chosen", "base")
     )
     assert (recipe.pairs, recipe.judge, recipe.chosen, recipe.rejected) == ("coupled", "none", "base", "base")
+
+
+@pytest.mark.parametrize("name", names())
+def test_options_that_were_not_given_leave_a_recipe_alone(name):
+    assert cli.recipe_of(parsed("--prompts", "p", "--out", "o", "--recipe", name)) == read_recipe(name)
+
+
+def test_defaults_fill_what_a_recipe_leaves_open_and_nothing_else(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("judge: none\nn: 8\n")  # 8 is what specs.yaml says as well, but here it was asked for
+    defaults = ["--default", "judge=strict", "--default", "n=4", "--default", "max_pairs=100", "--default", "top_p=0.9"]
+    paths = ["--prompts", "p", "--out", "o"]
+    recipe = cli.recipe_of(parsed(*paths, "--recipe", own, *defaults, "--top-p", 0.5))
+    assert (recipe.judge, recipe.n, recipe.max_pairs, recipe.top_p) == ("none", 8, 100, 0.5)
+    plain = cli.recipe_of(parsed(*paths, *defaults))
+    assert (plain.judge, plain.n) == ("strict", 4), "specs.yaml holds the defaults, so other defaults replace them"
+    with pytest.raises(UserError, match="unknown keys: jugde"):
+        cli.recipe_of(parsed(*paths, "--default", "jugde=none"))
+    with pytest.raises(UserError, match="write KEY=VALUE"):
+        cli.recipe_of(parsed(*paths, "--default", "judge"))
+
+
+def test_a_recipe_can_cap_its_pairs(sources, tmp_path):
+    (tmp_path / "own.yaml").write_text("max_pairs: 20\n")
+    kept = []
+    for name in ("a", "b"):
+        assert cli.run(parsed(*sources, "--recipe", tmp_path / "own.yaml", "--out", tmp_path / name)) == 0
+        kept.append([(row["row"], row["rejected"]) for row in building.read(tmp_path / name / "pairs.parquet")])
+    assert len(kept[0]) == len({row for row, _ in kept[0]}) == 20, "one pair a prompt"
+    assert kept[0] == kept[1]
+    # 20 pairs over five corruptions: four each.
+    assert set(building.report_of(tmp_path / "a")["corruptions"].values()) == {4}
+
+
+def test_what_was_sampled_is_what_is_trained(tmp_path):
+    """The prompts in pairs.parquet are, word for word, the conversations that the models were asked."""
+    prompts = building.write_prompts(tmp_path / "p.parquet", 4)
+
+    def text_of(body):
+        parts = [message["content"] for message in body["messages"]]
+        return "".join(part if isinstance(part, str) else "".join(p.get("text", "") for p in part) for part in parts)
+
+    def answer(body):
+        value = 10 + int(text_of(body).partition("Question ")[2].partition("?")[0])
+        return building.whole(value, value) if body["model"] == "zero" else building.bare(value)
+
+    with ChatServer(answer) as server:
+        models = ["--zero", f"{server.url}#zero", "--base", f"{server.url}#base"]
+        told = ["--system-prompt", "Be exact.", "--instruction", "Use the tags."]
+        arguments = ["--prompts", prompts, *models, *told, "--n", 1, "--workers", 1, "--quiet"]
+        assert cli.run(parsed(*arguments, "--out", tmp_path / "out")) == 0
+    rows = building.read(tmp_path / "out" / "pairs.parquet")
+    assert len(rows) == 4
+    for row in rows:
+        image = base64.b64encode(row["images"][0]["bytes"]).decode()
+        asked = [body for body in server.bodies if image in str(body["messages"])]
+        assert {body["model"] for body in asked} == {"zero", "base"}
+        for body in asked:
+            assert [message["role"] for message in body["messages"]] == ["system", "user"]
+            assert text_of(body) == "".join(message["content"].replace("<image>", "") for message in row["prompt"])
+        assert row["prompt"] == [
+            {"role": "system", "content": "Be exact."},
+            {"role": "user", "content": f"<image>Question {row['row']}?\nUse the tags."},
+        ]
+    assert "Use the tags." in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_sources_that_were_asked_differently_are_refused(sources, tmp_path):
+    manifest = Path(sources[3]) / "manifest.json"
+    values = json.loads(manifest.read_text())
+    values["parameters"]["instruction"] = "Use the tags."
+    manifest.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="different system prompts or instructions"):
+        cli.run(parsed(*sources, "--out", tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
