@@ -45,7 +45,8 @@ _FEW_WORDS = r"(?!(?:\s+\w+){8})"
 _OWNER = r"(?-i:[A-Z][a-z]+|\b(?:friend|teacher|student|neighbou?r|brother|sister|classmate))['’]s"
 OTHERS = Phrase(
     "what other people say",
-    rf"{_PERSON}\s+(?:\w+ly\s+)?{_SAYS}\b{_FEW_WORDS}|\baccording to (?:{_PERSON}|my)\b(?!\s+\d)"
+    rf"{_PERSON}\s+(?:\w+ly\s+)?{_SAYS}\b{_FEW_WORDS}(?!.*\b(?:but|however)\b)"
+    rf"|\baccording to (?:{_PERSON}|my)\b(?!\s+\d)"
     rf"|{_OWNER} (?:answer|guess|result|claim|solution)\b",
     hits=["Bob says ", "my friend thinks it is ", "Some people would say ", "according to Bob ", "Bob's answer is "],
     misses=["I think it is ", "The sign says ", "It says ", "we got ", "the answer's value is "],
@@ -69,7 +70,8 @@ OPEN_HEDGE = Phrase(
 _MORE = r"(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|younger|longer|shorter)"
 BOUND_BEFORE = Phrase(
     "a bound before a value",
-    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most)|(?:no |not )?{_MORE} than|exceed(?:s|ing)?"
+    rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most|minimum|maximum)|at a (?:minimum|maximum)"
+    rf"|(?:no |not )?{_MORE} than|exceed(?:s|ing)?"
     r"|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to|upwards of|no less than)"
     r"|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
     r"\s*(?:\\?\$|about\s+|\*\*)?\s*$",
@@ -100,7 +102,8 @@ DENIED_AFTER = Phrase(
     rf"{_UNIT}[\s,;:)*$–—-]{{0,4}}(?:(?:which|that|this|it|and|but|though|although|he|she|they|both)\s+){{0,3}}"
     rf"(?:{_VERB}{_ADVERBS}\s+{_JUDGED}|(?:cannot|can['’]t|can not) be\b|(?:isn|wasn|aren|weren)['’]t\b"
     r"|(?:does|do|did)(?:n['’]t| not)\s+(?:work|fit|hold|match|make|seem|look|satisfy)\b"
-    r"|\(?(?:wrong|incorrect|false)\b)",
+    r"|\(?(?:wrong|incorrect|false)\b"
+    rf"|(?:that|it|this|which)['’]s\s+{_JUDGED}|(?:would|could|might)\s+(?:\w+\s+){{1,6}}if\b)",
     hits=[
         " is wrong",
         " is clearly not the answer",
@@ -117,6 +120,7 @@ TAKEN_BACK = Phrase(
     r"[\s.!)$*]*(?:(?:but|no|wait|actually|hmm|well|sorry|oops|just kidding|however|although)[,.:;!\s]+)*"
     rf"(?:(?:that|this|it|which|he|she|they|(?:the|this|that) (?:answer|value|result))\s+(?:\w+ly\s+)?"
     rf"(?:{_VERB}{_ADVERBS}\s+(?!not only|not just){_JUDGED}|(?:isn|wasn)['’]t (?:right|correct|true|the)\b)"
+    rf"|(?:that|this|it)['’]s {_JUDGED}"
     r"|not\b[\s.!]*$|(?:just )?kidding\b|or (?:maybe|perhaps|is it|not)\b)",
     hits=[". That is wrong.", ". But this is not right.", ". No, it isn't right", ". He is mistaken", ". Not!"],
     misses=[". That is right.", ". It is large.", ". This is not only fast", ". Wait for it"],
@@ -124,9 +128,10 @@ TAKEN_BACK = Phrase(
 )
 OFFERS_ANOTHER = Phrase(
     "offers another value",
-    rf"{_UNIT}[\s,;$*\\)\]}}]{{0,6}}[\[(]?(?:(?:or|and|but|otherwise)[,\s]+)?"
+    rf"{_UNIT}[\s,;.…$*\\)\]}}]{{0,6}}[\[(]?(?:(?:or|and|but|otherwise)[,\s]+)?"
     r"(?:(?:maybe|perhaps|possibly|could be|might be|alternatively|or else|else|even|is it|it could|it might)\b"
-    r"|(?:either|or)\b[\s,]*(?:(?:the|is it|it is|option|answer|else)\s+){0,2}[\\$(*\[]{0,3}(?:-?\d|[A-Z]\b|no\b))",
+    r"|to\s+(?=-?\d)|(?:either|or)\b[\s,]*(?:(?:the|is it|it is|option|answer|else)\s+){0,2}"
+    r"[\\$(*\[]{0,3}(?:-?\d|[A-Z]\b|no\b))",
     hits=[", maybe 13", " (or 11)", " or 13", " or $11$", ", or perhaps not", " cm or 13", " or C", " or no solution"],
     misses=[" or so they say", ", not 13", " and 13", " because"],
     at="match",

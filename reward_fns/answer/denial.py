@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from reward_fns.answer.phrases import Phrase
 
-_NOT = r"(?:\b(?:not|neither|nor|never|cannot|ain['’]t)\b|n['’]t\b|不是|而非|不选)"
+_NOT = r"(?:\b(?:not|neither|nor|never|cannot|hardly|barely|scarcely|ain['’]t)\b|n['’]t\b|不是|而非|不选)"
 _WRONG = r"\b(?:incorrect|wrong|false|untrue)\b"
 _INSTEAD = r"\b(?:rather than|instead of|as opposed to|unlike|other than|except|anything but|far from)\b"
 _REJECTED = r"(?:\b(?:eliminat\w+|rul\w+ out|exclud\w+|discard\w*|reject\w*)|排除)"
@@ -26,7 +26,7 @@ DENIAL = Phrase(
 
 _BETWEEN = (
     r"(?:be|the|an?|is|are|was|of|by|for|options?|choices?|answers?|values?|number|correct|right|true|necessarily|quite|entirely"
-    r"|just|either|only|exactly|equal to|actually|really|\\?\$)"
+    r"|just|either|only|exactly|equal to|\w+ly|\\?\$)"
 )
 DENIED_BEFORE = Phrase(
     "denied before",

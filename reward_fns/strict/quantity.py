@@ -41,7 +41,7 @@ def number_in(text: str) -> Number | None:
     bare = core(text)
     if bare is None:
         return None
-    members = _members(bare)
+    members = _members(bare.lstrip("=≈~ "))
     if (
         len(members) > 1
         and _NAME.fullmatch(unwrapped(members[0]).strip())
