@@ -96,7 +96,7 @@ STABILITY_HEADINGS = (
 
 
 def stability_rows(found: Sequence[Stability]) -> Rows:
-    """One line per run; what the logs do not say is a dash."""
+    """One line per run whose logs say anything; what they do not say is a dash."""
     return tuple(
         (
             entry.run,
@@ -108,6 +108,10 @@ def stability_rows(found: Sequence[Stability]) -> Rows:
             "-" if entry.no_variance is None else f"{100 * entry.no_variance:.1f} %",
         )
         for entry in found
+        if any(
+            known is not None
+            for known in (entry.loss_spikes, entry.format_dips, entry.grad_norm_median, entry.no_variance)
+        )
     )
 
 
