@@ -1,5 +1,6 @@
 # make quickstart   set-up, then the whole SPECS pipeline on the built-in nano world (2 CPU cores, no GPU)
 # make test         set-up, then lint and all tests
+# make mutants      does a test see each fault of a table of faults (tests/mutants)? about 20 minutes
 # make setup        only the set-up: a virtual environment with the CPU profile in $(VENV)
 # make clean        removes the environment and the nano run
 #
@@ -8,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: quickstart test setup lint clean
+.PHONY: quickstart test mutants setup lint clean
 
 VENV ?= .venv
 OUT ?= runs/nano
@@ -23,6 +24,9 @@ quickstart: $(READY)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest
+
+mutants: $(READY)
+	$(BIN)/python tests/mutants/run.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

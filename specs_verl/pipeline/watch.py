@@ -143,12 +143,12 @@ def tail(path: Path, lines: int = 25, width: int = 300) -> str:
     return "\n".join(line[:width] for line in text.splitlines()[-lines:])
 
 
-def marked_processes(mark: str) -> list[psutil.Process]:
-    """All processes that inherited MARK=mark, whatever has become of their parents."""
+def marked_processes(mark: str, variable: str = MARK) -> list[psutil.Process]:
+    """All processes that inherited `variable`=mark, whatever has become of their parents."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(variable) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
             continue
