@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
             raise ValueError("Muon is for matrices; train other weights with AdamW")
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closures here
         """One update of all weights that have a gradient."""
         for group in self.param_groups:
             shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}

@@ -167,7 +167,7 @@ class NanoPolicy:
         temperature: float,
         generator: torch.Generator,
         max_tokens: int,
-    ):
+    ) -> list[list[int]]:
         count, length = len(heads), len(heads[0])
         cache, inputs, done, tokens = (
             DynamicCache(),
@@ -196,9 +196,16 @@ class NanoPolicy:
             where = slice(length + step, length + step + 1)
         return torch.stack(tokens, dim=1).tolist()
 
-    def sample(self, scenes: Sequence[Scene], prompts: Sequence[str], **options) -> list[str]:
+    def sample(
+        self,
+        scenes: Sequence[Scene],
+        prompts: Sequence[str],
+        temperature: float = 1.0,
+        seed: int = 0,
+        max_tokens: int = 64,
+    ) -> list[str]:
         """``sample_ids`` as text."""
-        return [self.decode(ids) for ids in self.sample_ids(scenes, prompts, **options)]
+        return [self.decode(ids) for ids in self.sample_ids(scenes, prompts, temperature, seed, max_tokens)]
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -86,7 +86,8 @@ def count(samples: SampleRun, prompts: Path) -> Counts:
             solution = solutions.field("solution")[row].as_py()
             for sample in group:
                 if sample["support"] is not None:
-                    counts[sample["support"], soundness(blocks(sample["response"]).thought, solution)] += 1
+                    thought = blocks(str(sample["response"])).thought
+                    counts[str(sample["support"]), soundness(thought, solution)] += 1
     if not counts:
         raise UserError(f"{samples.path}: no response is right and well formed, so there is nothing to judge.")
     return counts
