@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from specs_verl.cold_start import inputs as preflight
 from specs_verl.cold_start import quiet
+from specs_verl.cold_start.voice import ELSEWHERE, lost_others, say
 from specs_verl.errors import UserError
 from specs_verl.plugin import recipes
 
@@ -30,16 +31,14 @@ def main(config: DictConfig) -> None:
         Trainer(config).run()
     except UserError as error:
         os._exit(say(error))  # at once: other processes may wait for this one in a collective
+    except RuntimeError as error:
+        if not lost_others(error):
+            raise
+        os._exit(say(ELSEWHERE))
     import torch.distributed as dist
 
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def say(problem: object) -> int:
-    if os.environ.get("RANK", "0") == "0":
-        print(f"cold start: {problem}", file=sys.stderr, flush=True)
-    return UserError.exit_code
 
 
 if __name__ == "__main__":

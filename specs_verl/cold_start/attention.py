@@ -4,7 +4,8 @@
     plan = backend.plan(layout, device)                    # once per row
     model(..., plan=plan)                                  # reaches `attend` as a keyword argument in every layer
 
-Registered with transformers under the names `specs_segments`, `specs_flash` and `specs_flex`; no model code is touched.
+Registered with transformers as `specs_segments`, `specs_varlen` and `specs_flex`; no model code is touched. No name may
+have "flash" in it: transformers would look for a kernel of that name when the model is loaded.
 
     segments   torch's scaled_dot_product_attention once per branch; any device, exact to the last bit against separate
                forward passes
@@ -124,16 +125,16 @@ def choose(wanted: str, device_type: str, dtype: torch.dtype) -> Backend:
     """The backend of this name; `auto` is flash where it can run and segments elsewhere."""
     if wanted not in ("auto", "segments", "flash", "flex"):
         raise UserError(f"model.attention_backend={wanted}: use auto, segments, flash or flex.")
-    flash = device_type == "cuda" and dtype in (torch.bfloat16, torch.float16) and find_spec("flash_attn") is not None
+    flash = device_type == "cuda" and dtype == torch.bfloat16 and find_spec("flash_attn") is not None
     if wanted == "flash" and not flash:
         raise UserError(
-            "model.attention_backend=flash needs a CUDA device, the package flash-attn, and bf16 or fp16 in "
+            "model.attention_backend=flash needs a CUDA device, the package flash-attn, and bf16 in "
             "engine.mixed_precision.param_dtype. Use auto, which falls back to segments."
         )
     if wanted == "flash" or (wanted == "auto" and flash):
         from specs_verl.cold_start.attention_flash import plan_flash
 
-        return Backend("specs_flash", plan_flash)
+        return Backend("specs_varlen", plan_flash)
     if wanted == "flex":
         if device_type != "cuda":
             raise UserError("model.attention_backend=flex needs a CUDA device: torch cannot train with it elsewhere.")

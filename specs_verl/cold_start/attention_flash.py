@@ -103,4 +103,4 @@ def flash_attention(
     return output[None], None
 
 
-ALL_ATTENTION_FUNCTIONS.register("specs_flash", flash_attention)
+ALL_ATTENTION_FUNCTIONS.register("specs_varlen", flash_attention)

@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, GenerationConfig
 
 from data_prep.files import replace_folder
+from specs_verl.cold_start.voice import lost_others
 from specs_verl.errors import UserError
 
 FOLDER = "checkpoints"
@@ -38,7 +39,7 @@ def save(engine, out: Path, state: dict) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
     dist.barrier()
-    with _clear_message(draft, out):
+    with _clear_message(draft, out, shared=dist.get_world_size() > 1):
         engine.save_checkpoint(str(draft), global_step=state["step"])
         if dist.get_rank() == 0:
             (draft / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -48,12 +49,20 @@ def save(engine, out: Path, state: dict) -> Path:
 
 
 @contextmanager
-def _clear_message(draft: Path, out: Path) -> Iterator[None]:
-    """Turn what torch and safetensors raise when a file cannot be written (disk full, ...) into one sentence."""
+def _clear_message(draft: Path, out: Path, shared: bool = False) -> Iterator[None]:
+    """Turn what torch and safetensors raise when a file cannot be written (disk full, ...) into one sentence.
+
+    Args:
+        shared: other processes write into the draft too. It is then left to the next start, since deleting it would
+            give each of them an error of its own, about a folder that is gone.
+    """
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(draft, ignore_errors=True)
+        if lost_others(error):
+            raise
+        if not shared:
+            shutil.rmtree(draft, ignore_errors=True)
         kept = latest(out)
         raise UserError(
             f"{draft}: cannot be written ({str(error).splitlines()[0]}). Make room and start again: the run continues "
@@ -101,11 +110,16 @@ def latest(out: Path) -> Path | None:
     return None
 
 
+def delete_drafts(out: Path) -> None:
+    """Delete what an interrupted save left behind."""
+    for draft in (out / FOLDER).glob(".step_*"):
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def prune(out: Path, keep: int | None) -> None:
     """Delete all but the newest `keep` checkpoints (None: keep all) and what an interrupted save left behind."""
     folder = out / FOLDER
-    for draft in folder.glob(".step_*"):
-        shutil.rmtree(draft, ignore_errors=True)
+    delete_drafts(out)
     if keep is not None:
         for old in sorted(folder.glob("step_*"))[: -keep or None]:
             shutil.rmtree(old, ignore_errors=True)

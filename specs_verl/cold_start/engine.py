@@ -29,7 +29,7 @@ from verl.workers.config import FSDPOptimizerConfig, HFModelConfig
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, get_init_weight_context_manager
 
-from specs_verl.cold_start import attention, last_layer
+from specs_verl.cold_start import attention, last_layer, tower_attention
 from specs_verl.cold_start.feature_cache import FeatureCache
 from specs_verl.cold_start.flops import RowFlops
 from specs_verl.cold_start.head import LogProbHead
@@ -104,6 +104,8 @@ class PairEngine(FSDPEngineWithLMHead):
             )
         module.to(dtype)
         self.backbone = module
+        if self.has_vision:
+            tower_attention.use_in(self.core.visual)
         self._freeze()
         if self.model_config.enable_gradient_checkpointing:
             module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

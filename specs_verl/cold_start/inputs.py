@@ -21,6 +21,7 @@ def check(config: DictConfig) -> None:
     require_checkpoint(Path(config.model.path).expanduser(), "model.path")
     if config.reference.path is not None:
         require_checkpoint(Path(config.reference.path).expanduser(), "reference.path")
+    check_precision(config)
     check_data(config)
 
 
@@ -37,6 +38,13 @@ def check_data(config: DictConfig) -> Kind:
             f"loss.preference={config.loss.preference}. Set loss=sft, or train on preference pairs."
         )
     return kind
+
+
+def check_precision(config: DictConfig) -> None:
+    """Refuse fp16: its gradients overflow as a matter of course, and here one that is not finite ends the run."""
+    for key in ("param_dtype", "reduce_dtype"):
+        if str(config.engine.mixed_precision.get(key)) in ("fp16", "float16", "half"):
+            raise UserError(f"engine.mixed_precision.{key}=fp16 is not supported. Use bf16, or fp32.")
 
 
 def find_checkpoints(config: DictConfig) -> None:

@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from specs_verl.cold_start import inputs as preflight
 from specs_verl.cold_start import quiet
-from specs_verl.cold_start.__main__ import CONFIG, say
+from specs_verl.cold_start.__main__ import CONFIG
+from specs_verl.cold_start.voice import say
 from specs_verl.errors import UserError
 from specs_verl.plugin import recipes
 from specs_verl.plugin.loopback import keep_to_this_machine

@@ -9,6 +9,7 @@ import socket
 
 from omegaconf import DictConfig
 from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.device import get_device_name, get_torch_device
 from verl.workers.config import TrainingWorkerConfig
 from verl.workers.engine_workers import TrainingWorker
 
@@ -40,3 +41,12 @@ def single_process_defaults() -> None:
     os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", LOCAL_WORLD_SIZE="1")
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", str(port))
+
+
+def bind_device() -> None:
+    """Make this process's own device the current one, before anything is put on the first one by default."""
+    if get_device_name() == "cpu":
+        return
+    devices, number = get_torch_device(), int(os.environ.get("LOCAL_RANK", "0"))
+    if number < devices.device_count():  # Ray shows each process its own device only
+        devices.set_device(number)

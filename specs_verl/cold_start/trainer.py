@@ -29,10 +29,10 @@ from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
 from specs_verl.cold_start.gathering import from_main
-from specs_verl.cold_start.inputs import check_data, file_list
+from specs_verl.cold_start.inputs import check_data, check_precision, file_list
 from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.packing import PackedRows, Packer
-from specs_verl.cold_start.policy import build_worker, single_process_defaults
+from specs_verl.cold_start.policy import bind_device, build_worker, single_process_defaults
 from specs_verl.cold_start.preference_dataset import PreferenceDataset
 from specs_verl.cold_start.probing import Probing, folder_of
 from specs_verl.cold_start.progress import Progress
@@ -48,6 +48,8 @@ class Trainer:
 
     def __init__(self, config: DictConfig) -> None:
         single_process_defaults()
+        bind_device()
+        check_precision(config)
         self.config = config
         self.out = Path(config.trainer.default_local_dir).expanduser()
         self.source = Path(config.model.path).expanduser()
@@ -336,6 +338,7 @@ class Trainer:
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
             (self.out / runs.COMPLETE).unlink(missing_ok=True)
+            checkpoint.delete_drafts(self.out)
             runs.keep_metrics_up_to(self.out, self.step)
         dist.barrier()
 

@@ -3,11 +3,17 @@
 Only where a configuration asks for it, as our recipes do: with `actor_rollout_ref.model.external_lib` set to SWITCH,
 verl imports that module (freeze_switch.py) in every process that builds the model. Elsewhere verl stays as it is.
 
-The vision tower gets no gradient and hence no optimizer state; the log says what was frozen, and a tower that cannot be
-found is an error rather than a silent no. The cold-start trainer freezes by itself (cold_start/).
+    True     freezes the tower and the aligner, the `merger` layers between it and the language model
+    tower    freezes the tower and trains the aligner
+
+What is frozen gets no gradient, no optimizer state and no LoRA adapter; the log says what it is. After the adapters are
+built and after the first step this is checked, and the first step must have left every frozen number as it was: else
+the run ends. A tower that cannot be found is an error rather than a silent no. The cold-start trainer freezes by itself
+(cold_start/).
 """
 
 import contextlib
+from collections.abc import Iterator
 
 from specs_verl.plugin.late_patch import on_import
 
@@ -16,6 +22,13 @@ SWITCH = "specs_verl.plugin.freeze_switch"
 
 _FLAG = "specs_freeze_vision_tower"
 """Attribute by which the actor's engine configuration carries the key to the engine."""
+
+_CHECKED = "specs_freeze_checked"
+"""Attribute of an engine whose first step has been checked."""
+
+TOWERS = ("visual", "vision_tower", "vision_model")
+TOWER_ONLY = "tower"
+ALIGNER = "merger"
 
 _installed = False
 
@@ -37,7 +50,7 @@ def vision_tower(module):
         ValueError: the model has none under a known name.
     """
     for owner in (module, getattr(module, "model", None)):
-        for name in ("visual", "vision_tower", "vision_model"):
+        for name in TOWERS:
             tower = getattr(owner, name, None)
             if tower is not None:
                 return tower
@@ -45,6 +58,15 @@ def vision_tower(module):
         f"actor.freeze_vision_tower=True, but {type(module).__name__} has no vision tower under a known name. "
         "Set it to False, or teach specs_verl.plugin.freeze the name."
     )
+
+
+def frozen_parameters(module, choice: bool | str) -> Iterator[tuple[str, object]]:
+    """What `choice`, the value of the key, means to keep, by name; also within a sharded model or one with adapters."""
+    for name, parameter in module.named_parameters():
+        path = name.split(".")
+        tower = any(part in TOWERS for part in path)
+        if tower and not (choice == TOWER_ONLY and any(ALIGNER in part for part in path)):
+            yield name, parameter
 
 
 def freeze(parameters) -> int:
@@ -63,24 +85,79 @@ def _hand_the_key_to_the_engine(module) -> None:
     def post_init_and_mark(self) -> None:
         post_init(self)
         # verl's configurations refuse assignment once made.
-        object.__setattr__(self.engine, _FLAG, bool(self.freeze_vision_tower))
+        object.__setattr__(self.engine, _FLAG, self.freeze_vision_tower)
 
     config.__post_init__ = post_init_and_mark
 
 
+def _choice(engine) -> bool | str:
+    """What the engine is to keep: False, True or `tower`."""
+    return not engine.engine_config.forward_only and getattr(engine.engine_config, _FLAG, False)
+
+
 def _freeze_after_build(module) -> None:
     engine = module.FSDPEngine
-    build_module = engine._build_module
+    build_module, build_lora, step = engine._build_module, engine._build_lora_module, engine.optimizer_step
 
     def build_module_and_freeze(self, *args, **kwargs):
         built = build_module(self, *args, **kwargs)
-        if getattr(self.engine_config, _FLAG, False) and not self.engine_config.forward_only:
-            count = freeze(vision_tower(built).parameters())
-            with contextlib.suppress(OSError):  # a full disk under the log must not end the run
-                print(
-                    f"specs-verl: vision tower frozen, {count:,} parameters get no gradient and no optimizer state",
-                    flush=True,
-                )
+        if choice := _choice(self):
+            vision_tower(built)  # or an error
+            kept = freeze(parameter for _, parameter in frozen_parameters(built, choice))
+            what = "vision tower" if choice == TOWER_ONLY else "vision tower and aligner"
+            _log(f"{what} frozen, {kept:,} parameters get no gradient and no optimizer state; {_trainable(built)}")
         return built
 
-    engine._build_module = build_module_and_freeze
+    def build_lora_outside(self, module):
+        choice = _choice(self)
+        if choice and self.model_config.exclude_modules is None:
+            aligner = rf"(?!\w*{ALIGNER})" if choice == TOWER_ONLY else ""
+            kept = rf".*\b({'|'.join(TOWERS)})\.{aligner}.*"
+            object.__setattr__(self.model_config, "exclude_modules", kept)
+        built = build_lora(self, module)
+        if choice:
+            if trained := [name for name, parameter in frozen_parameters(built, choice) if parameter.requires_grad]:
+                raise RuntimeError(
+                    f"specs-verl: {len(trained)} LoRA parameters lie in what actor.freeze_vision_tower={choice} keeps "
+                    f"({trained[0]}, ...). Leave actor_rollout_ref.model.exclude_modules at null, or exclude them."
+                )
+            _log(f"LoRA leaves out what is frozen; {_trainable(built)}")
+        return built
+
+    def first_step_and_check(self, *args, **kwargs):
+        choice = _choice(self)
+        if not choice or getattr(self, _CHECKED, False):
+            return step(self, *args, **kwargs)
+        frozen = dict(frozen_parameters(self.module, choice))
+        before = {name: _local(parameter).to("cpu", copy=True) for name, parameter in frozen.items()}
+        graded = {name for name, parameter in frozen.items() if parameter.grad is not None}
+        result = step(self, *args, **kwargs)
+        moved = {name for name, parameter in frozen.items() if not before[name].equal(_local(parameter).cpu())}
+        stateful = {name for name, parameter in frozen.items() if parameter in self.optimizer.state}
+        if wrong := sorted(graded | moved | stateful):
+            raise RuntimeError(
+                f"specs-verl: actor.freeze_vision_tower={choice}, but after the first step {len(wrong)} frozen "
+                f"parameters have a gradient, optimizer state or another value: {', '.join(wrong[:3])}"
+            )
+        setattr(self, _CHECKED, True)
+        _log(f"checked after the first step: {len(frozen)} frozen tensors are as they were")
+        return result
+
+    engine._build_module, engine._build_lora_module = build_module_and_freeze, build_lora_outside
+    engine.optimizer_step = first_step_and_check
+
+
+def _local(parameter):
+    """The part of a parameter that this process holds."""
+    tensor = parameter.detach()
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def _trainable(module) -> str:
+    everything = sum(parameter.numel() for parameter in module.parameters())
+    return f"{sum(p.numel() for p in module.parameters() if p.requires_grad):,} of {everything:,} are trained"
+
+
+def _log(text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk under the log must not end the run
+        print(f"specs-verl: {text}", flush=True)
