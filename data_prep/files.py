@@ -126,6 +126,9 @@ def locked(folder: str | Path, wait: bool = False) -> Iterator[None]:
         UserError: another process owns the folder.
     """
     folder = Path(folder)
+    obstacle = next((place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()), None)
+    if obstacle is not None:
+        raise UserError(f"{folder}: cannot be a directory, {obstacle} is a file. Choose another place.")
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("w")

@@ -100,7 +100,6 @@ class _JobState:
             raise UserError(f"{', '.join(job.data)}: no rows to sample from.")
         self.job = job
         self.run = SampleRun(Path(job.out))
-        self.run.path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(self.run.path))
         self.run.open(manifest_of(job, len(table)))
         if damaged := self.run.drop_damaged():

@@ -135,3 +135,10 @@ def test_rows_that_fail_leave_no_file(tmp_path):
     with pytest.raises(ZeroDivisionError):
         write_rows(tmp_path / "rows.parquet", pa.schema([("n", pa.int64())]), rows())
     assert names(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=r"file is a file\. Choose another place"), locked(place):
+            pytest.fail("a file was locked as a folder")

@@ -67,3 +67,11 @@ def test_a_damaged_note_of_deaths_counts_as_none(make_job):
     assert not run.is_suspect(1)
     run.learn_from_death(1)
     assert json.loads(note.read_text()) == {"all": 1}
+
+
+def test_an_output_that_is_a_file_or_closed_is_one_sentence(make_job, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    with pytest.raises(UserError, match="is a file"):
+        sample(make_job("taken"))
+    with pytest.raises(UserError, match="is a file"):
+        sample(make_job("taken/below"))
