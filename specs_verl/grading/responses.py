@@ -131,8 +131,8 @@ def grade_responses(reward: RewardFunction, responses: Sequence[tuple[Gradable, 
     """One grade per (question, response), in order.
 
     Raises:
-        UserError: a row cannot be graded as it asks (unknown verifier or parameter); it is named.
-        ValueError: the reward function returned no finite number.
+        UserError: a row cannot be graded as it asks (unknown verifier or parameter), or the reward function returned no
+            finite number for it; the row is named.
     """
     calls = [
         partial(reward, question.data_source, response, question.ground_truth, question.extra_info)
@@ -151,7 +151,7 @@ def grade_of(result: object, row_id: str) -> Grade:
     score = float(values["score"])  # type: ignore[arg-type]  # a reward function of the user's may return anything
     acc = float(values.get("acc", score))  # type: ignore[arg-type]
     if not (math.isfinite(score) and math.isfinite(acc)):
-        raise ValueError(f"The reward function returned {result!r} for {row_id}: score and acc must be finite numbers.")
+        raise UserError(f"{row_id}: the reward function returned {result!r}; score and acc must be finite numbers.")
     status = str(values.get("status") or ("right" if acc >= 1.0 - 1e-9 else "wrong"))
     extracted = values.get("pred") or values.get("extracted")
     form = values.get("format")

@@ -139,7 +139,7 @@ def test_a_process_that_always_dies_ends_the_run_with_a_sentence(tmp_path, fabri
 
 def test_rewards_that_are_no_numbers_are_refused():
     prompt = Prompt("row-7", "", "1", {}, "", "think_answer")
-    with pytest.raises(ValueError, match="for row-7: score and acc must be finite"):
+    with pytest.raises(UserError, match="row-7: the reward function returned .* score and acc must be finite"):
         grade_responses(lambda *_: {"score": float("nan"), "acc": 1.0}, [(prompt, "1")])
 
 
@@ -222,3 +222,26 @@ def test_damaged_metrics_files_are_told_apart(tmp_path):
             read_metrics(path)
     with pytest.raises(UserError, match="cannot read the metrics"):
         read_metrics(tmp_path / "gone.json")
+
+
+def test_empty_responses_and_a_single_sample(tmp_path, fabricate):
+    """Nothing is lost: an empty response is a wrong one in no format, and one sample has pass@1 and majority@1."""
+    prompts = fabricate.prompts(tmp_path / "test.parquet", 2)
+    fabricate.samples(tmp_path / "run", prompts, [[""], [fabricate.response(11, True)]])
+    path = evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
+    metrics = read_metrics(path).in_distribution()
+    overall = metrics.overall
+    assert (overall.responses, overall.accuracy, overall.format, overall.no_answer) == (2, 0.5, 0.5, 0.5)
+    assert overall.pass_at_k == overall.majority_at_k == {1: 0.5} and overall.both == 0.5
+    assert metrics.exploration.stuck == 0.0 and metrics.exploration.distinct_answers == 0.5
+    assert set(overall.intervals) == {"accuracy", "format", "both", "mean_tokens", "truncated", "pass@1", "majority@1"}
+
+
+def test_half_a_graded_shard_is_graded_again(tmp_path, fabricate):
+    prompts = fabricate.prompts(tmp_path / "test.parquet", 2)
+    fabricate.samples(tmp_path / "run", prompts, [[fabricate.response(10, True)], ["no"]])
+    sets = [EvalSet("test", tmp_path / "run", (prompts,))]
+    first = evaluate("m", sets, tmp_path / "out", workers=1).read_text()
+    (shard,) = (tmp_path / "out" / "graded" / "test").glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+    assert evaluate("m", sets, tmp_path / "out", workers=1).read_text() == first
