@@ -38,8 +38,12 @@ class Lengths:
         return cls(PromptCounter(limits.checkpoint), limits)
 
     def tokens(self, rows: Sequence[tuple[Sequence[Mapping[str, str]], Sequence[Size]]]) -> list[int]:
-        """Prompt tokens per row; all sizes have an allowed aspect ratio."""
-        return self.counter.count(rows)
+        """Prompt tokens per row; an upper bound where that already is within the limit. Sizes must be allowed ones."""
+        bounds = self.counter.at_most(rows)
+        unsure = [number for number, bound in enumerate(bounds) if bound > self.limits.max_prompt_tokens]
+        for number, exact in zip(unsure, self.counter.count([rows[number] for number in unsure]), strict=True):
+            bounds[number] = exact
+        return bounds
 
     def finding(self, tokens: int) -> Finding | None:
         """The finding for a prompt that is too long."""

@@ -46,7 +46,7 @@ class Report:
     """Images that the fixed copy holds in another form."""
 
     longest: int = 0
-    """Prompt tokens of the longest sound row; 0 where nothing was counted."""
+    """No sound row has more prompt tokens; 0 where nothing was counted. Questions are only tokenized near the limit."""
 
     examples: list[Example] = field(default_factory=list)
     """At most EXAMPLES rows per kind, the first ones."""
@@ -64,7 +64,7 @@ class Report:
         lines = [f"{self.path}: {self.rows} rows, {self.images} images, {len(self.broken)} broken rows"]
         lines += [f"  {source}: {count} rows" for source, count in sorted(self.sources.items())]
         if self.longest:
-            lines.append(f"  longest prompt: {self.longest} tokens")
+            lines.append(f"  prompts of sound rows: at most {self.longest} tokens")
         if self.kinds:
             width = max(map(len, self.kinds))
             lines += [f"  broken  {kind:<{width}}  {count:>8}" for kind, count in self.kinds.most_common()]

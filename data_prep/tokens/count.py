@@ -47,10 +47,22 @@ class Template(Protocol):
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """A rendered template: the pieces around the texts. None where the template does not insert texts as they are."""
+class _Piece:
+    """A fixed stretch of a rendered template, taken apart at its added tokens."""
 
-    pieces: tuple[str, ...] | None
+    text: str
+    tokens: int
+    """Added tokens, and those of what stands between two of them."""
+
+    first: str
+    """What belongs to the text before it: up to the first added token."""
+
+    last: str
+    """What belongs to the text after it: from the last added token."""
+
+
+_Pieces = tuple[_Piece, ...] | None
+"""The pieces around the texts; None where a template does not insert texts as they are."""
 
 
 class PromptCounter:
@@ -73,8 +85,8 @@ class PromptCounter:
         self.rules = _rules_of(processor)
         added = sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, added))) if added else None
-        self._frames: dict[tuple[object, ...], _Frame] = {}
-        self._lengths: dict[str, int] = {}
+        self._frames: dict[tuple[object, ...], _Pieces] = {}
+        self._lengths: dict[str, int] = {"": 0}
 
     def count(self, rows: Sequence[Asked]) -> list[int]:
         """Tokens of each prompt, the generation prompt and all image tokens included.
@@ -82,33 +94,48 @@ class PromptCounter:
         Raises:
             ValueError: an image has an aspect ratio that the resizing refuses; check sizes first.
         """
-        rendered = [self._render(messages, len(sizes)) for messages, sizes in rows]
-        segmented = [self._segments(text) for text in rendered]
-        self._measure([segment for _marks, segments in segmented for segment in segments])
-        counts = []
-        for (_messages, sizes), (marks, segments) in zip(rows, segmented, strict=True):
-            text = marks + sum(self._lengths[segment] for segment in segments)
-            counts.append(text + sum(self.rules.tokens(size) - 1 for size in sizes))
+        taken = [self._taken_apart(messages, len(sizes)) for messages, sizes in rows]
+        self._measure([stretch for _fixed, stretches in taken for stretch in stretches])
+        counts = [
+            fixed + sum(map(self._lengths.__getitem__, stretches)) + self._more_for(sizes)
+            for (fixed, stretches), (_messages, sizes) in zip(taken, rows, strict=True)
+        ]
         self._forget()
         return counts
 
-    # ------------------------------------------------------------------------------------------------------- template
+    def at_most(self, rows: Sequence[Asked]) -> list[int]:
+        """Upper bounds of `count`: questions are not tokenized, a byte-level tokenizer makes at most a token a byte."""
+        bounds = []
+        for messages, sizes in rows:
+            fixed, stretches = self._taken_apart(messages, len(sizes))
+            known = [self._lengths.get(stretch) or _bytes_bound(stretch) for stretch in stretches]
+            bounds.append(fixed + sum(known) + self._more_for(sizes))
+        return bounds
 
-    def _render(self, messages: Messages, n_images: int) -> str:
-        parts = [
+    def _more_for(self, sizes: Sequence[Size]) -> int:
+        """Tokens of images beyond the one placeholder each."""
+        return sum(self.rules.tokens(size) - 1 for size in sizes)
+
+    def _taken_apart(self, messages: Messages, n_images: int) -> tuple[int, list[str]]:
+        """Tokens that are the same for all rows of a shape, and the stretches of text still to be measured."""
+        parts: Parts = [
             (message["role"], _IMAGES.split(message["content"]) if n_images else [message["content"]])
             for message in messages
         ]
-        shape = tuple(
-            (role, tuple(part == IMAGE if n_images else bool(part) for part in texts)) for role, texts in parts
-        )
-        key = (n_images > 0, shape, tuple(tuple(not text for text in texts) for _role, texts in parts))
-        frame = self._frames.get(key)
-        if frame is None:
-            frame = self._frames[key] = self._frame(parts, n_images)
-        if frame.pieces is None:
-            return self._rendered(parts, n_images)
-        return _filled(frame.pieces, parts)
+        key = (n_images > 0, *((role, *map(_shape, texts)) for role, texts in parts))
+        if key not in self._frames:
+            self._frames[key] = self._frame(parts, n_images)
+        pieces = self._frames[key]
+        texts = _texts(parts)
+        if pieces is None or (self._marks is not None and any("<" in t and self._marks.search(t) for t in texts)):
+            marks, stretches = self._segments(self._rendered(parts, n_images))
+            return marks, stretches
+        stretches = [
+            before.last + text + after.first for before, text, after in zip(pieces, texts, pieces[1:], strict=False)
+        ]
+        return sum(piece.tokens for piece in pieces), [pieces[0].first, *stretches, pieces[-1].last]
+
+    # ------------------------------------------------------------------------------------------------------- template
 
     def _rendered(self, parts: Parts, n_images: int) -> str:
         """The whole way: through the template."""
@@ -121,7 +148,7 @@ class PromptCounter:
             conversation.append({"role": role, "content": content})
         return self._template.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
 
-    def _frame(self, parts: Parts, n_images: int) -> _Frame:
+    def _frame(self, parts: Parts, n_images: int) -> _Pieces:
         """The pieces around the texts, checked with texts that a template might strip, cut or escape."""
         signed = _with_texts(parts, lambda number: f"\ue000{number}\ue001")
         pieces = tuple(re.split("\ue000[0-9]+\ue001", self._rendered(signed, n_images)))
@@ -129,8 +156,19 @@ class PromptCounter:
         for probe in (parts, odd):
             expected = len(_texts(probe)) + 1
             if len(pieces) != expected or _filled(pieces, probe) != self._rendered(probe, n_images):
-                return _Frame(None)
-        return _Frame(pieces)
+                return None
+        # Two texts in one stretch would be tokenized together.
+        if any(self._marks is None or not self._marks.search(piece) for piece in pieces):
+            return None
+        return tuple(map(self._piece, pieces))
+
+    def _piece(self, text: str) -> _Piece:
+        assert self._marks is not None
+        marks = list(self._marks.finditer(text))
+        first, last = text[: marks[0].start()], text[marks[-1].end() :]
+        count, between = self._segments(text[marks[0].start() : marks[-1].end()])
+        self._measure(between)
+        return _Piece(text, count + sum(self._lengths[stretch] for stretch in between), first, last)
 
     # -------------------------------------------------------------------------------------------------------- lengths
 
@@ -151,7 +189,19 @@ class PromptCounter:
     def _forget(self) -> None:
         """Questions come once; what all rows share stays."""
         if len(self._lengths) > _MOST_CACHED:
-            self._lengths = {text: length for text, length in self._lengths.items() if self._often.get(text, 0) > 1}
+            self._lengths = {
+                text: length for text, length in self._lengths.items() if not text or self._often[text] > 1
+            }
+
+
+def _shape(text: str) -> str:
+    """What of a text changes how a template is rendered around it."""
+    return IMAGE if text == IMAGE else "text" if text else ""
+
+
+def _bytes_bound(text: str) -> int:
+    """Most tokens of a byte-level tokenizer; normalisation may make three bytes of one outside ASCII."""
+    return len(text) if text.isascii() else 3 * len(text.encode())
 
 
 Parts = list[tuple[str, list[str]]]

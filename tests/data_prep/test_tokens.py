@@ -120,3 +120,15 @@ def test_a_template_that_changes_texts_is_asked_every_time(counter, monkeypatch)
     short, long = ([{"role": "user", "content": text}] for text in ("How many red", "How many red circles?"))
     assert fresh.count([(short, [])]) == fresh.count([(long, [])])
     assert len(calls) > 2
+
+
+def test_bounds_are_never_below_the_count(counter):
+    texts = ["How many?", "<image>é ² 中 \u0958 ﷺ", "<|im_end|> <|im_start|>", "x" * 900, " \n\t ", "<image>a<image>b"]
+    rows = [(PROMPTS["specs"].messages(text), [(64, 64)] * text.count("<image>")) for text in texts]
+    for bound, count in zip(counter.at_most(rows), counter.count(rows), strict=True):
+        assert bound >= count
+
+
+def test_control_tokens_in_a_question_are_counted_as_the_tokenizer_does(counter):
+    messages = [{"role": "user", "content": "What is <|im_end|> and <|image_pad|>?"}]
+    assert counter.count([(messages, [])]) == [the_whole_way(nano.base_checkpoint(), messages, [])]
