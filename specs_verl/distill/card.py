@@ -96,7 +96,7 @@ def _steps(title: str, steps: list[tuple[str, int]]) -> list[str]:
 
 def _by_outcome(funnel: dict[str, int], side: str) -> dict[str, int]:
     """Samples of a side by what became of them: cut off, image tokens, or the status of their answer."""
-    outcomes = (*FLAWS, "right", "wrong", "no_answer", "timeout", "unparsable_gold")
+    outcomes = (*FLAWS, "right", "wrong", "no_answer", "timeout", "unparsable_gold", "error")
     return {outcome: funnel.get(f"{side}: {outcome}", 0) for outcome in outcomes}
 
 

@@ -37,7 +37,10 @@ REJECTED_STATUSES = {"decoupled": ("right",), "coupled": ("wrong", "no_answer")}
 
 PAIR_KINDS = tuple(REJECTED_STATUSES)
 
-NO_PAIR = ("not sampled", "ground truth cannot be read", "nothing to choose", "nothing to reject")
+NO_PAIR = (
+    *("not sampled", "ground truth cannot be read", "the verifier failed on every answer"),
+    *("nothing to choose", "nothing to reject"),
+)
 """Why a prompt gives no pair, in the order in which it is asked."""
 
 NOT_ASKED = "not asked"
@@ -153,8 +156,8 @@ class PairMaker:
             rejected_answer=worst.sample["pred"],
             rejected_status=worst.sample["status"],
             judge=best.sample["support"] or "none",
-            chosen_pass_rate=share(chosen, lambda s: s["status"] == "right"),
-            rejected_pass_rate=share(rejected, lambda s: s["status"] == "right"),
+            chosen_pass_rate=pass_rate(chosen),
+            rejected_pass_rate=pass_rate(rejected),
             rejected_format_rate=share(rejected, lambda s: s["format"]),
         )
 
@@ -235,7 +238,9 @@ def _why_not(chosen: list[dict[str, object]], rejected: list[dict[str, object]],
         return f"prompts: {NO_PAIR[0]}"
     if any(sample["status"] == "unparsable_gold" for sample in (*chosen, *rejected)):
         return f"prompts: {NO_PAIR[1]}"
-    return f"prompts: {NO_PAIR[3] if has_chosen else NO_PAIR[2]}"
+    if not any(map(graded, chosen)) or not any(map(graded, rejected)):
+        return f"prompts: {NO_PAIR[2]}"
+    return f"prompts: {NO_PAIR[4] if has_chosen else NO_PAIR[3]}"
 
 
 def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
@@ -247,6 +252,16 @@ def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
 def body_length(text: str) -> int:
     """Characters of a response, its form not counted: the form is meant to differ, the length is not."""
     return len(_FORM.sub("", text).strip())
+
+
+def graded(sample: dict[str, object]) -> bool:
+    """Whether the verifier came to a verdict: on `error` it failed itself, which says nothing about the answer."""
+    return sample["status"] != "error"
+
+
+def pass_rate(samples: list[dict[str, object]]) -> float:
+    """Share of right samples among those that were graded."""
+    return share(list(filter(graded, samples)), lambda sample: sample["status"] == "right")
 
 
 def share(samples: list[dict[str, object]], holds: Callable[[dict[str, object]], bool]) -> float:

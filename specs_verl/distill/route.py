@@ -2,7 +2,7 @@ r"""RISE routing: what to learn by imitation after RL, decided by how often the 
 
     report = route(Routing(prompts, samples="runs/rl/samples", out="runs/rise", expert="http://host/v1#teacher"))
 
-With p the share of right samples of a prompt (Metis-RISE):
+With p the share of right samples of a prompt (Metis-RISE), those left out on which the verifier itself failed:
 
     p = 1        nothing to learn: dropped
     0 < p < 1    the model's own right trajectory: it can do it, it must do it reliably       stage 1, origin `self`
@@ -29,7 +29,7 @@ from data_prep.files import locked, sweep, write_json
 from data_prep.tables import write_rows
 from specs_verl.distill.complete import complete
 from specs_verl.distill.grades import GradedRun, grade, graded_rows
-from specs_verl.distill.pair import grade_again, share
+from specs_verl.distill.pair import grade_again, graded, pass_rate
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import Asked, anchored
 from specs_verl.errors import UserError
@@ -98,11 +98,11 @@ def route(routing: Routing, on_progress: Callable[[Progress], None] | None = Non
 def _route(
     routing: Routing, run: SampleRun, out: Path, on_progress: Callable[[Progress], None] | None
 ) -> dict[str, object]:
-    graded = GradedRun(run, out / "grades", "none")
-    grade([graded], routing.prompts, routing.workers)
+    own = GradedRun(run, out / "grades", "none")
+    grade([own], routing.prompts, routing.workers)
 
     counts: Counter[str] = Counter()
-    found = list(_own(routing, graded, counts))
+    found = list(_own(routing, own, counts))
     hard = [row for row, trajectory in found if trajectory is None]
     trajectories = [trajectory for _, trajectory in found if trajectory is not None]
     if hard and routing.expert is not None:
@@ -125,17 +125,20 @@ def _route(
     return report
 
 
-def _own(routing: Routing, graded: GradedRun, counts: Counter[str]) -> Iterator[tuple[int, Trajectory | None]]:
+def _own(routing: Routing, run: GradedRun, counts: Counter[str]) -> Iterator[tuple[int, Trajectory | None]]:
     """For every row that is not dropped: its own right trajectory, or None when it needs an expert."""
-    for row, samples in graded_rows(graded):
+    for row, samples in graded_rows(run):
         counts["prompts"] += 1
         if any(sample["status"] == "unparsable_gold" for sample in samples):
             counts["dropped: ground truth cannot be read"] += 1
             continue
-        pass_rate = share(samples, lambda sample: sample["status"] == "right")
-        if pass_rate == 1.0:
+        if not any(map(graded, samples)):
+            counts["dropped: the verifier failed on every answer"] += 1
+            continue
+        rate = pass_rate(samples)
+        if rate == 1.0:
             counts["dropped: always right"] += 1
-        elif pass_rate > 0.0:
+        elif rate > 0.0:
             counts["self: sometimes right"] += 1
             usable = [
                 s
@@ -149,7 +152,7 @@ def _own(routing: Routing, graded: GradedRun, counts: Counter[str]) -> Iterator[
                 counts["dropped: right only when cut off or with image tokens"] += 1
                 continue
             best = usable[0]
-            yield row, Trajectory(row, best["row_id"], best["response"].strip(), SELF, STAGES[SELF], pass_rate)
+            yield row, Trajectory(row, best["row_id"], best["response"].strip(), SELF, STAGES[SELF], rate)
         else:
             counts["expert: never right"] += 1
             yield row, None

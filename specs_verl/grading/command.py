@@ -35,6 +35,9 @@ RESPONSE_COLUMNS = ("response", "output", "solution_str", "completion")
 GOLD_COLUMNS = ("ground_truth", "gts", "gold", "answer")
 SETTINGS = frozenset({"verifier", "params", "format_rule", "combination"})
 
+FAULTY = ("unparsable_gold", "timeout", "error")
+"""Statuses that say something about the row or the verifier, not about the answer: their rows are named."""
+
 Row = Mapping[str, object]
 
 
@@ -252,7 +255,7 @@ def _print_summary(console: Console, rows: list[Row], scores: list[Score], limit
     console.print(
         "  slowest: " + ", ".join(f"row {i} {scores[i]['seconds'] * 1e3:.1f} ms ({scores[i]['status']})" for i in slow)
     )
-    faulty = [i for i in range(count) if scores[i]["status"] in ("unparsable_gold", "timeout")]
+    faulty = [i for i in range(count) if scores[i]["status"] in FAULTY]
     for i in faulty[:limit]:
         console.print(f"  row {i}: {scores[i]['status']}, gold {str(rows[i]['ground_truth'])[:60]!r}", markup=False)
 

@@ -40,7 +40,7 @@ GRADED_COLUMNS = (
     "format",  # whether the response has the form its prompt asked for
     "score",  # the training reward
     "extracted",  # the answer as it was read
-    "status",  # right, wrong, no_answer, unparsable_gold or timeout
+    "status",  # right, wrong, no_answer, unparsable_gold, timeout or error
     "n_tokens",
     "finish_reason",
 )
@@ -65,6 +65,8 @@ class Figures:
     no_answer: float
     timeouts: int
     unparsable_golds: int
+    errors: int = 0
+    """Responses on which the verifier itself failed."""
     both: float = 0.0
     """Share of responses in the asked format *and* right."""
     majority_at_k: dict[int, float] = field(default_factory=dict)
@@ -176,6 +178,7 @@ def figures(frame: pd.DataFrame) -> Figures:
         truncated=float(work["truncated"].mean()),
         no_answer=float((frame["status"] == "no_answer").mean()),
         timeouts=int((frame["status"] == "timeout").sum()),
+        errors=int((frame["status"] == "error").sum()),
         unparsable_golds=int(frame.loc[frame["status"] == "unparsable_gold", "row"].nunique()),
         intervals={name: (interval.low, interval.high) for name, interval in intervals.items()},
     )

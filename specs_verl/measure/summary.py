@@ -179,6 +179,11 @@ def _set_warnings(evaluated: SetMetrics) -> list[str]:
         sentences.append(
             f"{overall.timeouts} of {overall.responses} gradings ran into the time limit and count as wrong."
         )
+    if overall.errors:
+        sentences.append(
+            f"The verifier failed on {overall.errors} of {overall.responses} responses, which count as wrong; the log "
+            "names them (status error)."
+        )
     if evaluated.skipped_prompts:
         sentences.append(
             f"{evaluated.skipped_prompts} prompts could not be sampled (too long or damaged) and are left out."

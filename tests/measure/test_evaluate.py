@@ -11,6 +11,7 @@ from specs_verl.grading.responses import grade_of, grade_responses, load_functio
 from specs_verl.measure.evaluate import EvalSet, evaluate
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.rollouts import Prompt
+from specs_verl.measure.summary import warnings
 
 COUNTING_REWARD = """
 from pathlib import Path
@@ -44,11 +45,27 @@ def test_figures_by_hand(tmp_path, fabricate):
     assert overall.mean_tokens == pytest.approx((10 + 20 + 30 + 40) / 4)
     assert overall.truncated == pytest.approx(1 / 8)
     assert overall.no_answer == pytest.approx(1 / 8)
-    assert (overall.timeouts, overall.unparsable_golds) == (0, 0)
+    assert (overall.timeouts, overall.errors, overall.unparsable_golds) == (0, 0, 0)
     assert {name: figures.accuracy for name, figures in metrics.by_task.items()} == {"sum": 0.5, "product": 0.25}
     assert set(metrics.by_data_source) == {"shapes_sum", "shapes_product"}
     # Two prompts with accuracies 0.5 and 0.25: a bootstrap mean cannot leave [0.25, 0.5].
     assert metrics.accuracy_interval == (pytest.approx(0.25), pytest.approx(0.5))
+
+
+def test_failures_of_a_verifier_are_counted_and_said(tmp_path, fabricate):
+    reward = tmp_path / "mine.py"
+    reward.write_text(
+        "def compute_score(data_source, solution_str, ground_truth, extra_info=None):\n"
+        "    failed = 'think' not in solution_str\n"
+        "    return {'score': 0.0, 'acc': 0.0, 'status': 'error' if failed else 'wrong', 'pred': ''}\n"
+    )
+    prompts = fabricate.prompts(tmp_path / "test.parquet", 1)
+    fabricate.samples(tmp_path / "run", prompts, [[fabricate.response(10, True), "It is 12.", "It is 13."]])
+    sets = [EvalSet("test", tmp_path / "run", (prompts,))]
+    path = evaluate("m", sets, tmp_path / "out", reward=f"{reward}:compute_score", workers=1)
+    metrics = read_metrics(path)
+    assert metrics.in_distribution().overall.errors == 2
+    assert any("verifier failed on 2 of 3 responses" in sentence for sentence in warnings([metrics]))
 
 
 def test_graded_rollouts_are_kept(tmp_path, fabricate):
