@@ -3,6 +3,7 @@
 Every stage is killed once on the way and called again. The tests run in the order of the stages and share one folder.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -81,7 +82,7 @@ def kill(process: subprocess.Popen) -> None:
 def processes_of(out: Path) -> list[psutil.Process]:
     """What the scripts have started with this OUT, whatever has become of its parents; nothing of anybody else's."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["name"]):
         try:
             if process.environ().get("OUT") == str(out) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
@@ -91,17 +92,18 @@ def processes_of(out: Path) -> list[psutil.Process]:
 
 
 def engine_cores(out: Path) -> list[psutil.Process]:
-    return [process for process in processes_of(out) if process.name().startswith("VLLM::EngineCor")]
+    return [process for process in processes_of(out) if (process.info["name"] or "").startswith("VLLM::EngineCor")]
 
 
 def open_to_others(out: Path) -> set[str]:
     """Names of the processes of a run that listen on another address than loopback, each with that address."""
     found = set()
     for process in processes_of(out):
-        for connection in process.net_connections(kind="inet"):
-            address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else "127.0.0.1"
-            if connection.status == psutil.CONN_LISTEN and address not in ("127.0.0.1", "::1"):
-                found.add(f"{process.name()} {address}")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections(kind="inet"):
+                address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else "127.0.0.1"
+                if connection.status == psutil.CONN_LISTEN and address not in ("127.0.0.1", "::1"):
+                    found.add(f"{process.name()} {address}")
     return found
 
 
