@@ -139,3 +139,33 @@ def test_never_reached_without_patience(tmp_path):
         steps.write(step, {"gf": -step})
     assert steps.best == 1 and not steps.reached
     assert os.path.getsize(tmp_path / "gf.jsonl") > 0
+
+
+def test_the_probe_of_the_configuration_samples_the_exported_weights(train, model_dir, tmp_path, monkeypatch):
+    """specs_verl.measure.probe, with an engine that answers every prompt right and in the asked format."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    helpers = Path(__file__).parents[1] / "measure"  # answering_engine.py, for the worker processes
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(helpers), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    source = tmp_path / "source"
+    shutil.copytree(model_dir, source)
+    (source / "skill.json").write_text('{"right": 1.0, "formed": 1.0}')  # exported with every checkpoint
+    row = {
+        "data_source": "d",
+        "prompt": [{"role": "user", "content": r"2 + 2? Use \boxed{}."}],
+        "reward_model": {"ground_truth": "4"},
+        "extra_info": {"id": "a", "format": "think_answer", "verifier": "number"},
+    }
+    pq.write_table(pa.Table.from_pylist([row] * 4), tmp_path / "id.parquet")
+    train(
+        tmp_path / "out", f"model.path={source}", "probe.custom_cls.path=pkg://specs_verl.measure.probe",
+        "probe.custom_cls.name=GfProbe", f"probe.id_files={tmp_path / 'id.parquet'}", "probe.rows=4", "probe.freq=2",
+        "probe.engine=answering_engine:AnsweringEngine", "trainer.total_training_steps=2",
+    )  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "out" / "gf.jsonl").read_text().splitlines()]
+    # The same answers before and after: no gain, so no factor; every response obeys.
+    assert [(line["step"], line["gf"], line["id"], line["ood"]) for line in lines] == [(0, 0, 1, 1), (2, 0, 1, 1)]
+    asked = pq.read_table(tmp_path / "out" / "probe" / "ood.parquet").to_pylist()
+    assert len({row["extra_info"]["format"] for row in asked}) == 4
+    assert (tmp_path / "out" / "hf" / "skill.json").is_file()

@@ -156,7 +156,7 @@ def test_a_process_that_always_dies_ends_the_run_with_a_sentence(tmp_path, fabri
 
 def test_rewards_that_are_no_numbers_are_refused():
     prompt = Prompt("row-7", "", "1", {}, "", "think_answer")
-    with pytest.raises(UserError, match="row-7: the reward function returned .* score and acc must be finite"):
+    with pytest.raises(UserError, match=r"row-7: the reward function returned .* score and acc must be finite"):
         grade_responses(lambda *_: {"score": float("nan"), "acc": 1.0}, [(prompt, "1")])
 
 
