@@ -18,7 +18,6 @@ from collections.abc import Iterable
 
 from reward_fns.answer.denial import DENIED_BEFORE
 from reward_fns.answer.phrases import Phrase
-from reward_fns.answer.sentences import SENTENCE_END
 
 # ------------------------------------------------------------------------------------------------------------ before it
 
@@ -141,9 +140,32 @@ OFFERS_ANOTHER = Phrase(
 ASKED = Phrase("asked", r"[\s$*)\]]{0,3}\?", hits=["?", " ?", "**?"], misses=[".", " is it?"], at="match")
 
 
+# Plain search for a sign of the pattern costs a fraction of the pattern; nearly all sentences have none of them.
+_DENIES = (
+    "not", "n't", "n’t", "neither", "nor", "never", "hardly", "barely", "scarcely", "incorrect", "wrong", "false",
+    "untrue", "rather", "instead", "opposed", "unlike", "other than", "except", "anything but", "far from", "eliminat",
+    "rul", "exclud", "discard", "reject", "不", "而非", "排除",
+)  # fmt: skip
+_DOUBTS = (
+    "doubt", "den", "disagree", "unlikely", "hard to", "refuse", "reject", "no way", "pretend", "anything", "far from",
+    "unsure", "uncertain", "not", "n't", "n’t", "wrong", "incorrect", "false", "mista", "untrue",
+)  # fmt: skip
+_REPORTS = (
+    "sa", "claim", "think", "thought", "believ", "argu", "suggest", "insist", "guess", "answers", "answered", "writes",
+    "wrote", "accord", "'s ", "’s ", "answer ",
+)  # fmt: skip
+_SUPPOSES = ("if", "had", "suppos", "assum", "imagin", "unless")
+_HEDGES = ("or", "/", "either", "maybe", "perhaps", "possibly", "be", "somewhere", "between", "one of")
+
+
+def _signs(text: str, signs: tuple[str, ...]) -> bool:
+    return any(map(text.__contains__, signs))
+
+
 def hedged(before: str, after: str) -> bool:
     """Whether other values are offered beside this one."""
-    return OPEN_HEDGE.search(before) is not None or any((OFFERS_ANOTHER.match(after), ASKED.match(after)))
+    opens = _signs(before.lower(), _HEDGES) and OPEN_HEDGE.search(before) is not None
+    return opens or OFFERS_ANOTHER.match(after) is not None or ASKED.match(after) is not None
 
 
 def bounded(before: str, after: str) -> bool:
@@ -153,15 +175,20 @@ def bounded(before: str, after: str) -> bool:
 
 def disowned(before: str, after: str) -> bool:
     """Whether the sentence denies or doubts the value, gives it for another case, or as what somebody else says."""
-    return any(
-        (
-            DENIED_BEFORE.search(before),
-            DOUBT.search(before),
-            OTHERS.search(before),
-            CONDITION.search(before),
-            DENIED_AFTER.match(after),
-            TAKEN_BACK.match(after),
-        )
+    lowered = before.lower()
+    for signs, phrase in ((_DENIES, DENIED_BEFORE), (_DOUBTS, DOUBT), (_REPORTS, OTHERS), (_SUPPOSES, CONDITION)):
+        if _signs(lowered, signs) and phrase.search(before) is not None:
+            return True
+    return DENIED_AFTER.match(after) is not None or TAKEN_BACK.match(after) is not None
+
+
+_CLOSES = (". ", "! ", "? ", "\n", "。")
+
+
+def _sentence_before(text: str) -> str:
+    """The end of a text from the last sentence on."""
+    return (
+        text[max(text.rfind(sign) + len(sign) for sign in _CLOSES if sign in text) :] if _signs(text, _CLOSES) else text
     )
 
 
@@ -171,8 +198,8 @@ def taken_back(before: str, after: str) -> bool:
     Args:
         before, after: text around the value; only what belongs to its sentence is looked at, and the sentence after it.
     """
-    before = SENTENCE_END.split(before)[-1].rstrip(" $*\\([{_`\"'")
-    return disowned(f"{before} ", after) or hedged(f"{before} ", SENTENCE_END.split(after)[0])
+    before = _sentence_before(before).rstrip(" $*\\([{_`\"'")
+    return disowned(f"{before} ", after) or hedged(f"{before} ", after)
 
 
 _TAGS = re.compile(r"</?[A-Za-z]\w{0,20}>|<\|\w{1,20}\|>|<<[^<>\n]{0,80}>>")
@@ -198,7 +225,7 @@ def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False, d
         before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
         if not denials and DENIED_AFTER.match(after):
             after = ""
-        if not taken_back(before, after) and not (bounds and bounded(SENTENCE_END.split(before)[-1], after)):
+        if not taken_back(before, after) and not (bounds and bounded(_sentence_before(before), after)):
             return True
     return not looked
 

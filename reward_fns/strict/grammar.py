@@ -13,6 +13,7 @@ but"), a final stop. Not here: the values themselves (quantity.py, selection.py,
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from reward_fns.answer.phrases import THEREFORE, Phrase
 from reward_fns.answer.wrappers import FRAMES, GROUP, any_of, unwrapped
@@ -110,9 +111,12 @@ MAX_SUBJECT = 16
 """Words of a subject."""
 
 
+@lru_cache(maxsize=8192)
 def core(text: str) -> str | None:
     """The value of a region without dress, announcement and denied alternative; None when it is struck out, asked,
     or more than one answer long. What is left is not yet known to be a value."""
+    if text.isalnum() and text.isascii():  # by far the commonest case
+        return text
     if len(text) > 4 * MAX_CORE or _STRUCK.search(text):
         return None
     bare = undressed(text)
@@ -198,6 +202,7 @@ MAX_UNIT_WORDS = 6
 _UNIT_WORD = re.compile(r"[^\W\d_][^\W\d_'’.-]*(?:['’-][^\W\d_]+)*\.?")
 
 
+@lru_cache(maxsize=4096)
 def is_unit(text: str) -> bool:
     """Whether what follows a number is a unit or names the things counted, and changes nothing about the value."""
     bare = _LAYOUT.sub(" ", unwrapped(text, r" \1 ")).strip(" .$~")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from reward_fns.answer.wrappers import unwrapped
 from reward_fns.numbers import numerals, units
@@ -17,6 +18,7 @@ from reward_fns.numbers.numerals import Number
 from reward_fns.numbers.quantities import expression_number
 from reward_fns.strict.grammar import LEFT_OVER, core, is_unit
 
+MAX_PLAIN = 15
 _NO_THING = r"no\s+(?!more|less|fewer|one\b|idea|answer|way|option)[a-z]+(?:\s+[a-z]+){0,2}"
 _NONE = re.compile(rf"(?i)(?:none|nothing|nil|zero|{_NO_THING}|not\s+any|none\s+of\s+them)")
 _SAME = r"=|≈|≃|≅|\\(?:approx|simeq|cong)(?![a-z])"
@@ -36,8 +38,11 @@ _RAISED = re.compile(r"\d\s*(?:[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]|\^|!|\*\*)")
 _POWER_OF_TEN = re.compile(r"(?:\\times|\\cdot|×|·|\*|x)\s*10\s*\^")
 
 
+@lru_cache(maxsize=8192)
 def number_in(text: str) -> Number | None:
     """The number that a region is; None when it is none, more than one, a bound, or has words that are no unit."""
+    if text.isdigit() and text.isascii() and len(text) <= MAX_PLAIN:
+        return numerals.parse(text)
     bare = core(text)
     if bare is None:
         return None

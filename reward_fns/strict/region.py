@@ -38,12 +38,16 @@ class Region(NamedTuple):
     """Empty when the region is empty, or taken back by its own sentence: no answer."""
 
     place: Literal["answer", "boxed"]
-    boxes: tuple[str, ...] = ()
-    """The contents of all boxes when the region is a box, for golds of several values."""
+    around: str = ""
+    """The text in which the region is a box, with all its boxes."""
 
     later: str = ""
     """What is announced after the box ("The final answer is ..."): models correct themselves, and sum up after
     intermediate boxes."""
+
+    def boxes(self) -> list[str]:
+        """The contents of all boxes when the region is a box, for golds of several values."""
+        return boxes(self.around)
 
     def read(self, reader: Callable[[str], Value | None]) -> Value | None:
         """What the region is: its later announcement where that is one answer, else its text."""
@@ -104,4 +108,4 @@ def _region_of(text: str) -> Region | None:
     start = max(text.rfind("\\", 0, start), start - 2)
     back = taken_back(text[max(0, start - AROUND) : start], text[end : end + AROUND])
     later = phrase(text[end:]) if len(text) - end > SHORTEST_ANNOUNCEMENT else None
-    return Region("" if back else content, "boxed", tuple(boxes(text)), later or "")
+    return Region("" if back else content, "boxed", text, later or "")

@@ -50,7 +50,7 @@ def _commits(response: str, gold: Gold) -> bool:
     if whole and (DOUBT.search(whole) or OTHERS.search(whole) or CONDITION.search(whole)):
         return False
     if gold.answer.number is not None:
-        return holds(whole) and stands(response, gold.answer.number.value)
+        return holds(whole) and stands(response, gold.answer.number)
     sought = gold.letter or (gold.words if len(gold.words) <= MAX_SOUGHT else "")
     tail = response[-MAX_TAIL:]
     return not sought or commitment.stands(tail, reversed(places_of(sought, tail)))

@@ -102,8 +102,8 @@ MAX_NAMED = 400
 def _in_region(region: Region, gold: Gold, deadline: float) -> Verdict:
     """The committed region against the gold; several boxes only when together they are a gold of several values."""
     verdict = region.read(lambda text: _is(text, gold, deadline)) or NO_ANSWER
-    if verdict.status != "right" and len(region.boxes) > 1 and gold.answer.number is None and not gold.words:
-        together = _is(", ".join(region.boxes), gold, deadline)
+    if verdict.status != "right" and gold.answer.number is None and not gold.words and len(region.boxes()) > 1:
+        together = _is(", ".join(region.boxes()), gold, deadline)
         if together is not None and together.status == "right":
             return together
     return verdict

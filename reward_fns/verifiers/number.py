@@ -22,7 +22,7 @@ from reward_fns.numbers.standing import not_of_question, stands
 from reward_fns.numbers.tolerance import LENIENT, agrees, rounded
 from reward_fns.registry import register
 from reward_fns.strict.quantity import holds, none_in, number_in
-from reward_fns.strict.region import region_to_read, whole_answer
+from reward_fns.strict.region import Region, region_to_read, whole_answer
 from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 
 FLOAT = Fraction(1, 10**12)
@@ -55,7 +55,8 @@ def number(
         answer_after_think: ignore what stands inside a think block.
     """
     gold = read_gold(ground_truth)
-    found = committed_number(response, reading, answer_after_think, year=_like_a_year(gold), question=question)
+    region = region_to_read(response, reading, answer_after_think)
+    found = committed_number(response, region, answer_after_think, year=_like_a_year(gold), question=question)
     if found is None:
         return NO_ANSWER
     if answer_type == "percent" and not gold.percent:
@@ -63,7 +64,8 @@ def number(
     shown = shown_as(found)
     if answer_type in ("integer", "int") and found.value.denominator != 1 and gold.value.denominator == 1:
         return decided(False, shown)
-    return decided(same_number(found, gold, precision, abs_tol, rel_tol, unit), shown)
+    right = same_number(found, gold, precision, abs_tol, rel_tol, unit)
+    return NO_ANSWER if right and region is None and _taken_back(response, found) else decided(right, shown)
 
 
 @register("count")
@@ -80,15 +82,22 @@ def count(
     gold = read_gold(ground_truth)
     if gold.value.denominator != 1 or gold.value < 0:
         raise GoldError(f"a count must be a whole number that is not negative, got {ground_truth!r}")
-    found = committed_number(response, reading, answer_after_think, zero_words=True, question=question)
+    region = region_to_read(response, reading, answer_after_think)
+    found = committed_number(response, region, answer_after_think, zero_words=True, question=question)
     if found is None:
         return NO_ANSWER
-    return decided(same_number(found, gold, abs_tol=abs_tol), shown_as(found))
+    right = same_number(found, gold, abs_tol=abs_tol)
+    return NO_ANSWER if right and region is None and _taken_back(response, found) else decided(right, shown_as(found))
+
+
+def _taken_back(response: str, found: Number) -> bool:
+    """Whether a value that running text was read to state is denied, hedged or only a bound wherever it stands."""
+    return not (holds(whole_answer(response)) and stands(response, found))
 
 
 def committed_number(
     response: str,
-    reading: str,
+    region: Region | None,
     answer_after_think: bool,
     zero_words: bool = False,
     year: bool = False,
@@ -101,7 +110,6 @@ def committed_number(
         year: a year may be asked for.
         question: values that it names are no conclusion where another value stands beside them.
     """
-    region = region_to_read(response, reading, answer_after_think)
     if region is not None:
         return region.read(_stated)
     whole = whole_answer(response).removesuffix("!")
@@ -111,8 +119,6 @@ def committed_number(
     found = final_number(response, answer_after_think, zero_words, year)
     if found is not None and question:
         found = not_of_question(response, found, question)
-    if found is not None and not (stands(response, found.value) and holds(whole)):
-        return None
     if found is None and len(response) <= MAX_SHORT and _THERE_IS_NONE.search(response):
         return numerals.parse("0")
     return found
