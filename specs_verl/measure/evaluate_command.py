@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--logprobs", type=int, default=0, metavar="K", help="record K per token, for the branching factor (20 will do)"
     )
     parser.add_argument("--rows", type=int, metavar="N", help="only the first N rows of every data set")
+    parser.add_argument("--engine", help="what samples: vllm, verl, endpoint, or module:class (default: by checkpoint)")
     parser.add_argument("--engine-workers", type=int, help="sampling processes (default: per core or per GPU)")
     parser.add_argument("--gpu-memory-utilization", type=float, default=0.9, help="default %(default)s")
     parser.add_argument("--model", help="with --set: name of the model in tables")
@@ -133,7 +134,9 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
             args.out,
             parameters,
             samples_of={entry.name: args.ood_n for entry in data if entry.role == "ood"} if args.ood_n else None,
-            engine=EngineSettings(workers=args.engine_workers, gpu_memory_utilization=args.gpu_memory_utilization),
+            engine=EngineSettings(
+                engine=args.engine, workers=args.engine_workers, gpu_memory_utilization=args.gpu_memory_utilization
+            ),
             rows=args.rows,
             seed=args.seed,
             format_checks=checks,

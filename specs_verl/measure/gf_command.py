@@ -25,7 +25,7 @@ from specs_verl.errors import UserError
 from specs_verl.measure.checkpoints import Checkpoint, DataSet, evaluate_checkpoints
 from specs_verl.measure.evaluate_command import Bars, checks_from, other_formats
 from specs_verl.measure.figures import Line, write_lines
-from specs_verl.measure.gf_curve import DEFINITIONS, PAPER_START, GfCurve, gf_curve, starts_as_in_the_paper
+from specs_verl.measure.gf_curve import DEFINITIONS, NEAR_PAPER, PAPER_START, GfCurve, gf_curve, starts_as_in_the_paper
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.runs import checkpoints_of
 from specs_verl.sampling import EngineSettings, SamplingParameters
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=1.0, help="runs: default %(default)s")
     parser.add_argument("--max-tokens", type=int, default=1024, help="runs: response, default %(default)s")
     parser.add_argument("--max-prompt-tokens", type=int, default=4096, help="runs: default %(default)s")
+    parser.add_argument("--engine", help="runs: what samples: vllm, verl, or module:class (default: vllm)")
     parser.add_argument(
         "--rl", action="append", default=[], metavar="RUN=METRICS", help="runs: metrics of the model after RL from RUN"
     )
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             data,
             args.out,
             parameters,
-            engine=EngineSettings(),
+            engine=EngineSettings(engine=args.engine),
             rows=args.rows,
             format_checks=checks,
             on_sampling=bars.sampling,
@@ -211,5 +212,7 @@ def start_table(base: ModelMetrics) -> Table:
     table.add_column("starts as in the paper")
     for evaluated in base.of_role("ood").values():
         for name, figures in evaluated.by_format.items():
-            table.add_row(name, f"{100 * figures.format:.1f}", "yes" if near[name] else "no")
+            unsure = f"cannot be said from {figures.prompts} prompts"
+            verdict = "yes" if near[name] else "no" if figures.format > NEAR_PAPER else unsure
+            table.add_row(name, f"{100 * figures.format:.1f}", verdict)
     return table
