@@ -18,7 +18,19 @@ from specs_verl.measure.runs import checkpoints_of
 
 def figures(format_, both, prompts=100):
     return Figures(
-        prompts, prompts, 0.5, format_, 1.0, {1: 0.5}, 9.0, 0.0, 0.0, 0, 0, both, {}, {"format": (0, format_)}
+        prompts=prompts,
+        responses=prompts,
+        accuracy=0.5,
+        format=format_,
+        score=1.0,
+        pass_at_k={1: 0.5},
+        mean_tokens=9.0,
+        truncated=0.0,
+        no_answer=0.0,
+        timeouts=0,
+        unparsable_golds=0,
+        both=both,
+        intervals={"format": (0.0, format_)},
     )
 
 
