@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Stage 1a: short GRPO from the base model; "zero" will write the chosen answers.  Usage: bash 1_zero.sh [overrides]
+# Stage 1a: short GRPO from the base model; "zero" will write the chosen answers.
+# Usage: bash 1_zero.sh [zero.steps=100 ...]
 set -euo pipefail
 source "$(dirname "$0")/../common.sh"
 
-train_grpo zero "${RECIPE}_zero" "$MODEL" "$@"
+stage data "$@"
+stage zero "$@"

@@ -22,7 +22,9 @@ from specs_verl.distill.pair_recipe import SOURCES, Recipe, names, read_recipe
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import DUPLICATES
 from specs_verl.errors import UserError
-from specs_verl.sampling import EngineSettings, Job, Progress, SamplingError, sample_all
+from specs_verl.progress import Steps
+from specs_verl.sampling import EngineSettings, Job, SamplingError, sample_all
+from specs_verl.sampling.cli import sampling_bars
 from specs_verl.sampling.endpoint import is_endpoint
 
 
@@ -124,19 +126,16 @@ def run(args: argparse.Namespace) -> int:
         judge_endpoint=args.judge_endpoint,
         workers=args.workers,
     )
-    bars = None if args.quiet else _Bars()
-    try:
-        # Checkpoints share the same workers; an endpoint needs a worker of its own kind.
-        for together in ([j for j in jobs if not is_endpoint(j.model)], [j for j in jobs if is_endpoint(j.model)]):
-            if together:
-                sample_all(together, bars.sampling if bars else None)
-        report = distill(job, bars.step if bars else None)
-    except SamplingError as error:
-        print(error, file=sys.stderr)
-        return 1
-    finally:
-        if bars:
-            bars.close()
+    with Steps(args.quiet) as steps:
+        try:
+            # Checkpoints share the same workers; an endpoint needs a worker of its own kind.
+            for together in ([j for j in jobs if not is_endpoint(j.model)], [j for j in jobs if is_endpoint(j.model)]):
+                if together:
+                    sample_all(together, sampling_bars(steps))
+            report = distill(job, steps.show)
+        except SamplingError as error:
+            print(error, file=sys.stderr)
+            return 1
     print(
         f"{report['pairs']} pairs in {Path(args.out) / 'pairs.parquet'}; counts and examples in the README beside it."
     )
@@ -157,33 +156,3 @@ def _default(text: str) -> tuple[str, object]:
         return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UserError(f"--default {text!r}: the value is not readable as YAML.") from error
-
-
-class _Bars:
-    """One bar per step."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        self._progress = RichProgress(*columns, TimeRemainingColumn(), console=Console(file=sys.stderr))
-        self._tasks: dict[str, int] = {}
-        self._progress.start()
-
-    def sampling(self, progress: Progress) -> None:
-        """Callback of sampling."""
-        name = Path(progress.out).name
-        label = f"loading {name}" if progress.stage == "loading" else f"sampling {name}"
-        self.step(f"sampling {name}", progress.samples_done, progress.samples_total, label)
-
-    def step(self, name: str, done: int, total: int, label: str | None = None) -> None:
-        """Callback of the other steps."""
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name)
-        self._progress.update(self._tasks[name], completed=done, total=total, description=label or name)
-
-    def close(self) -> None:
-        """Leave the bars as they are."""
-        self._progress.stop()

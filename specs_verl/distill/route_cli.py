@@ -11,8 +11,9 @@ import argparse
 import sys
 
 from specs_verl.distill.route import Routing, route
+from specs_verl.progress import Steps
 from specs_verl.sampling import SamplingError
-from specs_verl.sampling.cli import show
+from specs_verl.sampling.cli import sampling_bars
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         workers=args.workers,
     )
-    try:
-        report = route(routing, show)
-    except SamplingError as error:
-        print(error, file=sys.stderr)
-        return 1
+    with Steps() as steps:
+        try:
+            report = route(routing, sampling_bars(steps))
+        except SamplingError as error:
+            print(error, file=sys.stderr)
+            return 1
     print(f"{report['trajectories']} trajectories in {args.out}/sft.parquet")
     for name, count in report["counts"].items():
         print(f"  {name}: {count}")

@@ -1,9 +1,13 @@
-"""A method as a pipeline of stages, each resumable, supervised and shown while it runs.
+"""A method as a pipeline of stages in YAML; each stage is resumable, supervised and shown while it runs.
 
-stage.py      a stage, its completion marker and resuming: the generic engine
-specs.py      the stages of Metis-SPECS
-training.py   GRPO and the cold start as subprocesses
-watch.py      a long command under watch: it can neither hang nor leave processes (`specs watch`)
-display.py    what the user sees meanwhile
-command.py    `specs run`
+definition.py        a pipeline's YAML -> its stages
+stage.py             a stage, what it needs, its marker
+kinds.py             what a kind of stage is; registry.py has them all by name
+data_stages.py, training_stages.py, measure_stages.py      the kinds
+execution.py         runs the stages
+run_record.py        run.json
+seeds.py             several seeds in one table
+display.py           what the user sees
+watch.py             a long command under watch: it can neither hang nor leave processes (`specs watch`)
+command.py           `specs run`
 """

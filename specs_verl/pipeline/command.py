@@ -2,89 +2,144 @@
 
 specs run nano                              all stages into runs/nano
 specs run nano --out runs/short zero.steps=5 grpo.steps=5
-specs run nano --redo cold_start            throw the work from that stage on away, and do it again
+specs run nano --redo cold_start            throw the work of that stage, and of those that need it, away; do it again
+specs run nano --only zero                  this stage alone
+specs run nano --dry-run                    print the commands, run none
+specs run mine.yaml                         a pipeline of one's own, see definition.py
 """
 
+from __future__ import annotations
+
+import argparse
+import json
 import os
-from importlib import resources
+import shlex
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from specs_verl.doctor import preflight
 from specs_verl.errors import UserError
+from specs_verl.pipeline.definition import Definition, load, names, summary
 from specs_verl.pipeline.display import StageDisplay, duration
-from specs_verl.pipeline.stage import completed, remove_from, run_stages
+from specs_verl.pipeline.execution import Plan, planned, run_stages
+from specs_verl.pipeline.registry import KINDS
+from specs_verl.pipeline.seeds import combine
+from specs_verl.pipeline.stage import completed
 from specs_verl.pipeline.watch import CommandFailed
 
-FOLDER = resources.files("specs_verl") / "config" / "pipelines"
 
-
-def names() -> list[str]:
-    """Names of all pipelines, sorted."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in FOLDER.iterdir() if entry.name.endswith(".yaml"))
-
-
-def load(name: str, overrides: list[str]) -> DictConfig:
-    """The configuration of a pipeline with the user's key=value overrides; an unknown name or key is an error."""
-    if name not in names():
-        raise UserError(f"There is no pipeline {name!r}. Known pipelines: {', '.join(names())}.")
-    config = OmegaConf.create((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    OmegaConf.set_struct(config, True)
-    try:
-        return OmegaConf.merge(config, OmegaConf.from_dotlist(overrides))
-    except OmegaConfBaseException as error:
-        raise UserError(f"Bad override of pipeline {name}: {str(error).splitlines()[0]}") from error
-
-
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `specs run`."""
-    parser.add_argument("pipeline", help=f"which one: {', '.join(names())}")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "pipelines:\n" + "\n".join(f"  {name:<22} {summary(name)}" for name in names())
+    parser.add_argument("pipeline", help="a name, see below, or a YAML file")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings other than the pipeline's, such as zero.steps=10"
     )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PIPELINE)")
-    parser.add_argument("--seed", type=int, help="training seed (default: the pipeline's)")
-    parser.add_argument("--until", metavar="STAGE", help="stop after this stage")
-    parser.add_argument("--redo", metavar="STAGE", help="throw the work of this stage and of the later ones away first")
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, help="training seed (default: the pipeline's)")
+    seeds.add_argument("--seeds", metavar="N,N,...", help="several runs, each in OUT/seed_N, and one table of them all")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--until", metavar="STAGE", help="stop after this stage")
+    which.add_argument("--only", metavar="STAGE", help="run this stage alone; those that it needs must be complete")
+    parser.add_argument(
+        "--redo", metavar="STAGE", help="first throw away the work of this stage and of those that need it"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print every command with its stage, run none")
 
 
-def check(config: DictConfig, root: Path) -> None:
+def seeds_of(text: str) -> list[int]:
+    """ "0,1,2" -> [0, 1, 2]."""
+    parts = text.split(",")
+    if not all(part.strip().isdigit() for part in parts) or len({int(part) for part in parts}) != len(parts):
+        raise UserError(f"--seeds {text}: write different numbers with commas between, such as 0,1,2.")
+    return [int(part) for part in parts]
+
+
+def check(definition: Definition, root: Path) -> None:
     """Everything that can be known to be wrong before the first stage starts."""
-    if config.model:
-        preflight.checkpoint(str(config.model))
+    if ":" not in definition.model:
+        preflight.checkpoint(definition.model)
+    for stage in definition.stages:
+        if stage.kind == "files":
+            for file in KINDS["files"].outputs(stage, root).values():
+                preflight.rows(str(file))
     preflight.compiler()
     preflight.master_port(os.environ)
-    preflight.memory(int(config.memory_gib * preflight.GIB))
+    preflight.memory(int(definition.memory_gib * preflight.GIB))
     preflight.disk(root, 2 * preflight.GIB)
 
 
-def run(args) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run the pipeline; exit code 0 when it is complete, 1 when a stage failed, 2 when it cannot start."""
-    from specs_verl.pipeline.specs import report_inputs, specs_stages
+    out = args.out or Path("runs") / Path(args.pipeline).stem
+    if args.seeds is None:
+        seed = [] if args.seed is None else [f"seed={args.seed}"]
+        definitions = {out: load(args.pipeline, [*args.overrides, *seed])}
+    else:
+        seeds = {f"seed_{seed}": [*args.overrides, f"seed={seed}"] for seed in seeds_of(args.seeds)}
+        definitions = {out / name: load(args.pipeline, overrides) for name, overrides in seeds.items()}
+    for definition in definitions.values():
+        for stage in (args.until, args.only, args.redo):
+            if stage is not None:
+                definition.stage(stage)
+    if args.dry_run:
+        for root, definition in definitions.items():
+            print_commands(planned(definition, root, fetch=False))
+        return 0
+    for root, definition in definitions.items():
+        check(definition, root)
+    plans = [planned(definition, root) for root, definition in definitions.items()]
+    for plan in plans:
+        if code := run_plan(plan, args.until, args.only, args.redo):
+            return code
+    if args.seeds is not None and args.until is None and args.only is None:
+        combine(out, plans)
+    return 0
 
-    seed = [] if args.seed is None else [f"seed={args.seed}"]
-    config = load(args.pipeline, [*args.overrides, *seed])
-    root = args.out or Path("runs") / args.pipeline
-    check(config, root)
-    stages = specs_stages(config, root)
-    if args.redo:
-        remove_from(stages, root, args.redo)
+
+def run_plan(plan: Plan, until: str | None = None, only: str | None = None, redo: str | None = None) -> int:
+    """Run one pipeline with a display; prints its table and what it took. Returns the exit code."""
     with StageDisplay() as display:
         try:
-            run_stages(stages, root, display, args.until)
+            run_stages(plan, display, until, only, redo)
         except CommandFailed as error:
             display.console.print(
                 f"{error}\n\nThe stage failed; call the same command again to go on from here.", markup=False
             )
-            return 1
-    markers = [marker for stage in stages if (marker := completed(root / stage.name))]
-    if args.until is None:
-        from specs_verl.measure.report import print_summary
-
-        print_summary(Console(), report_inputs(root))
-    seconds, peak = sum(m["seconds"] for m in markers), max(m["peak_gib"] for m in markers)
-    print(f"{duration(seconds)} in all, peak memory {peak:.1f} GiB. Everything is in {root}.")
+            return UserError.exit_code if error.code == UserError.exit_code else 1
+    markers = [marker for folder in plan.places.folders.values() if (marker := completed(folder))]
+    if only is None and until is None:
+        print_table(plan)
+    seconds, peak = sum(marker["seconds"] for marker in markers), max(marker["peak_gib"] for marker in markers)
+    print(f"{duration(seconds)} in all, peak memory {peak:.1f} GiB. Everything is in {plan.root}.")
     return 0
+
+
+def print_table(plan: Plan) -> None:
+    """The end table of a run that evaluates."""
+    from specs_verl.measure.report import ReportInputs, print_summary
+
+    for stage in plan.definition.stages:
+        if stage.kind == "evaluate":
+            metrics = tuple(plan.places.outputs[stage.name].values())
+            print_summary(Console(), ReportInputs(metrics=metrics))
+
+
+def json_lines(content: object) -> str:
+    """JSON with one line per item of a list."""
+    if not isinstance(content, list):
+        return json.dumps(content)
+    return "[\n" + ",\n".join(json.dumps(item) for item in content) + "\n]"
+
+
+def print_commands(plan: Plan) -> None:
+    """Every command as it can be pasted into a shell, with the files that it reads."""
+    for stage, command in plan.all_commands():
+        print(f"# {stage.name}: {stage.title}")
+        for file, content in command.before.items():
+            print(f"cat > {shlex.quote(str(file))} <<'EOF'\n{json_lines(content)}\nEOF")
+        variables = [f"{name}={shlex.quote(value)}" for name, value in command.environment.items()]
+        print(" ".join([*variables, shlex.join(command.arguments)]))

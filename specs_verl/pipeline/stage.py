@@ -1,48 +1,29 @@
-"""A pipeline is a list of stages; a stage has settings, a folder, and a marker that is written when it is complete.
+"""What a stage is, which stages it needs, and the marker that says that it is complete.
 
-    run_stages([Stage("zero", "GRPO from the base", settings, work), ...], root=Path("runs/nano"), display=display)
+    stages = in_order([Stage("zero", "grpo", "Zero", settings, needs=("data",)), ...])
+    keys = keys_of(stages, seed=0, base="c-9f0c")
+    record = completed(folder, keys["zero"])          # None: not complete, or damaged
 
-A stage already complete is skipped. One that was killed is entered again, in the same folder, and goes on where its job
-left off. The marker holds a key made of the stage's settings and of the keys of all stages before it: work made with
-other settings is never taken for this run's, and never silently overwritten.
-
-Not here: what the stages do (specs.py) and what the user sees (display.py).
+A stage's key is a digest of its settings and of the keys of the stages that it needs: work made with other settings is
+never taken for this run's, and never silently overwritten.
+Not here: what kinds of stages there are (kinds.py), and running them (execution.py).
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from data_prep.files import locked, write_json
+from data_prep.files import write_json
 from specs_verl.errors import UserError
 
-MARKER = "complete.json"
-STARTED = "started.json"
+MARKER = "stage.json"
+"""Beside the files of the stage's own job, which may have a marker of their own."""
 
-
-class Display(Protocol):
-    """What a stage may tell the user."""
-
-    def stage(self, number: int, total: int, title: str) -> None: ...
-
-    def skipped(self, number: int, total: int, title: str, seconds: float) -> None: ...
-
-    def progress(self, done: float, total: float, note: str = "") -> None: ...
-
-    def finished(self, seconds: float, note: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage reports when it is done: a few words for the user, and figures for the marker."""
-
-    note: str = ""
-    peak_bytes: int = 0
+STARTED = "stage_started.json"
 
 
 @dataclass(frozen=True)
@@ -50,102 +31,116 @@ class Stage:
     """One step of a pipeline.
 
     Attributes:
-        name: folder under the pipeline's root.
+        name: of its folder, and what other stages call it.
+        kind: what it does, a key of kinds.KINDS.
         title: what the user reads.
-        settings: JSON-able; everything the result depends on, besides the stages before.
-        work: does the job in the folder it is given, going on with what it finds there.
+        settings: JSON-able, of its kind.
+        needs: names of the stages whose results it uses.
+        uses_base: whether it uses the checkpoint that the run starts from.
+        seeded: whether the run's seed changes its result.
     """
 
     name: str
+    kind: str
     title: str
-    settings: dict[str, object]
-    work: Callable[[Path, Display], Outcome]
+    settings: Mapping[str, object]
+    needs: tuple[str, ...] = ()
+    uses_base: bool = False
+    seeded: bool = True
 
 
-def chained_keys(stages: Sequence[Stage]) -> list[str]:
-    """A key per stage: a digest of its name and settings and of the key before it."""
-    keys, previous = [], ""
+def in_order(stages: Sequence[Stage]) -> list[Stage]:
+    """Every stage after those that it needs, else in the order given; UserError where they need each other."""
+    left, ordered, there = list(stages), [], set[str]()
+    while left:
+        ready = next((stage for stage in left if there.issuperset(stage.needs)), None)
+        if ready is None:
+            raise UserError(f"These stages need each other: {', '.join(stage.name for stage in left)}.")
+        left.remove(ready)
+        ordered.append(ready)
+        there.add(ready.name)
+    return ordered
+
+
+def keys_of(stages: Sequence[Stage], seed: int, base: str, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A key per stage.
+
+    Args:
+        stages: in order.
+        seed: of the run.
+        base: fingerprint of the checkpoint that the run starts from.
+        known: keys of stages that are taken as they are, whatever their settings say now.
+    """
+    keys: dict[str, str] = {}
     for stage in stages:
-        text = json.dumps([previous, stage.name, stage.settings], sort_keys=True)
-        previous = hashlib.sha256(text.encode()).hexdigest()[:16]
-        keys.append(previous)
+        if known and stage.name in known:
+            keys[stage.name] = known[stage.name]
+            continue
+        depends = [stage.kind, stage.settings, {name: keys[name] for name in stage.needs}]
+        depends += [seed if stage.seeded else None, base if stage.uses_base else None]
+        keys[stage.name] = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
     return keys
 
 
+def after(stages: Sequence[Stage], first: str) -> list[Stage]:
+    """A stage and all that need its result, directly or not."""
+    found = {first}
+    for stage in stages:
+        if found.intersection(stage.needs):
+            found.add(stage.name)
+    return [stage for stage in stages if stage.name in found]
+
+
 def completed(folder: Path) -> dict | None:
-    """What the marker of a complete stage says, or None."""
-    marker = folder / MARKER
-    return json.loads(marker.read_text(encoding="utf-8")) if marker.exists() else None
+    """What the marker of a complete stage says; None when there is none, or only a damaged one.
 
-
-def remove_from(stages: Sequence[Stage], root: Path, first: str) -> None:
-    """Throw away the work of stage ``first`` and of all that follow (`specs run --redo STAGE`)."""
-    names = [stage.name for stage in stages]
-    if first not in names:
-        raise UserError(f"There is no stage {first!r}. Stages: {', '.join(names)}.")
-    for name in names[names.index(first) :]:
-        shutil.rmtree(root / name, ignore_errors=True)
-
-
-def run_stages(stages: Sequence[Stage], root: Path, display: Display, until: str | None = None) -> None:
-    """Run the stages that are not complete, in order; stop after stage ``until``.
-
-    Raises:
-        UserError: a folder holds work made with other settings, or another run is at work here.
+    A stage with a damaged marker is entered again: what its job had finished is found there, so this costs little.
     """
-    names = [stage.name for stage in stages]
-    if until is not None and until not in names:
-        raise UserError(f"There is no stage {until!r}. Stages: {', '.join(names)}.")
-    with locked(root):
-        keys = chained_keys(stages)
-        for stage, key in zip(stages, keys, strict=True):
-            _refuse_other_settings(root / stage.name, stage, key)
-        for number, (stage, key) in enumerate(zip(stages, keys, strict=True), start=1):
-            folder = root / stage.name
-            marker = completed(folder)
-            if marker is not None:
-                display.skipped(number, len(stages), stage.title, marker["seconds"])
-            else:
-                display.stage(number, len(stages), stage.title)
-                _run_one(stage, key, folder, display)
-            if stage.name == until:
-                return
+    return _record(folder / MARKER)
 
 
-def _run_one(stage: Stage, key: str, folder: Path, display: Display) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / STARTED, {"key": key, "settings": stage.settings})
-    started = time.time()
-    outcome = stage.work(folder, display)
-    seconds = time.time() - started
-    record = {"key": key, "settings": stage.settings, "seconds": round(seconds, 1), "note": outcome.note}
-    write_json(folder / MARKER, {**record, "peak_gib": round(outcome.peak_bytes / 1024**3, 2)})
-    display.finished(seconds, outcome.note)
+def started(folder: Path) -> dict | None:
+    """What the last attempt at a stage wrote at its start."""
+    return _record(folder / STARTED)
 
 
-def _refuse_other_settings(folder: Path, stage: Stage, key: str) -> None:
-    """A folder begun with another key is not this run's."""
-    for name in (MARKER, STARTED):
-        file = folder / name
-        if not file.exists():
-            continue
+def mark_started(folder: Path, stage: Stage, key: str) -> None:
+    """Note that a folder is this stage's."""
+    write_json(folder / STARTED, {"key": key, "settings": dict(stage.settings)})
+
+
+def mark_complete(folder: Path, stage: Stage, key: str, figures: Mapping[str, object]) -> None:
+    """Note that a stage is complete, with its figures (seconds, peak memory, note)."""
+    write_json(folder / MARKER, {"key": key, "settings": dict(stage.settings), **figures})
+
+
+def _record(file: Path) -> dict | None:
+    try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        if found["key"] != key:
-            changed = _differences(found["settings"], stage.settings) or ["an earlier stage changed"]
-            raise UserError(
-                f"{folder} was made with other settings ({'; '.join(changed)}). "
-                f"Choose another --out, or throw the old work away with --redo {stage.name}."
-            )
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"key", "settings"} <= found.keys() else None
+
+
+def refuse_other_settings(folder: Path, stage: Stage, key: str) -> None:
+    """UserError when a folder was begun with another key, which says what has changed."""
+    found = completed(folder) or started(folder)
+    if found is None or found["key"] == key:
         return
+    changed = _differences(found["settings"], json.loads(json.dumps(dict(stage.settings))))
+    raise UserError(
+        f"{folder} was made with other settings ({'; '.join(changed) or 'seed, model or an earlier stage changed'}). "
+        f"Choose another --out, or throw the old work away with --redo {stage.name}."
+    )
 
 
-def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
+def _differences(old: Mapping, new: Mapping, prefix: str = "") -> list[str]:
     """Settings that differ, as 'key: old -> new'."""
     found = []
     for name in sorted({*old, *new}):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after, f"{prefix}{name}.")
-        elif before != after:
-            found.append(f"{prefix}{name}: {before} -> {after}")
+        before, now = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            found += _differences(before, now, f"{prefix}{name}.")
+        elif before != now:
+            found.append(f"{prefix}{name}: {before} -> {now}")
     return found

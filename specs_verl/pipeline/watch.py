@@ -29,6 +29,7 @@ from typing import IO
 
 import psutil
 
+from reward_fns.workers.parent import ENDS_WITH_PARENT
 from specs_verl.errors import UserError
 from specs_verl.pipeline.signals import ending_signals
 
@@ -62,14 +63,6 @@ CLOSE_S = 60.0
 """A worker that vanishes within so many seconds of a sign in the log is what the sign is about."""
 
 
-DIES_WITH_ITS_PARENT = (
-    sys.executable,
-    "-c",
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execvp(sys.argv[1], sys.argv[1:])",
-)
-"""Runs the rest of the command line after asking Linux (PR_SET_PDEATHSIG) for a SIGTERM when its parent is killed."""
-
-
 @dataclass(frozen=True)
 class Limits:
     """When a command is given up.
@@ -98,10 +91,11 @@ class Finished:
 class CommandFailed(Exception):
     """A supervised command ended with an error, or was ended because a worker died or nothing moved."""
 
-    def __init__(self, reason: str, log: Path):
+    def __init__(self, reason: str, log: Path, code: int = 1):
         super().__init__(f"{reason}. The end of its log, {log}:\n\n{tail(log)}")
         self.reason = reason
         self.log = log
+        self.code = code
 
 
 @dataclass
@@ -238,7 +232,7 @@ def supervise(
             process = None
             try:
                 process = subprocess.Popen(
-                    [*DIES_WITH_ITS_PARENT, *command],
+                    [*ENDS_WITH_PARENT, str(os.getpid()), *command],
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
@@ -252,7 +246,7 @@ def supervise(
                 if process is not None:
                     process.wait()
     if process.returncode != 0:
-        raise CommandFailed(f"{_name(command)} ended with exit code {process.returncode}", log)
+        raise CommandFailed(f"{_name(command)} ended with exit code {process.returncode}", log, process.returncode)
     return Finished(process.returncode, time.monotonic() - started, peak)
 
 

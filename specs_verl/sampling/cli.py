@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from specs_verl.errors import UserError
+from specs_verl.progress import Steps
 from specs_verl.sampling.parameters import EngineSettings, Job, SamplingParameters
 from specs_verl.sampling.supervisor import Progress, SamplingError, sample_all
 
@@ -84,24 +86,27 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     return [Job(arguments.model, tuple(arguments.data), arguments.out, parameters, arguments.rows, engine)]
 
 
-def show(progress: Progress) -> None:
-    """One line per report: a caller that wants a bar reads progress.json instead."""
-    left = f", {progress.seconds_left:.0f} s left" if progress.seconds_left is not None else ""
-    print(
-        f"{progress.out}: {progress.stage} {progress.samples_done}/{progress.samples_total} samples, "
-        f"{progress.tokens_per_second:.0f} tokens/s{left}",
-        file=sys.stderr,
-        flush=True,
-    )
+def sampling_bars(steps: Steps) -> Callable[[Progress], None]:
+    """A callback that shows sampling: one bar per job, named by its directory."""
+
+    def show(progress: Progress) -> None:
+        doing = "loading" if progress.stage == "loading" else f"{progress.tokens_per_second:.0f} tokens/s"
+        name = "/".join(Path(progress.out).parts[-3:])
+        share = (progress.job + progress.samples_done / max(1, progress.samples_total)) / progress.jobs
+        steps.show(f"sampling {name}", progress.samples_done, progress.samples_total, doing, share)
+
+    return show
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when every job is complete, 1 when the workers keep dying; UserError for bad input."""
-    try:
-        runs = sample_all(jobs_of(args), None if args.quiet else show)
-    except SamplingError as error:
-        print(error, file=sys.stderr)
-        return 1
+    jobs = jobs_of(args)
+    with Steps(args.quiet) as steps:
+        try:
+            runs = sample_all(jobs, sampling_bars(steps))
+        except SamplingError as error:
+            print(error, file=sys.stderr)
+            return 1
     for finished in runs:
         print(json.dumps({"out": str(finished.path), **finished.summary}))
     return 0

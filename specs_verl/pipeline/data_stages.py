@@ -1,0 +1,244 @@
+"""Stages that make data: prompts, preference pairs, supervised conversations.
+
+data      -> train, test, ood        specs data MAKER ...; `files` names prompts that are there already
+distill   data, models -> rows       specs distill ...: preference pairs
+route     data, model -> rows        specs sample, specs route: Metis-RISE's conversations
+cot       data, teacher -> rows      specs cot: chain-of-thought conversations
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import MISSING
+
+from specs_verl.errors import UserError
+from specs_verl.pipeline.kinds import Command, Kind, Places, Settings, options, specs
+from specs_verl.pipeline.stage import Stage
+
+
+@dataclass
+class Data:
+    """Prompts by a module of data_prep."""
+
+    maker: str = MISSING
+    """As in `specs data MAKER`, which must take --out, --train, --test and --seed."""
+
+    train: int = MISSING
+    test: int = MISSING
+    """Rows; as many out-of-distribution ones."""
+
+    seed: int = 0
+    """The data are the same for every training seed, so that seeds can be compared."""
+
+
+@dataclass
+class Files:
+    """Prompts that are there already."""
+
+    train: str = MISSING
+    test: str = MISSING
+    ood: str | None = None
+    """Prompts that ask for other output formats, for the Generalization Factor."""
+
+
+@dataclass
+class Distill:
+    """Self-distilled preference pairs."""
+
+    recipe: str = "specs"
+    """Of config/distill, or a YAML file. It wins over the sizes below, but not over `judge`."""
+
+    data: str = "data"
+    base: str = "base"
+    zero: str | None = None
+    teacher: str | None = None
+    """The sources that the recipe draws on."""
+
+    prompts: int | None = None
+    """Training prompts that are sampled, from the first on; null for all."""
+
+    samples: int | None = None
+    """Responses per prompt and source."""
+
+    judge: str | None = None
+    max_pairs: int | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    max_prompt_tokens: int | None = None
+
+
+@dataclass
+class Route:
+    """Metis-RISE: the model's own right answers, and an expert's where it never was right."""
+
+    model: str = MISSING
+    data: str = "data"
+    expert: str | None = None
+    """A stage, a checkpoint or a chat endpoint; null drops the prompts that need one."""
+
+    prompts: int | None = None
+    samples: int = 8
+    """Responses per prompt, of which the pass rate is counted."""
+
+    attempts: int = 4
+    """Responses of the expert per prompt at most."""
+
+    temperature: float = 1.0
+    expert_temperature: float = 0.7
+    max_tokens: int = 2048
+    max_prompt_tokens: int = 4096
+
+
+@dataclass
+class Cot:
+    """RL with Cold Start: chains of thought of a teacher by rejection sampling."""
+
+    teacher: str = MISSING
+    data: str = "data"
+    patterns: list[str] = field(default_factory=lambda: ["distilled"])
+    samples: int = 2
+    """Responses at a time."""
+
+    max_samples: int = 24
+    temperature: float = 0.7
+    max_tokens: int = 2048
+
+
+def _data_commands(stage: Stage, places: Places) -> list[Command]:
+    settings = stage.settings
+    made = options(out=places.folders[stage.name].resolve(), train=settings["train"], test=settings["test"])
+    return [Command(specs("data", settings["maker"], *made, *options(seed=settings["seed"])))]
+
+
+def _data_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
+    return {split: folder / f"{split}.parquet" for split in ("train", "test", "ood")}
+
+
+def _data_note(stage: Stage, folder: Path) -> str:
+    return f"{stage.settings['train']:,} training and {stage.settings['test']:,} held-out prompts"
+
+
+def _files_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
+    given = {split: stage.settings[split] for split in ("train", "test", "ood")}
+    return {split: Path(str(file)).expanduser().resolve() for split, file in given.items() if file}
+
+
+def _distill_sources(settings: Settings) -> dict[str, str]:
+    return {source: str(settings[source]) for source in ("base", "zero", "teacher") if settings[source]}
+
+
+def _distill_commands(stage: Stage, places: Places) -> list[Command]:
+    # Imported here: the recipe is read only when a distillation is planned.
+    from specs_verl.distill.pair_recipe import read_recipe
+
+    settings = stage.settings
+    recipe = read_recipe(str(settings["recipe"]))
+    given = _distill_sources(settings)
+    wanted = dict.fromkeys((recipe.chosen, recipe.rejected))
+    if missing := [source for source in wanted if source not in given]:
+        raise UserError(
+            f"Stage {stage.name}: the recipe {settings['recipe']} draws on {missing[0]}, which is not given."
+        )
+    arguments = options(
+        recipe=settings["recipe"],
+        prompts=places.output(settings["data"], "train"),
+        out=places.folders[stage.name].resolve(),
+        **{source: places.checkpoint(given[source]) for source in wanted},
+        rows=settings["prompts"],
+        judge=settings["judge"],
+        seed=places.seed,
+    )
+    # Sizes are defaults: a recipe that says otherwise wins.
+    sizes = {"n": settings["samples"], **{name: settings[name] for name in _SIZES}}
+    defaults = [part for name, value in sizes.items() if value is not None for part in ("--default", f"{name}={value}")]
+    return [Command(specs("distill", *arguments, *defaults))]
+
+
+_SIZES = ("max_pairs", "temperature", "max_tokens", "max_prompt_tokens")
+
+
+def _distill_note(stage: Stage, folder: Path) -> str:
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return f"{report['pairs']:,} pairs from {report['funnel'].get('prompts', 0):,} prompts"
+
+
+def _route_commands(stage: Stage, places: Places) -> list[Command]:
+    settings, folder = stage.settings, places.folders[stage.name].resolve()
+    prompts, expert = places.output(settings["data"], "train"), settings["expert"]
+    sampled = options(
+        model=places.checkpoint(settings["model"]),
+        data=prompts,
+        out=folder / "samples",
+        rows=settings["prompts"],
+        n=settings["samples"],
+        temperature=settings["temperature"],
+        max_tokens=settings["max_tokens"],
+        max_prompt_tokens=settings["max_prompt_tokens"],
+        seed=places.seed,
+    )
+    routed = options(
+        prompts=prompts,
+        samples=folder / "samples",
+        out=folder,
+        expert=None if expert is None else places.checkpoint(expert),
+        attempts=settings["attempts"],
+        max_tokens=settings["max_tokens"],
+        temperature=settings["expert_temperature"],
+        seed=places.seed,
+    )
+    return [Command(specs("sample", *sampled)), Command(specs("route", *routed))]
+
+
+def _cot_commands(stage: Stage, places: Places) -> list[Command]:
+    settings = stage.settings
+    patterns = settings["patterns"] if isinstance(settings["patterns"], list) else []
+    arguments = options(
+        prompts=places.output(settings["data"], "train"),
+        teacher=places.checkpoint(settings["teacher"]),
+        out=places.folders[stage.name].resolve(),
+        n=settings["samples"],
+        max_samples=settings["max_samples"],
+        max_tokens=settings["max_tokens"],
+        temperature=settings["temperature"],
+        seed=places.seed,
+    )
+    return [Command(specs("cot", *arguments, "--patterns", *patterns))]
+
+
+def _trajectories_note(stage: Stage, folder: Path) -> str:
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return f"{report['trajectories']:,} conversations"
+
+
+def _named(*values: object) -> list[str]:
+    return [str(value) for value in values if value is not None]
+
+
+KINDS = {
+    "data": Kind(Data, lambda s: [], _data_commands, _data_outputs, _data_note, seeded=False),
+    "files": Kind(Files, lambda s: [], lambda stage, places: [], _files_outputs, seeded=False),
+    "distill": Kind(
+        Distill,
+        lambda s: [str(s["data"]), *_distill_sources(s).values()],
+        _distill_commands,
+        lambda stage, folder: {"rows": folder / "pairs.parquet"},
+        _distill_note,
+    ),
+    "route": Kind(
+        Route,
+        lambda s: _named(s["data"], s["model"], s["expert"]),
+        _route_commands,
+        lambda stage, folder: {"rows": folder / "sft.parquet"},
+        _trajectories_note,
+    ),
+    "cot": Kind(
+        Cot,
+        lambda s: _named(s["data"], s["teacher"]),
+        _cot_commands,
+        lambda stage, folder: {"rows": folder / "sft.parquet"},
+        _trajectories_note,
+    ),
+}

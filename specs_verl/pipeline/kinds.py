@@ -1,0 +1,134 @@
+"""Kinds of stages: their settings, the commands that do their work, and what they leave.
+
+    kind = KINDS["grpo"]                             # registry.py
+    commands = kind.commands(stage, places)          # what a user would type; printed by `specs run --dry-run`
+    kind.outputs(stage, folder)["checkpoint"]        # where the result is, or will be
+
+Every stage is done by commands that can be killed at any moment and called again. The kinds themselves are in
+training_stages.py, data_stages.py and measure_stages.py; none of them knows a world or a pipeline.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from specs_verl.errors import UserError
+from specs_verl.pipeline.stage import Stage
+
+BASE = "base"
+"""The name by which stages refer to the checkpoint that the run starts from."""
+
+CHECKPOINT = "checkpoint"
+"""The name of a training stage's result, a Hugging Face directory."""
+
+Settings = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How far a command is."""
+
+    done: float
+    total: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a stage.
+
+    Attributes:
+        arguments: program and arguments, paths absolute.
+        environment: variables on top of the user's.
+        watched: files whose growth is a sign of life.
+        bar: reads how far it is; None where the command reports through progress.py.
+        before: files it reads that are written first, as JSON.
+    """
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    watched: tuple[Path, ...] = ()
+    bar: Callable[[], Bar | None] | None = None
+    before: Mapping[Path, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything of a run is.
+
+    Attributes:
+        folders: of the stages, by name.
+        outputs: what each stage leaves, by name.
+        stages: by name.
+        base: the checkpoint that the run starts from.
+        seed, gpus, nodes, title: of the run.
+    """
+
+    folders: Mapping[str, Path]
+    outputs: Mapping[str, Mapping[str, Path]]
+    stages: Mapping[str, Stage]
+    base: str
+    seed: int
+    gpus: int
+    nodes: int
+    title: str
+
+    def output(self, stage: object, name: str) -> Path:
+        """One thing that a stage leaves."""
+        found = self.outputs[str(stage)].get(name)
+        if found is None:
+            raise UserError(f"Stage {stage} ({self.stages[str(stage)].kind}) leaves no {name}: refer to another stage.")
+        return found
+
+    def checkpoint(self, reference: object) -> str:
+        """The checkpoint that a reference means: the base, a stage's, or one from outside."""
+        name = str(reference)
+        if name == BASE:
+            return self.base
+        if name not in self.stages:
+            return name
+        given = self.stages[name].settings.get(CHECKPOINT)
+        return str(given) if given is not None else str(self.output(name, CHECKPOINT))
+
+
+def _nothing(stage: Stage, folder: Path) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of stage.
+
+    Attributes:
+        settings: dataclass of its settings with their defaults.
+        references: the values among the settings that name stages or models.
+        commands: its work, as command lines.
+        outputs: name -> path of what it leaves in its folder.
+        finish: called after the commands; returns a few words for the user.
+        seeded: whether the run's seed changes its result.
+    """
+
+    settings: type
+    references: Callable[[Settings], list[str]]
+    commands: Callable[[Stage, Places], list[Command]]
+    outputs: Callable[[Stage, Path], dict[str, Path]]
+    finish: Callable[[Stage, Path], str] = _nothing
+    seeded: bool = True
+
+
+def specs(*arguments: object) -> tuple[str, ...]:
+    """The command line of a subcommand of `specs`, in this interpreter."""
+    return (sys.executable, "-m", "specs_verl.cli", *(str(argument) for argument in arguments))
+
+
+def options(**values: object) -> list[str]:
+    """--name value for every value that is not None."""
+    return [
+        part
+        for name, value in values.items()
+        if value is not None
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]

@@ -1,0 +1,108 @@
+"""The commands of the training stages, their progress files and the checkpoint they publish."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import verl  # noqa: F401  (loads the plugin)
+from hydra import compose, initialize_config_module
+
+from specs_verl.errors import UserError
+from specs_verl.pipeline.definition import load
+from specs_verl.pipeline.execution import planned
+from specs_verl.pipeline.training_stages import last_record, publish_grpo
+
+
+def command_of(root, stage, *overrides):
+    plan = planned(load("nano", list(overrides)), root)
+    (command,) = plan.commands(plan.definition.stage(stage))
+    return list(command.arguments)
+
+
+def test_the_grpo_command_composes_and_later_overrides_win(tmp_path):
+    command = command_of(tmp_path, "grpo", "seed=3", "grpo.steps=7", "grpo.overrides=[data.seed=9]")
+    assert command[1:4] == ["-m", "verl.trainer.main_ppo", "+specs=nano_grpo"]
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        config = compose(
+            "ppo_trainer", overrides=[argument for argument in command[3:] if not argument.startswith("hydra.")]
+        )
+    assert config.trainer.total_training_steps == 7
+    actor = config.actor_rollout_ref.actor
+    assert (actor.data_loader_seed, actor.fsdp_config.seed, config.actor_rollout_ref.rollout.seed) == (3, 3, 3)
+    assert config.data.seed == 9
+    assert config.data.train_files == str(tmp_path / "data" / "train.parquet")
+    assert config.actor_rollout_ref.model.path == str(tmp_path / "cold_start" / "hf")
+    assert config.trainer.default_local_dir == str(tmp_path / "grpo" / "checkpoints")
+
+
+def test_the_cold_start_command_names_pairs_and_folder(tmp_path):
+    command = command_of(tmp_path, "cold_start", "seed=3", "cold_start.overrides=[optim.lr=1]")
+    composed = subprocess.run([*command, "--cfg", "job"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert composed.returncode == 0, composed.stderr
+    assert "seed: 3" in composed.stdout
+    assert f"data.train_files={tmp_path / 'pairs' / 'pairs.parquet'}" in command
+    assert command[-1] == "optim.lr=1"
+
+
+def test_several_gpus_are_torchruns(tmp_path):
+    command = command_of(tmp_path, "cold_start", "gpus=4")
+    assert command[1:7] == [
+        *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4"),
+        *("-m", "specs_verl.cold_start"),
+    ]
+    assert "trainer.n_gpus_per_node=4" in command_of(tmp_path, "zero", "gpus=4")
+
+
+def test_last_record_reads_complete_lines_only(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    assert last_record(file) is None
+    file.write_text("")
+    assert last_record(file) is None
+    file.write_text(json.dumps({"step": 1}) + "\n" + json.dumps({"step": 2}) + "\n" + '{"step": 3')
+    assert last_record(file) == {"step": 2}
+    # longer than what is read from the end of the file
+    file.write_text("".join(json.dumps({"step": n, "x": "y" * 1000}) + "\n" for n in range(200)))
+    assert last_record(file)["step"] == 199
+
+
+def test_a_published_checkpoint_is_whole_and_replaces_an_old_one(tmp_path):
+    stage = load("nano", ["zero.steps=4"]).stage("zero")
+    source, target = tmp_path / "checkpoints" / "global_step_4" / "actor" / "huggingface", tmp_path / "hf"
+    source.mkdir(parents=True)
+    (source / "config.json").write_text("new")
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    assert publish_grpo(stage, tmp_path) == "4 steps"
+    assert sorted(file.name for file in target.iterdir()) == ["config.json"]
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "last"]
+    assert (tmp_path / "last" / "global_step_4" / "actor").is_dir()
+    # Called again after a kill right before the marker: nothing is lost.
+    assert publish_grpo(stage, tmp_path) == "4 steps"
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "last"]
+
+
+def test_a_published_checkpoint_is_not_trained_again(tmp_path):
+    plan = planned(load("nano", []), tmp_path)
+    Path(tmp_path / "zero" / "hf").mkdir(parents=True)
+    Path(tmp_path / "zero" / "last" / "global_step_16").mkdir(parents=True)
+    assert plan.commands(plan.definition.stage("zero")) == []
+
+
+def test_a_stage_that_continues_another_starts_from_its_last_state_until_it_has_its_own(tmp_path):
+    state = tmp_path / "zero" / "last" / "global_step_16"
+    state.mkdir(parents=True)
+    command = command_of(tmp_path, "grpo_only")
+    assert {"trainer.resume_mode=resume_path", f"trainer.resume_from_path={state}"} < set(command)
+    assert "trainer.total_training_steps=46" in command
+    assert "trainer.total_training_steps=5" in command_of(tmp_path, "grpo_only", "zero.steps=2", "grpo.steps=3")
+    own = tmp_path / "grpo_only" / "checkpoints"
+    own.mkdir(parents=True)
+    (own / "latest_checkpointed_iteration.txt").write_text("25")
+    assert not any("resume" in argument for argument in command_of(tmp_path, "grpo_only"))
+
+
+def test_without_a_last_state_nothing_is_continued(tmp_path):
+    (tmp_path / "zero" / "hf").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"zero/last: no state to continue from"):
+        command_of(tmp_path, "grpo_only")
