@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from data_prep.files import read_json, write_json
@@ -26,8 +25,9 @@ from specs_verl.measure.formats.rewrite import rewrite
 from specs_verl.measure.metrics import ROLES
 from specs_verl.measure.report import ReportInputs, print_summary
 from specs_verl.measure.rollouts import read_prompts
+from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, SamplingParameters
-from specs_verl.sampling.supervisor import Progress as SamplingProgress
+from specs_verl.sampling.cli import sampling_bars
 
 ROLE_HELP = f"ROLE is {', '.join(ROLES)} (id: as in training; ood: another output format; control: shuffled images)"
 
@@ -127,7 +127,7 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
         seed=args.sampling_seed,
         logprobs=args.logprobs,
     )
-    with Bars(console) as bars:
+    with Steps() as steps:
         paths = evaluate_checkpoints(
             [Checkpoint.parse(text) for text in args.checkpoints],
             data,
@@ -142,8 +142,8 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
             format_checks=checks,
             reward=args.reward,
             workers=args.workers,
-            on_sampling=bars.sampling,
-            on_grading=bars.grading,
+            on_sampling=sampling_bars(steps),
+            on_grading=partial(show_grading, steps),
         )
     print_summary(console, ReportInputs(metrics=tuple(paths)))
     _print_comparisons(console, paths)
@@ -171,7 +171,7 @@ def _run_sets(args: argparse.Namespace, console: Console) -> int:
         raise UserError("--model: name the model whose samples --set passes.")
     sets = [parse_set(text) for text in args.sets]
     checks = _checks(args.format_check, [file for entry in sets for file in entry.prompts])
-    with Bars(console) as bars:
+    with Steps() as steps:
         path = evaluate(
             args.model,
             sets,
@@ -180,39 +180,15 @@ def _run_sets(args: argparse.Namespace, console: Console) -> int:
             format_checks=checks,
             reward=args.reward,
             workers=args.workers,
-            on_progress=bars.grading,
+            on_progress=partial(show_grading, steps),
         )
     print_summary(console, ReportInputs(metrics=(path,)))
     console.print(f"Metrics: {path}", markup=False, highlight=False)
     return 0
 
 
-class Bars(Progress):
-    """Bars for sampling and for grading each data set."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._known: dict[str, TaskID] = {}
-
-    def sampling(self, progress: SamplingProgress) -> None:
-        """Samples of the job under way."""
-        name = f"sampling {progress.job + 1} of {progress.jobs} ({progress.tokens_per_second:.0f} tokens/s)"
-        self._show(f"sampling {progress.job}", name, progress.samples_done, progress.samples_total)
-
-    def grading(self, name: str, done: int, total: int) -> None:
-        """Responses of the data set under way."""
-        self._show(f"grading {name}", f"grading {name}", done, total)
-
-    def _show(self, key: str, description: str, done: int, total: int) -> None:
-        if key not in self._known:
-            self._known[key] = self.add_task(description, total=total)
-        self.update(self._known[key], description=description, completed=done, total=total)
+def show_grading(steps: Steps, name: str, done: int, total: int) -> None:
+    steps.show(f"grading {name}", done, total)
 
 
 def _print_comparisons(console: Console, paths: list[Path]) -> None:

@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -23,12 +24,14 @@ from rich.table import Table
 from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.measure.checkpoints import Checkpoint, DataSet, evaluate_checkpoints
-from specs_verl.measure.evaluate_command import Bars, checks_from, other_formats
+from specs_verl.measure.evaluate_command import checks_from, other_formats, show_grading
 from specs_verl.measure.figures import Line, write_lines
 from specs_verl.measure.gf_curve import DEFINITIONS, NEAR_PAPER, PAPER_START, GfCurve, gf_curve, starts_as_in_the_paper
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.runs import checkpoints_of
+from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, SamplingParameters
+from specs_verl.sampling.cli import sampling_bars
 
 BASE = "base"
 
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         max_prompt_tokens=args.max_prompt_tokens,
     )
     started = time.monotonic()
-    with Bars(console) as bars:
+    with Steps() as steps:
         paths = evaluate_checkpoints(
             list(models.values()),
             data,
@@ -96,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
             engine=EngineSettings(engine=args.engine),
             rows=args.rows,
             format_checks=checks,
-            on_sampling=bars.sampling,
-            on_grading=bars.grading,
+            on_sampling=sampling_bars(steps),
+            on_grading=partial(show_grading, steps),
         )
     seconds = time.monotonic() - started
     metrics = dict(zip(models, map(read_metrics, paths), strict=True))

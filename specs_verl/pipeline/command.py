@@ -11,7 +11,6 @@ specs run mine.yaml                         a pipeline of one's own, see definit
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 from pathlib import Path
@@ -128,18 +127,9 @@ def print_table(plan: Plan) -> None:
             print_summary(Console(), ReportInputs(metrics=metrics))
 
 
-def json_lines(content: object) -> str:
-    """JSON with one line per item of a list."""
-    if not isinstance(content, list):
-        return json.dumps(content)
-    return "[\n" + ",\n".join(json.dumps(item) for item in content) + "\n]"
-
-
 def print_commands(plan: Plan) -> None:
-    """Every command as it can be pasted into a shell, with the files that it reads."""
+    """Every command as it can be pasted into a shell."""
     for stage, command in plan.all_commands():
         print(f"# {stage.name}: {stage.title}")
-        for file, content in command.before.items():
-            print(f"cat > {shlex.quote(str(file))} <<'EOF'\n{json_lines(content)}\nEOF")
         variables = [f"{name}={shlex.quote(value)}" for name, value in command.environment.items()]
         print(" ".join([*variables, shlex.join(command.arguments)]))

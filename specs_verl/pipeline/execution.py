@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from data_prep.files import locked, write_json
+from data_prep.files import locked
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import checkpoint_fingerprint, data_fingerprint
 from specs_verl.files.hub import is_hub_name, local_checkpoint
@@ -212,8 +212,6 @@ def _run_command(command: Command, folder: Path, stall_s: float, display: Displa
     """Run one command of a stage under watch; returns its peak memory in bytes."""
     state = folder / PROGRESS
     state.unlink(missing_ok=True)
-    for file, content in command.before.items():
-        write_json(file, content)
 
     def bar() -> Bar | None:
         if command.bar is not None:

@@ -45,14 +45,12 @@ class Command:
         environment: variables on top of the user's.
         watched: files whose growth is a sign of life.
         bar: reads how far it is; None where the command reports through progress.py.
-        before: files it reads that are written first, as JSON.
     """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     watched: tuple[Path, ...] = ()
     bar: Callable[[], Bar | None] | None = None
-    before: Mapping[Path, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

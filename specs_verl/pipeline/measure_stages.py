@@ -1,6 +1,6 @@
 """Stages that measure: responses of several models to held-out prompts, their figures, and the page.
 
-evaluate   data, models -> MODEL/metrics.json       specs sample, specs evaluate
+evaluate   data, models -> MODEL/metrics.json       specs evaluate
 report     evaluate -> report.html                  specs report
 """
 
@@ -52,40 +52,23 @@ def _models(settings: Settings) -> dict[str, str]:
 
 
 def _evaluate_commands(stage: Stage, places: Places) -> list[Command]:
-    settings, folder, seed = stage.settings, places.folders[stage.name].resolve(), places.seed
+    settings = stage.settings
     available = places.outputs[str(settings["data"])]
-    sets = {name: available[name] for name in ("test", "ood") if name in available}
-    counts = {"test": settings["samples"], "ood": settings["ood_samples"]}
-    jobs = [
-        {
-            "model": places.checkpoint(reference),
-            "data": [str(file)],
-            "out": str(folder / model / "samples" / name),
-            "parameters": {
-                "n": counts[name],
-                "temperature": settings["temperature"],
-                "max_tokens": settings["max_tokens"],
-                "max_prompt_tokens": settings["max_prompt_tokens"],
-                "seed": seed,
-            },
-        }
-        for model, reference in _models(settings).items()
-        for name, file in sets.items()
-    ]
-    listed = folder / "sampling_jobs.json"
-    commands = [Command(specs("sample", "--jobs", listed), before={listed: jobs})]
-    for model in _models(settings):
-        roles = {"test": "test", "ood": "ood@ood"}
-        graded = [
-            part
-            for name, file in sets.items()
-            for part in ("--set", f"{roles[name]}={folder / model / 'samples' / name}:{file}")
-        ]
-        check = options(format_check=settings["format_check"]) if "ood" in sets else []
-        commands.append(
-            Command(specs("evaluate", *options(model=model, out=folder / model, seed=seed), *graded, *check))
-        )
-    return commands
+    roles = {"test": "test", "ood": "ood@ood"}
+    data = [f"{roles[name]}={available[name]}" for name in roles if name in available]
+    models = [f"{name}={places.checkpoint(reference)}" for name, reference in _models(settings).items()]
+    arguments = options(
+        out=places.folders[stage.name].resolve(),
+        n=settings["samples"],
+        ood_n=settings["ood_samples"],
+        temperature=settings["temperature"],
+        max_tokens=settings["max_tokens"],
+        max_prompt_tokens=settings["max_prompt_tokens"],
+        sampling_seed=places.seed,
+        seed=places.seed,
+        format_check=settings["format_check"],
+    )
+    return [Command(specs("evaluate", *models, "--data", *data, *arguments))]
 
 
 def _report_commands(stage: Stage, places: Places) -> list[Command]:
