@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+from typing import Any
 
 from specs_verl import __version__
 from specs_verl.errors import UserError
@@ -49,7 +50,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def _implementation(where: str):
+def _implementation(where: str) -> Any:
     """What has the `add_arguments` and `run` of a subcommand: a module, or MODULE:NAME, an entry of its COMMANDS."""
     module, _, name = where.partition(":")
     imported = importlib.import_module(module)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import replacing_folder, write_text
 from data_prep.images import ImageError, decode_image
@@ -27,7 +28,7 @@ THUMBNAIL = 256
 BAR = 24
 """Characters of the longest bar of a histogram."""
 
-Report = dict[str, object]
+Report = dict[str, Any]
 
 
 def write_card(out: Path, report: Report, data: tuple[str, ...], asked: Asked = Asked()) -> None:
@@ -170,7 +171,7 @@ def _bar(count: int, longest: int) -> str:
     return "#" * round(BAR * count / longest) or "."
 
 
-def _losses(losses: dict[str, dict[str, object]]) -> list[str]:
+def _losses(losses: dict[str, dict[str, Any]]) -> list[str]:
     lines = [""]
     for side, loss in losses.items():
         prompts = ", ".join(f"{kind} {count}" for kind, count in sorted(loss["prompts"].items())) or "none"
@@ -181,7 +182,7 @@ def _losses(losses: dict[str, dict[str, object]]) -> list[str]:
     return lines
 
 
-def _pictures(row: dict[str, object], index: int, file: Path, folder: Path) -> list[str]:
+def _pictures(row: dict[str, Any], index: int, file: Path, folder: Path) -> list[str]:
     """Markdown of a row's images, made small; a sentence where one cannot be had."""
     lines = []
     for number, reference in enumerate(row.get("images") or []):
@@ -197,7 +198,7 @@ def _pictures(row: dict[str, object], index: int, file: Path, folder: Path) -> l
     return lines
 
 
-def _example(example: dict[str, object], row: dict[str, object], pictures: list[str]) -> list[str]:
+def _example(example: dict[str, Any], row: dict[str, Any], pictures: list[str]) -> list[str]:
     asked = [message["content"] for message in row["prompt"] if message["role"] == "user"]
     texts = {
         "question": asked[-1] if asked else "",

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import locked, sweep, write_json
 from data_prep.tables import write_rows
@@ -85,7 +86,7 @@ def parts(response: str, headings: tuple[str, ...]) -> list[str] | None:
     return texts if all(len(text) >= LEAST_PART for text in texts) else None
 
 
-def accepted(pattern: str, row: dict[str, object], response: str) -> bool:
+def accepted(pattern: str, row: dict[str, Any], response: str) -> bool:
     """Whether a response is right and is what the pattern asks for."""
     if grade_again(row, response)[0] != "right":
         return False
@@ -99,7 +100,7 @@ def accepted(pattern: str, row: dict[str, object], response: str) -> bool:
     return pattern != "reflection" or _wrong(row, texts[0])
 
 
-def _wrong(row: dict[str, object], attempt: str) -> bool:
+def _wrong(row: dict[str, Any], attempt: str) -> bool:
     grading = row_grading({**(row.get("extra_info") or {}), "reward_model": row.get("reward_model")})
     return verify(attempt, ground_truth(row), grading.verifier, **grading.params).status == "wrong"
 
@@ -107,22 +108,22 @@ def _wrong(row: dict[str, object], attempt: str) -> bool:
 # Stopping rules by name, so that a worker process can import them.
 
 
-def distilled_done(row: dict[str, object], responses: list[str]) -> bool:
+def distilled_done(row: dict[str, Any], responses: list[str]) -> bool:
     """A response of the pattern `distilled` is there."""
     return any(accepted("distilled", row, response) for response in responses)
 
 
-def reflection_done(row: dict[str, object], responses: list[str]) -> bool:
+def reflection_done(row: dict[str, Any], responses: list[str]) -> bool:
     """A response of the pattern `reflection` is there."""
     return any(accepted("reflection", row, response) for response in responses)
 
 
-def caption_done(row: dict[str, object], responses: list[str]) -> bool:
+def caption_done(row: dict[str, Any], responses: list[str]) -> bool:
     """A response of the pattern `caption` is there."""
     return any(accepted("caption", row, response) for response in responses)
 
 
-def self_critic_done(row: dict[str, object], responses: list[str]) -> bool:
+def self_critic_done(row: dict[str, Any], responses: list[str]) -> bool:
     """A response of the pattern `self_critic` is there."""
     return any(accepted("self_critic", row, response) for response in responses)
 
@@ -153,7 +154,7 @@ class CotJob:
             )
 
 
-def distill_cot(job: CotJob, on_progress: Callable[[Progress], None] | None = None) -> dict[str, object]:
+def distill_cot(job: CotJob, on_progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
     """Sample the teacher, keep what is accepted, write out/sft.parquet and out/report.json; returns the counts."""
     out = Path(job.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -163,7 +164,7 @@ def distill_cot(job: CotJob, on_progress: Callable[[Progress], None] | None = No
         return _distill_cot(job, out, on_progress)
 
 
-def _distill_cot(job: CotJob, out: Path, on_progress: Callable[[Progress], None] | None) -> dict[str, object]:
+def _distill_cot(job: CotJob, out: Path, on_progress: Callable[[Progress], None] | None) -> dict[str, Any]:
     total = len(RowTable(job.prompts))
     dealt = {name: range(number, total, len(job.patterns)) for number, name in enumerate(job.patterns)}
     jobs = [_sampling(job, name, rows) for name, rows in dealt.items() if len(rows)]
@@ -201,7 +202,7 @@ def _sampling(job: CotJob, pattern: str, rows: range) -> Job:
     prompts = folder / "prompts.parquet"
     table = RowTable(job.prompts)
 
-    def share_of_rows() -> Iterator[dict[str, object]]:
+    def share_of_rows() -> Iterator[dict[str, Any]]:
         for index in rows:
             ((_, row),) = table.slice(index, index + 1)
             yield anchored(row, table.file_of(index))

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import locked, sweep, write_json
 from data_prep.identity import image_identity, prompt_identity
@@ -60,7 +61,7 @@ class Distillation:
     """Grading processes; by default one per core."""
 
 
-def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[str, object]:
+def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[str, Any]:
     """Grade, pair and write; returns the report that the card shows."""
     out = Path(job.out)
     runs = {"chosen": SampleRun(Path(job.chosen_samples)), "rejected": SampleRun(Path(job.rejected_samples))}
@@ -74,7 +75,7 @@ def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[st
 
 def _distill(
     job: Distillation, runs: dict[str, SampleRun], out: Path, on_progress: OnProgress | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     graded = {
         source: GradedRun(
             run,
@@ -181,7 +182,7 @@ def _check(job: Distillation, runs: dict[str, SampleRun]) -> None:
         )
 
 
-def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, object]:
+def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, Any]:
     """Where the pairs of this data set come from; the same for every row."""
     keys = ("model", "model_fingerprint", "parameters", "versions")
     return {
@@ -194,7 +195,7 @@ def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, obje
     }
 
 
-def read_report(out: str | Path) -> dict[str, object]:
+def read_report(out: str | Path) -> dict[str, Any]:
     """The report of a complete distillation."""
     file = Path(out) / "report.json"
     if not file.is_file():

@@ -20,6 +20,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import replacing, write_json
 from data_prep.images import decode_image
@@ -30,7 +31,7 @@ from specs_verl.files.rows import RowTable
 NAME = "specs_pairs"
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def export(pairs: str | Path, out: str | Path, form: str) -> Path:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,7 +120,7 @@ def _rule_judged(responses: Sequence[tuple[Question, str]], grades: Sequence[Gra
     return dict(zip(judged, settle_all(calls), strict=True))
 
 
-def graded_rows(graded: GradedRun, judged: Path | None = None) -> Iterator[tuple[int, list[dict[str, object]]]]:
+def graded_rows(graded: GradedRun, judged: Path | None = None) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Samples with their grades, grouped by row in the order of rows; one shard in memory at a time.
 
     With `judged`, the word of the model judge takes the place of the rule's.
@@ -128,7 +129,7 @@ def graded_rows(graded: GradedRun, judged: Path | None = None) -> Iterator[tuple
         grades = graded.out / shard.name
         samples = read_shard(shard).to_pylist()
         words = None if judged is None else verdicts(judged, shard.name)
-        group: list[dict[str, object]] = []
+        group: list[dict[str, Any]] = []
         for sample, marks in zip(samples, pq.read_table(grades).to_pylist(), strict=True):
             if words is not None:
                 marks["support"] = words.get((sample["row"], sample["sample"]))

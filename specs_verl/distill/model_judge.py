@@ -18,6 +18,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,8 +69,8 @@ def judge_run(
 
 async def _judge_shard(
     shard: Path, graded: Path, data: tuple[str, ...], endpoint: Endpoint, cache: Cache
-) -> list[dict[str, object]]:
-    by_row: dict[int, list[dict[str, object]]] = {}
+) -> list[dict[str, Any]]:
+    by_row: dict[int, list[dict[str, Any]]] = {}
     columns = ["row", "sample", "response", "finish_reason", "n_vision_tokens"]
     samples = read_shard(shard, columns).to_pylist()
     for sample, marks in zip(samples, pq.read_table(graded).to_pylist(), strict=True):
@@ -88,9 +89,7 @@ async def _judge_shard(
     return judged
 
 
-async def _judge_row(
-    client: EndpointClient, question: str, samples: list[dict[str, object]]
-) -> list[dict[str, object]]:
+async def _judge_row(client: EndpointClient, question: str, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Verdicts on the samples of one row, up to the first that is consistent."""
     marks = []
     for sample in samples[:MOST_ASKED]:
@@ -137,7 +136,7 @@ def read_verdict(reply: str) -> tuple[str, str] | None:
     return found[0] if len({support for support, _ in found}) == 1 else None
 
 
-def _question(row: dict[str, object]) -> str:
+def _question(row: dict[str, Any]) -> str:
     """The text of the row's last user message, without image marks."""
     texts = [message["content"] for message in row["prompt"] if message["role"] == "user"]
     return texts[-1].replace("<image>", "").strip() if texts else ""

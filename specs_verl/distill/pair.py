@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from reward_fns import compute_score
 from reward_fns.formats import think_answer
@@ -108,7 +109,7 @@ class Pair:
 class _Response:
     """One side of a pair: a graded sample and the text made from it."""
 
-    sample: dict[str, object]
+    sample: dict[str, Any]
     text: str
     origin: str
     corruption: str = ""
@@ -125,7 +126,7 @@ class PairMaker:
         self._draw = BalancedDraw(self.pairing.seed)
 
     def make(
-        self, row: dict[str, object], index: int, chosen: list[dict[str, object]], rejected: list[dict[str, object]]
+        self, row: dict[str, Any], index: int, chosen: list[dict[str, Any]], rejected: list[dict[str, Any]]
     ) -> Pair | None:
         """The pair of a row, or None when it has none; rows and samples are counted in `funnel`, with their reasons."""
         self.funnel["prompts"] += 1
@@ -161,9 +162,7 @@ class PairMaker:
             rejected_format_rate=share(rejected, lambda s: s["format"]),
         )
 
-    def _usable(
-        self, side: str, samples: list[dict[str, object]], statuses: tuple[str, ...]
-    ) -> list[dict[str, object]]:
+    def _usable(self, side: str, samples: list[dict[str, Any]], statuses: tuple[str, ...]) -> list[dict[str, Any]]:
         """The samples of a side that may be trained on and have one of the statuses; every sample is counted once."""
         usable = []
         for sample in samples:
@@ -173,7 +172,7 @@ class PairMaker:
                 usable.append(sample)
         return usable
 
-    def _chosen(self, row: dict[str, object], right: list[dict[str, object]], rng: random.Random) -> list[_Response]:
+    def _chosen(self, row: dict[str, Any], right: list[dict[str, Any]], rng: random.Random) -> list[_Response]:
         """What can be chosen of the right samples, in random order."""
         whole = [sample for sample in right if sample["format"]]
         self.funnel["chosen: well formed"] += len(whole)
@@ -195,16 +194,14 @@ class PairMaker:
                 return [_Response({**sample, "support": word}, text, "completed")]
         return []
 
-    def _judged_by_rule(self, row: dict[str, object], text: str) -> str | None:
+    def _judged_by_rule(self, row: dict[str, Any], text: str) -> str | None:
         """The rule's word on a completed response, None where no rule is asked."""
         if self.pairing.judge not in RULES:
             return None
         grading = row_grading(grading_info(row))
         return support(text, ground_truth(row), grading.verifier, grading.params)
 
-    def _rejected(
-        self, row: dict[str, object], fitting: list[dict[str, object]], rng: random.Random
-    ) -> _Response | None:
+    def _rejected(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> _Response | None:
         """What is rejected, of samples with the right status."""
         # Samples that need no completion first; among equals a random order.
         for sample in sorted(rng.sample(fitting, len(fitting)), key=lambda s: not s["format"]):
@@ -213,7 +210,7 @@ class PairMaker:
                 return found
         return None
 
-    def _badly_formed(self, row: dict[str, object], sample: dict[str, object]) -> _Response | None:
+    def _badly_formed(self, row: dict[str, Any], sample: dict[str, Any]) -> _Response | None:
         """A sample without its form, its answer verified again."""
         if self.pairing.as_is and not sample["format"]:
             return _Response(sample, sample["response"].strip(), "as_is", "as_is")
@@ -232,7 +229,7 @@ class PairMaker:
         return None
 
 
-def _why_not(chosen: list[dict[str, object]], rejected: list[dict[str, object]], has_chosen: bool) -> str:
+def _why_not(chosen: list[dict[str, Any]], rejected: list[dict[str, Any]], has_chosen: bool) -> str:
     """Name of the count of a row that gave no pair."""
     if not chosen or not rejected:
         return f"prompts: {NO_PAIR[0]}"
@@ -243,10 +240,10 @@ def _why_not(chosen: list[dict[str, object]], rejected: list[dict[str, object]],
     return f"prompts: {NO_PAIR[4] if has_chosen else NO_PAIR[3]}"
 
 
-def grade_again(row: dict[str, object], text: str) -> tuple[str, bool]:
+def grade_again(row: dict[str, Any], text: str) -> tuple[str, bool]:
     """Status and form of a text made from a sample."""
     status = compute_score(row.get("data_source"), text, ground_truth(row), grading_info(row))["status"]
-    return status, think_answer(text)
+    return str(status), think_answer(text)
 
 
 def body_length(text: str) -> int:
@@ -254,16 +251,16 @@ def body_length(text: str) -> int:
     return len(_FORM.sub("", text).strip())
 
 
-def graded(sample: dict[str, object]) -> bool:
+def graded(sample: dict[str, Any]) -> bool:
     """Whether the verifier came to a verdict: on `error` it failed itself, which says nothing about the answer."""
     return sample["status"] != "error"
 
 
-def pass_rate(samples: list[dict[str, object]]) -> float:
+def pass_rate(samples: list[dict[str, Any]]) -> float:
     """Share of right samples among those that were graded."""
     return share(list(filter(graded, samples)), lambda sample: sample["status"] == "right")
 
 
-def share(samples: list[dict[str, object]], holds: Callable[[dict[str, object]], bool]) -> float:
+def share(samples: list[dict[str, Any]], holds: Callable[[dict[str, Any]], bool]) -> float:
     """Share of samples for which something holds, 0 without samples."""
     return sum(bool(holds(sample)) for sample in samples) / len(samples) if samples else 0.0

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import locked, sweep, write_json
 from data_prep.tables import write_rows
@@ -80,7 +81,7 @@ class Routing:
     workers: int | None = None
 
 
-def route(routing: Routing, on_progress: Callable[[Progress], None] | None = None) -> dict[str, object]:
+def route(routing: Routing, on_progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
     """Grade, route, ask the expert, write; returns the counts."""
     out = Path(routing.out)
     run = SampleRun(Path(routing.samples))
@@ -97,7 +98,7 @@ def route(routing: Routing, on_progress: Callable[[Progress], None] | None = Non
 
 def _route(
     routing: Routing, run: SampleRun, out: Path, on_progress: Callable[[Progress], None] | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     own = GradedRun(run, out / "grades", "none")
     grade([own], routing.prompts, routing.workers)
 
@@ -174,7 +175,7 @@ def _expert(
         max_tokens=routing.max_tokens,
         seed=routing.seed,
     )
-    run = sample(Job(routing.expert, (str(prompts),), str(folder / "samples"), parameters), on_progress)
+    run = sample(Job(str(routing.expert), (str(prompts),), str(folder / "samples"), parameters), on_progress)
     trajectories = []
     table = RowTable((str(prompts),), columns=["prompt", *GRADING_COLUMNS])
     for (index, row), samples in zip(table.slice(0, len(rows)), aligned(run.by_row(), len(rows)), strict=True):
@@ -191,12 +192,12 @@ def _expert(
     return trajectories
 
 
-def expert_done(row: dict[str, object], responses: list[str]) -> bool:
+def expert_done(row: dict[str, Any], responses: list[str]) -> bool:
     """Stopping rule of the expert's sampling: one response can be used."""
     return any(usable_expert_text(row, response) is not None for response in responses)
 
 
-def usable_expert_text(row: dict[str, object], response: str) -> str | None:
+def usable_expert_text(row: dict[str, Any], response: str) -> str | None:
     """An expert's response in the asked form, when it is right and does not give itself away; else None."""
     if _GIVES_AWAY.search(response):
         return None
@@ -205,14 +206,14 @@ def usable_expert_text(row: dict[str, object], response: str) -> str | None:
     return text if text is not None and grade_again(row, text) == ("right", True) and _right(row, response) else None
 
 
-def _right(row: dict[str, object], response: str) -> bool:
+def _right(row: dict[str, Any], response: str) -> bool:
     return grade_again(row, response)[0] == "right"
 
 
 def _write_expert_prompts(path: Path, rows: list[int], data: tuple[str, ...]) -> None:
     table = RowTable(data)
 
-    def converted() -> Iterator[dict[str, object]]:
+    def converted() -> Iterator[dict[str, Any]]:
         for index in rows:
             ((_, row),) = table.slice(index, index + 1)
             yield {**anchored(row, table.file_of(index)), "prompt": expert_prompt(row)}
@@ -220,7 +221,7 @@ def _write_expert_prompts(path: Path, rows: list[int], data: tuple[str, ...]) ->
     write_rows(path, table.schema, converted())
 
 
-def expert_prompt(row: dict[str, object]) -> list[dict[str, object]]:
+def expert_prompt(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The row's conversation with what the expert is told at the end of the last user message."""
     knowledge = (row.get("extra_info") or {}).get("knowledge")
     told = TOLD_KNOWLEDGE.format(knowledge=knowledge) if knowledge else TOLD_ANSWER.format(answer=ground_truth(row))
@@ -230,6 +231,6 @@ def expert_prompt(row: dict[str, object]) -> list[dict[str, object]]:
     return messages
 
 
-def read_report(out: str | Path) -> dict[str, object]:
+def read_report(out: str | Path) -> dict[str, Any]:
     """The report of a complete routing."""
     return json.loads((Path(out) / "report.json").read_text(encoding="utf-8"))

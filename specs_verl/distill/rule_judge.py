@@ -15,10 +15,11 @@ that leads to the right value; the judge `model` (model_judge.py) can.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from reward_fns import verify
 from reward_fns.answer.places import last_box, phrase
+from reward_fns.grading import GroundTruth
 from specs_verl.distill.corrupt import blocks
 
 Support = Literal["supports", "contradicts", "silent"]
@@ -44,7 +45,7 @@ _EQUATED = re.compile(r"=\s*([^=\n]{1,200})$")
 _COMPUTED = re.compile(r"[\w)\]}]\s*[-+*/×÷·^]\s*[\w(\[{\\][^=\n]*=([^=\n]+)$")
 
 
-def support(response: str, answer: str, verifier: str, params: dict[str, object]) -> Support:
+def support(response: str, answer: GroundTruth, verifier: str, params: dict[str, Any]) -> Support:
     """Judge a well-formed response by rule.
 
     Args:
@@ -63,7 +64,8 @@ def support(response: str, answer: str, verifier: str, params: dict[str, object]
         agrees = equated and verify(equated.group(1), answer, verifier, **params).status == "right"
         return "supports" if agrees else "silent"
     status = verify(concluded, answer, verifier, **params).status
-    return {"right": "supports", "wrong": "contradicts"}.get(status, "silent")
+    words: dict[str, Support] = {"right": "supports", "wrong": "contradicts"}
+    return words.get(status, "silent")
 
 
 def conclusion(thought: str) -> str | None:

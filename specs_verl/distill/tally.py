@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 from specs_verl.distill.corrupt import KINDS
 from specs_verl.distill.pair import Pair, body_length
@@ -35,7 +36,7 @@ class Tally:
             self._examples.setdefault(pair.corruption, pair)
             yield pair
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, Any]:
         """Plain values; one example per corruption."""
         chosen, rejected = self._lengths
         return {
@@ -62,6 +63,9 @@ def histogram(chosen: Counter[int], rejected: Counter[int]) -> list[tuple[int, i
     rows = []
     for start in range(low, high + 1, width):
         stop = start + width - 1
-        counts = [sum(count for value, count in side.items() if start <= value <= stop) for side in (chosen, rejected)]
-        rows.append((start, stop, *counts))
+        rows.append((start, stop, _within(chosen, start, stop), _within(rejected, start, stop)))
     return rows
+
+
+def _within(counts: Counter[int], low: int, high: int) -> int:
+    return sum(count for value, count in counts.items() if low <= value <= high)

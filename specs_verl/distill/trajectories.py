@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,7 +60,7 @@ def write_trajectories(
     path: Path,
     trajectories: Iterable[Trajectory],
     data: tuple[str, ...],
-    provenance: dict[str, object],
+    provenance: dict[str, Any],
     asked: Asked = Asked(),
 ) -> int:
     """Write them in the order of their rows, with the prompts that `asked` makes of theirs; returns how many."""
@@ -73,7 +74,7 @@ def write_trajectories(
 
 def _rows(
     trajectories: Iterable[Trajectory], table: RowTable, provenance: str, asked: Asked
-) -> Iterator[dict[str, object]]:
+) -> Iterator[dict[str, Any]]:
     for trajectory in trajectories:
         ((_, row),) = table.slice(trajectory.row, trajectory.row + 1)
         kept = asked.of(anchored(row, table.file_of(trajectory.row)))

@@ -14,6 +14,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,7 +60,7 @@ class Asked:
         parameters = run.manifest["parameters"]
         return cls(parameters.get("system_prompt"), parameters.get("instruction"))
 
-    def of(self, row: dict[str, object]) -> dict[str, object]:
+    def of(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row with the prompt that was sampled."""
         if self == Asked():
             return row
@@ -67,7 +68,7 @@ class Asked:
 
 
 def write_pairs(
-    path: Path, pairs: Iterable[Pair], data: tuple[str, ...], provenance: dict[str, object], asked: Asked = Asked()
+    path: Path, pairs: Iterable[Pair], data: tuple[str, ...], provenance: dict[str, Any], asked: Asked = Asked()
 ) -> int:
     """Write the pairs, which must come in the order of their rows; returns how many."""
     original = pq.read_schema(data[0])
@@ -94,13 +95,13 @@ def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
             yield from (Pair(**values) for values in batch.to_pylist() if values["row"] in rows)
 
 
-def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str, asked: Asked) -> Iterator[dict[str, object]]:
+def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str, asked: Asked) -> Iterator[dict[str, Any]]:
     for pair in pairs:
         ((_, row),) = table.slice(pair.row, pair.row + 1)
         yield {**asked.of(anchored(row, table.file_of(pair.row))), **asdict(pair), "provenance": origin}
 
 
-def anchored(row: dict[str, object], file: Path) -> dict[str, object]:
+def anchored(row: dict[str, Any], file: Path) -> dict[str, Any]:
     """The row with absolute paths in its images, as decode_image looks them up: here first, then beside the file."""
     images = row.get("images")
     if not images:
@@ -108,7 +109,7 @@ def anchored(row: dict[str, object], file: Path) -> dict[str, object]:
     return {**row, "images": [_anchored_image(image, file) for image in images]}
 
 
-def _anchored_image(image: object, file: Path) -> object:
+def _anchored_image(image: Any, file: Path) -> object:
     path = image if isinstance(image, str) else image.get("path")
     if not path or (isinstance(image, dict) and image.get("bytes")):
         return image

@@ -10,13 +10,14 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 import pyarrow
 import pyarrow.parquet as parquet
 from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 
 from specs_verl.errors import UserError
 from specs_verl.files.hub import is_hub_name
@@ -110,7 +111,7 @@ def port(number: int, host: str = "127.0.0.1") -> None:
             ) from error
 
 
-def _as_list(value) -> list[str]:
+def _as_list(value: str | Iterable[object]) -> list[str]:
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
@@ -122,7 +123,7 @@ def master_port(environment: Mapping[str, str]) -> None:
         port(int(value))
 
 
-def frozen_as_asked(config) -> None:
+def frozen_as_asked(config: DictConfig) -> None:
     """Whoever sets actor.freeze_vision_tower gets it: verl alone reads the key nowhere and would train the tower."""
     part = config.actor_rollout_ref
     libraries = part.model.get("external_lib")
@@ -145,7 +146,7 @@ class RecipeCheck(Callback):
     def __init__(self, memory_gib: float = 0.0):
         self.memory_gib = memory_gib
 
-    def on_run_start(self, config, **kwargs) -> None:
+    def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         keep_to_this_machine(int(config.trainer.nnodes))
         try:
             compiler()

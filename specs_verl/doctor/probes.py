@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from specs_verl.doctor.check import Check
 
@@ -73,7 +74,7 @@ print("specs-doctor-result:" + json.dumps({"version": vllm.__version__, "device"
 class Outcome:
     """What a probe found, or why it found nothing."""
 
-    found: dict[str, object] | None
+    found: dict[str, Any] | None
     error: str = ""
 
 

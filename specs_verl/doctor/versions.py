@@ -45,7 +45,7 @@ def package_checks(installed: Installed = installed_version) -> list[Check]:
     if own is None:
         advice = "Install it: pip install -e . in its directory. verl finds plugins of installed packages only."
         return [Check("specs-verl", "problem", "imported from a directory, not installed", advice)]
-    needed = metadata(DISTRIBUTION).get("Requires-Python") or ""
+    needed = metadata(DISTRIBUTION)["Requires-Python"] or ""
     python = ".".join(map(str, sys.version_info[:3]))
     fits = SpecifierSet(needed).contains(python, prereleases=True)
     checks = [
@@ -119,8 +119,9 @@ def _exact_pins_below(
         for extra in requirement.extras:
             for line in requirements_of(requirement.name) or ():
                 below = _applies(line, extra)
-                exact = below is not None and any(part.operator == "==" for part in below.specifier)
-                if exact and below.name.lower() not in named:
+                if below is None or below.name.lower() in named:
+                    continue
+                if any(part.operator == "==" for part in below.specifier):
                     named.add(below.name.lower())
                     found.append(below)
     return found

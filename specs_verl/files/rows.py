@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,7 +36,7 @@ class RowTable:
         self._length = min(self._starts[-1], limit) if limit is not None else self._starts[-1]
         self._columns = columns
         self._position: int | None = None
-        self._stream: Iterator[dict[str, object]] | None = None
+        self._stream: Iterator[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return self._length
@@ -49,7 +50,7 @@ class RowTable:
         """The file that holds a row, for error messages and for image paths relative to it."""
         return self.files[self._file_number(index)]
 
-    def slice(self, start: int, stop: int) -> Iterator[tuple[int, dict[str, object]]]:
+    def slice(self, start: int, stop: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """Rows start to stop - 1 with their indices; consecutive slices continue the same stream."""
         stop = min(stop, self._length)
         if self._stream is None or self._position is None or not 0 <= start - self._position <= REOPEN_GAP:
@@ -63,7 +64,7 @@ class RowTable:
     def _file_number(self, index: int) -> int:
         return next(number for number in range(len(self.files)) if index < self._starts[number + 1])
 
-    def _rows_from(self, start: int) -> Iterator[dict[str, object]]:
+    def _rows_from(self, start: int) -> Iterator[dict[str, Any]]:
         for number in range(self._file_number(start), len(self.files)):
             skip = max(0, start - self._starts[number])
             with pq.ParquetFile(self.files[number], buffer_size=READ_BUFFER, pre_buffer=False) as file:
@@ -100,7 +101,7 @@ def _row_count(file: Path) -> int:
     return parquet.metadata.num_rows
 
 
-def row_id(index: int, row: dict[str, object]) -> str:
+def row_id(index: int, row: dict[str, Any]) -> str:
     """The id that a data set gave its row (`extra_info.id`), or the row's number."""
     extra = row.get("extra_info")
     given = extra.get("id") if isinstance(extra, dict) else None

@@ -17,6 +17,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +39,7 @@ SETTINGS = frozenset({"verifier", "params", "format_rule", "combination"})
 FAULTY = ("unparsable_gold", "timeout", "error")
 """Statuses that say something about the row or the verifier, not about the answer: their rows are named."""
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 # ----------------------------------------------------------------------------------------------------------- settings
 
 
-def _settings(args: argparse.Namespace) -> dict[str, object]:
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """Settings from the file, with single arguments on top."""
     settings = _loaded_settings(args.settings) if args.settings is not None else {}
     if args.verifier:
@@ -116,7 +117,7 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
     return settings
 
 
-def _loaded_settings(path: Path) -> dict[str, object]:
+def _loaded_settings(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError as error:
@@ -142,7 +143,7 @@ def _parameter(text: str) -> tuple[str, object]:
 # -------------------------------------------------------------------------------------------------------------- files
 
 
-def read_rollouts(path: Path, data: Path | None = None) -> list[dict[str, object]]:
+def read_rollouts(path: Path, data: Path | None = None) -> list[dict[str, Any]]:
     """Rows with solution_str, ground_truth, data_source and extra_info, whatever the file calls them."""
     raw = _read(path)
     golds = (
@@ -165,7 +166,7 @@ def read_rollouts(path: Path, data: Path | None = None) -> list[dict[str, object
     return rows
 
 
-def _rollout(row: Row, path: Path, index: int) -> dict[str, object]:
+def _rollout(row: Row, path: Path, index: int) -> dict[str, Any]:
     response = next((row[name] for name in RESPONSE_COLUMNS if row.get(name) is not None), None)
     model = row.get("reward_model")
     model = model if isinstance(model, Mapping) else {}
@@ -210,7 +211,7 @@ def _present(path: Path, columns: Sequence[str]) -> list[str]:
         raise UserError(f"{path}: no readable parquet file ({error}).") from error
 
 
-def _flat(row: Row) -> dict[str, object]:
+def _flat(row: Row) -> dict[str, Any]:
     """What of a row goes into the written file."""
     return {
         "response": row["solution_str"],
@@ -220,7 +221,7 @@ def _flat(row: Row) -> dict[str, object]:
     }
 
 
-def _write(path: Path, rows: list[dict[str, object]]) -> None:
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     if path.suffix == ".parquet":
         write_parquet(path, pa.Table.from_pylist(rows))
         return
@@ -228,6 +229,10 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- printing
+
+
+def _milliseconds(score: Score) -> float:
+    return 1e3 * float(score["seconds"])
 
 
 def _print_one(console: Console, score: Score) -> None:
@@ -238,22 +243,22 @@ def _print_one(console: Console, score: Score) -> None:
         ("accuracy", f"{score['acc']:.4g}"),
         ("format", f"{score['format']:.4g}"),
         ("score", f"{score['score']:.4g}"),
-        ("time", f"{score['seconds'] * 1e3:.3g} ms"),
+        ("time", f"{_milliseconds(score):.3g} ms"),
     ):
         table.add_row(name, str(text), style=None)
     console.print(table, markup=False)
 
 
-def _print_summary(console: Console, rows: list[Row], scores: list[Score], limit: int) -> None:
+def _print_summary(console: Console, rows: Sequence[Row], scores: list[Score], limit: int) -> None:
     count = len(scores)
     statuses = Counter(score["status"] for score in scores)
     names = {"acc": "accuracy", "format": "format", "score": "score"}
     means = ", ".join(f"{name} {_mean(scores, key):.4f}" for key, name in names.items())
     console.print(f"{count} rollouts: {means}")
     console.print("  " + ", ".join(f"{status} {number}" for status, number in statuses.most_common()))
-    slow = sorted(range(count), key=lambda i: -scores[i]["seconds"])[: min(limit, 3)]
+    slow = sorted(range(count), key=lambda i: -_milliseconds(scores[i]))[: min(limit, 3)]
     console.print(
-        "  slowest: " + ", ".join(f"row {i} {scores[i]['seconds'] * 1e3:.1f} ms ({scores[i]['status']})" for i in slow)
+        "  slowest: " + ", ".join(f"row {i} {_milliseconds(scores[i]):.1f} ms ({scores[i]['status']})" for i in slow)
     )
     faulty = [i for i in range(count) if scores[i]["status"] in FAULTY]
     for i in faulty[:limit]:
@@ -261,7 +266,7 @@ def _print_summary(console: Console, rows: list[Row], scores: list[Score], limit
 
 
 def _print_comparison(
-    console: Console, rows: list[Row], first: list[Score], second: list[Score], titles: tuple[str, str], limit: int
+    console: Console, rows: Sequence[Row], first: list[Score], second: list[Score], titles: tuple[str, str], limit: int
 ) -> None:
     """Means side by side, then the rows whose reward differs."""
     console.print(f"{'':12}{titles[0]:>24}{titles[1]:>24}", markup=False)

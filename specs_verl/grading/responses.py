@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from reward_fns import formats
 from reward_fns.batch import settle_all
+from reward_fns.grading import GroundTruth
 from specs_verl.errors import UserError
 
 DEFAULT_REWARD = "reward_fns:compute_score"
@@ -36,7 +37,8 @@ ROW_ERRORS = (KeyError, TypeError, ValueError)
 
 FormatChecks = Mapping[str, Callable[[str], bool]]
 RewardFunction = Callable[..., object]
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
+"""Columns of a data file's row; what they hold is checked where it is used."""
 
 
 class Gradable(Protocol):
@@ -60,7 +62,7 @@ class Question:
     """One row as verl hands it to a reward function; `row_id` is for messages."""
 
     data_source: str | None
-    ground_truth: object
+    ground_truth: GroundTruth
     extra_info: Mapping[str, object]
     row_id: str
 
@@ -94,7 +96,7 @@ def grading_info(row: Row) -> dict[str, object]:
     return {**(extra if isinstance(extra, Mapping) else {}), "reward_model": row.get("reward_model")}
 
 
-def ground_truth(row: Row) -> object:
+def ground_truth(row: Row) -> GroundTruth:
     """The reference answer of a row, None where it has none."""
     model = row.get("reward_model")
     return model.get("ground_truth") if isinstance(model, Mapping) else None
@@ -147,9 +149,9 @@ def grade_responses(reward: RewardFunction, responses: Sequence[tuple[Gradable, 
 
 def grade_of(result: object, row_id: str) -> Grade:
     """A reward function's result as a grade; it is checked, since metrics are only as good as it is."""
-    values: Mapping[str, object] = result if isinstance(result, Mapping) else {"score": result}
-    score = float(values["score"])  # type: ignore[arg-type]  # a reward function of the user's may return anything
-    acc = float(values.get("acc", score))  # type: ignore[arg-type]
+    values: Mapping[str, Any] = result if isinstance(result, Mapping) else {"score": result}
+    score = float(values["score"])
+    acc = float(values.get("acc", score))
     if not (math.isfinite(score) and math.isfinite(acc)):
         raise UserError(f"{row_id}: the reward function returned {result!r}; score and acc must be finite numbers.")
     status = str(values.get("status") or ("right" if acc >= 1.0 - 1e-9 else "wrong"))

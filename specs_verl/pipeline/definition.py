@@ -190,8 +190,9 @@ def _typed(config: DictConfig, name: str) -> DictConfig:
     if missing:
         raise UserError(f"Pipeline {name}: no {', '.join(missing)}. Name a world, or give it in the file.")
     typed = OmegaConf.create({})
-    for key in config:
-        node = OmegaConf.to_container(config, resolve=False)[key]
+    plain_config = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain_config, dict)
+    for key, node in ((str(key), node) for key, node in plain_config.items()):
         if node is None and key not in RUN_KEYS:
             continue  # a stage that this pipeline leaves out
         if not isinstance(node, dict) or "kind" not in node:

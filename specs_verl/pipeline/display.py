@@ -41,7 +41,7 @@ class StageDisplay:
         self._bars.start()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bars.stop()
 
     def stage(self, number: int, total: int, title: str) -> None:
@@ -57,11 +57,13 @@ class StageDisplay:
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         """How far the stage is."""
-        self._bars.update(self._task, completed=done, total=total, note=note)
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, total=total, note=note)
 
     def finished(self, seconds: float, note: str) -> None:
         """A stage is complete now."""
-        self._bars.remove_task(self._task)
+        if self._task is not None:
+            self._bars.remove_task(self._task)
         text = f"{self._label}: done in {duration(seconds)}" + (f" - {note}" if note else "")
         self._line(text)
 

@@ -197,15 +197,16 @@ def _run_one(plan: Plan, stage: Stage, number: int, display: Display) -> None:
         lines.append(list(command.arguments))
         peak = max(peak, _run_command(command, folder, plan.definition.stall_s, display, place, len(commands)))
     note = KINDS[stage.kind].finish(stage, folder)
+    seconds = round(time.monotonic() - started, 1)
     figures = {
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": seconds,
         "peak_gib": round(peak / GIB, 2),
         "note": note,
         "commands": lines,
     }
     mark_complete(folder, stage, key, figures)
     write_record(plan.root, plan.definition, plan.places.folders, plan.inputs)
-    display.finished(figures["seconds"], note)
+    display.finished(seconds, note)
 
 
 def _run_command(command: Command, folder: Path, stall_s: float, display: Display, place: int, count: int) -> int:

@@ -76,7 +76,7 @@ def keys_of(stages: Sequence[Stage], seed: int, base: str, known: Mapping[str, s
         if known and stage.name in known:
             keys[stage.name] = known[stage.name]
             continue
-        depends = [stage.kind, stage.settings, {name: keys[name] for name in stage.needs}]
+        depends: list[object] = [stage.kind, stage.settings, {name: keys[name] for name in stage.needs}]
         depends += [seed if stage.seeded else None, base if stage.uses_base else None]
         keys[stage.name] = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
     return keys

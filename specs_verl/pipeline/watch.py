@@ -12,6 +12,7 @@ variable they inherit, and are ended with the command: at its end, at Ctrl-C (a 
 SIGTERM and SIGHUP. One log belongs to one watch at a time. Not here: signals.py, what they do to a watch.
 """
 
+import argparse
 import fcntl
 import math
 import os
@@ -250,7 +251,15 @@ def supervise(
     return Finished(process.returncode, time.monotonic() - started, peak)
 
 
-def _wait(process, watch, watched, limits, on_poll, mark, log) -> int:
+def _wait(
+    process: subprocess.Popen[bytes],
+    watch: _LogWatch,
+    watched: Sequence[Path],
+    limits: Limits,
+    on_poll: Callable[[], None] | None,
+    mark: str,
+    log: Path,
+) -> int:
     """Wait for the end of the process, within the limits; returns the peak of the resident memory in bytes."""
     peak = 0
     alive_at = time.monotonic()
@@ -343,7 +352,7 @@ def _name(command: Sequence[str]) -> str:
     return command[command.index("-m") + 1] if "-m" in command else Path(command[0]).name
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `specs watch`."""
     parser.add_argument(
         "--log", type=Path, default=Path("run.log"), help="file for the command's output (default: run.log)"
@@ -355,7 +364,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("command", nargs="+", help="the command to run, after --")
 
 
-def run(args) -> int:
+def run(args: argparse.Namespace) -> int:
     """`specs watch`: run a command under watch; exit code 0, or 1 when it failed or was given up."""
     shown = args.log.stat().st_size if args.log.exists() else 0
 

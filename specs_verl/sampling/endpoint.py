@@ -19,9 +19,11 @@ import json
 import os
 import random
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 
@@ -70,9 +72,15 @@ def is_endpoint(model: str) -> bool:
     return str(model).startswith(("http://", "https://"))
 
 
-def _from_environment() -> dict[str, int | float | str]:
+def _from_environment() -> dict[str, Any]:
     """SPECS_ENDPOINT_CONCURRENCY, _TIMEOUT (seconds), _ATTEMPTS, _FIRST_PAUSE (seconds), _KEY_VARIABLE."""
-    kinds = {"concurrency": int, "timeout": float, "attempts": int, "first_pause": float, "key_variable": str}
+    kinds: dict[str, Callable[[str], object]] = {
+        "concurrency": int,
+        "timeout": float,
+        "attempts": int,
+        "first_pause": float,
+        "key_variable": str,
+    }
     found = {}
     for name, kind in kinds.items():
         value = os.environ.get(f"SPECS_ENDPOINT_{name.upper()}")
@@ -80,7 +88,7 @@ def _from_environment() -> dict[str, int | float | str]:
             try:
                 found[name] = kind(value)
             except ValueError as error:
-                raise UserError(f"SPECS_ENDPOINT_{name.upper()}={value!r} is not a {kind.__name__}.") from error
+                raise UserError(f"SPECS_ENDPOINT_{name.upper()}={value!r} is not of the type of {name}.") from error
     return found
 
 
@@ -148,9 +156,10 @@ class EndpointClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
-    async def complete(self, messages: list[dict[str, object]], **sampling: object) -> Reply:
+    async def complete(self, messages: list[dict[str, Any]], **sampling: object) -> Reply:
         """The endpoint's answer to a conversation. EndpointError when it cannot be had."""
         body = {"model": self.endpoint.model, "messages": messages, **sampling}
         request = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -162,7 +171,7 @@ class EndpointClient:
             self._cache.put(request, reply)
         return reply
 
-    async def _patiently(self, body: dict[str, object]) -> Reply:
+    async def _patiently(self, body: dict[str, Any]) -> Reply:
         pause = self.endpoint.first_pause
         for attempt in range(1, self.endpoint.attempts + 1):
             try:
@@ -176,7 +185,9 @@ class EndpointClient:
                 pause = min(2 * pause, LONGEST_PAUSE)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, body: dict[str, object]) -> Reply:
+    async def _once(self, body: dict[str, Any]) -> Reply:
+        if self._session is None:
+            raise RuntimeError("EndpointClient is used with `async with`.")
         try:
             address = f"{self.endpoint.url}/chat/completions"
             # No redirects: the key is for the configured address and no other.

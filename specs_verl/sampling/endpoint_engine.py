@@ -15,6 +15,7 @@ import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.images import ImageError, decode_image
 from specs_verl.errors import UserError
@@ -31,7 +32,7 @@ MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 class ChatPrompt:
     """A conversation in the endpoint's form."""
 
-    messages: list[dict[str, object]]
+    messages: list[dict[str, Any]]
     n_tokens: int = 0
     """Unknown: the endpoint counts, not we."""
 
@@ -59,7 +60,7 @@ class EndpointEngine:
         """Whether any request is unfinished."""
         return self._open > 0
 
-    def build(self, row: dict[str, object], data_file: Path) -> ChatPrompt:
+    def build(self, row: dict[str, Any], data_file: Path) -> ChatPrompt:
         """The conversation of a row with its images in it, or PromptError."""
         messages = with_prompts(row.get("prompt"), self.parameters.system_prompt, self.parameters.instruction)
         return ChatPrompt(chat_messages(messages, list(row.get("images") or []), data_file))
@@ -113,7 +114,7 @@ class EndpointEngine:
         self._cache.close()
 
 
-def chat_messages(messages: list[dict[str, object]], images: list[object], data_file: Path) -> list[dict[str, object]]:
+def chat_messages(messages: list[dict[str, Any]], images: list[object], data_file: Path) -> list[dict[str, Any]]:
     """Messages whose `<image>` marks are image parts with the image's bytes in them."""
     if not images:
         return messages
@@ -123,7 +124,7 @@ def chat_messages(messages: list[dict[str, object]], images: list[object], data_
     left = iter(images)
     result = []
     for message in messages:
-        parts: list[dict[str, object]] = []
+        parts: list[dict[str, Any]] = []
         for piece in re.split("(<image>)", message["content"]):
             if piece == "<image>":
                 parts.append({"type": "image_url", "image_url": {"url": data_url(next(left), data_file)}})

@@ -16,7 +16,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from specs_verl.sampling.parameters import EngineSettings, SamplingParameters
 from specs_verl.sampling.prompts import Prompt, PromptBuilder, PromptError
@@ -74,7 +74,7 @@ class Engine(Protocol):
 
     busy: bool
 
-    def build(self, row: dict[str, object], data_file: Path) -> Prompt: ...
+    def build(self, row: dict[str, Any], data_file: Path) -> Prompt: ...
 
     def add(self, key: str, prompt: Prompt, seed: int | None, n: int) -> None: ...
 
@@ -120,8 +120,8 @@ class VllmEngine:
         )
         self._engine = self._llm.llm_engine
 
-    def _cpu_options(self, text_config: dict[str, object], settings: EngineSettings) -> dict[str, object]:
-        options: dict[str, object] = {
+    def _cpu_options(self, text_config: dict[str, Any], settings: EngineSettings) -> dict[str, Any]:
+        options: dict[str, Any] = {
             "dtype": settings.dtype or "float32",
             "enforce_eager": True,
             # Small blocks let the samples of one prompt share its prefix: a fifth less work for prompts of 50 tokens.
@@ -146,7 +146,7 @@ class VllmEngine:
         """Whether any request is unfinished."""
         return self._engine.has_unfinished_requests()
 
-    def build(self, row: dict[str, object], data_file: Path) -> Prompt:
+    def build(self, row: dict[str, Any], data_file: Path) -> Prompt:
         """The prompt of a row, or PromptError."""
         prompt = self._builder.build(row, data_file)
         if prompt.n_tokens >= self._max_length:
@@ -172,7 +172,7 @@ class VllmEngine:
             flat_logprobs=True,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        request: dict[str, object] = {"prompt_token_ids": prompt.token_ids}
+        request: dict[str, Any] = {"prompt_token_ids": prompt.token_ids}
         if prompt.images:
             request["multi_modal_data"] = {"image": prompt.images}
         try:
@@ -217,7 +217,7 @@ class VllmEngine:
         cleanup_dist_env_and_memory()
 
 
-def _logprob_options(count: int) -> dict[str, object]:
+def _logprob_options(count: int) -> dict[str, Any]:
     """Without log-probabilities vLLM keeps its defaults: its processed mode costs a softmax even where nobody asks."""
     return {"max_logprobs": count, "logprobs_mode": "processed_logprobs"} if count else {}
 
@@ -237,7 +237,7 @@ def _logprobs(output: CompletionOutput, count: int) -> dict[str, list[float]]:
     }
 
 
-def text_config_of(checkpoint: str) -> dict[str, object]:
+def text_config_of(checkpoint: str) -> dict[str, Any]:
     """The language model's part of a checkpoint's configuration."""
     config = json.loads((Path(checkpoint) / "config.json").read_text(encoding="utf-8"))
     return {**config, **(config.get("text_config") or {})}
@@ -249,7 +249,7 @@ def _most_images(checkpoint: str) -> int:
     return 16 if "vision_config" in config else 0
 
 
-def _kv_cache_bytes(text_config: dict[str, object], sequences: int, max_length: int) -> int:
+def _kv_cache_bytes(text_config: dict[str, Any], sequences: int, max_length: int) -> int:
     """KV cache on the CPU: a common length for every sequence, at least one sequence of full length, within 4 GiB.
 
     Per token and layer: keys and values, kv_heads * head_dim floats each, 4 bytes a float.

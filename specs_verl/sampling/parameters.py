@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from specs_verl.errors import UserError
 
@@ -134,7 +135,7 @@ class Job:
             raise UserError(f"{self.out}: rows must be at least 1, got {self.rows}.")
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> Job:
+    def from_dict(cls, values: dict[str, Any]) -> Job:
         """A job from plain values; parameters and engine settings may be left out or given in part."""
         known = {"model", "data", "out", "parameters", "rows", "engine"}
         unknown = sorted(set(values) - known)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -64,7 +65,7 @@ class PromptBuilder:
         self.end_token_ids = frozenset(vocabulary[name] for name in ends if name in vocabulary)
         self.vision_token_ids = frozenset(vocabulary[name] for name in names if name in vocabulary)
 
-    def build(self, row: dict[str, object], data_file: Path) -> Prompt:
+    def build(self, row: dict[str, Any], data_file: Path) -> Prompt:
         """Token ids and images of a row; raises PromptError with a kind for rows that cannot be sampled."""
         references = list(row.get("images") or [])
         if references and self._image_processor is None:
@@ -101,7 +102,7 @@ class PromptBuilder:
         return count(image.height, image.width, {}) // getattr(self._image_processor, "merge_size", 1) ** 2
 
 
-def with_prompts(prompt: object, system_prompt: str | None, instruction: str | None) -> list[dict[str, object]]:
+def with_prompts(prompt: object, system_prompt: str | None, instruction: str | None) -> list[dict[str, Any]]:
     """The row's messages, checked and copied, with the run's system prompt and instruction in them."""
     if isinstance(prompt, str):
         prompt = [{"role": "user", "content": prompt}]
@@ -123,7 +124,7 @@ def with_prompts(prompt: object, system_prompt: str | None, instruction: str | N
     return messages
 
 
-def structured(messages: list[dict[str, object]], n_images: int) -> list[dict[str, object]]:
+def structured(messages: list[dict[str, Any]], n_images: int) -> list[dict[str, Any]]:
     """Messages whose `<image>` marks are image parts; in a row without images the text stays as it is."""
     if n_images == 0:
         return messages

@@ -14,32 +14,34 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 from specs_verl.errors import UserError
 
-Enough = Callable[[dict[str, object], list[str]], bool]
+Enough = Callable[[dict[str, Any], list[str]], bool]
 
 
-def _right(row: dict[str, object], responses: list[str]) -> bool:
+def _right(row: dict[str, Any], responses: list[str]) -> bool:
     return any(score["status"] == "right" for score in _scores(row, responses))
 
 
-def _well_formed(row: dict[str, object], responses: list[str]) -> bool:
+def _well_formed(row: dict[str, Any], responses: list[str]) -> bool:
     return any(score["status"] == "right" and score["format"] == 1.0 for score in _scores(row, responses))
 
 
-def _wrong(row: dict[str, object], responses: list[str]) -> bool:
+def _wrong(row: dict[str, Any], responses: list[str]) -> bool:
     return any(score["status"] in ("wrong", "no_answer") for score in _scores(row, responses))
 
 
-def _both(row: dict[str, object], responses: list[str]) -> bool:
+def _both(row: dict[str, Any], responses: list[str]) -> bool:
     return _right(row, responses) and _wrong(row, responses)
 
 
-def _scores(row: dict[str, object], responses: list[str]) -> list[dict[str, object]]:
+def _scores(row: dict[str, Any], responses: list[str]) -> list[dict[str, Any]]:
     from reward_fns import compute_score
 
-    model = row.get("reward_model") if isinstance(row.get("reward_model"), dict) else {}
+    given = row.get("reward_model")
+    model = given if isinstance(given, dict) else {}
     info = {**(row.get("extra_info") or {}), "reward_model": model}
     return [compute_score(row.get("data_source"), text, model.get("ground_truth"), info) for text in responses]
 

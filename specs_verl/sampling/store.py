@@ -17,8 +17,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,15 +55,15 @@ WHOLE_SHARD = "all"
 """Under this name the deaths over a shard are counted, as those over a row are under its number."""
 
 
-class Lesson(Enum):
-    """What a worker's death has told."""
+class AfterDeath(Enum):
+    """What follows from a worker's death."""
 
     NONE = "none"
     SUSPECT_SHARD = "suspect shard"
     BROKEN_ROW = "broken row"
 
 
-def losses_of(run: SampleRun, examples: int = 3) -> dict[str, object]:
+def losses_of(run: SampleRun, examples: int = 3) -> dict[str, Any]:
     """What a complete run could not have: rows by kind, single samples, and the reasons of the first few."""
     summary = run.summary
     reasons = [str(loss["reason"]) for loss in islice(run.losses(), examples)]
@@ -73,7 +75,7 @@ def losses_of(run: SampleRun, examples: int = 3) -> dict[str, object]:
     }
 
 
-def aligned(groups: Iterator[tuple[int, list[dict[str, object]]]], n_rows: int) -> Iterator[list[dict[str, object]]]:
+def aligned(groups: Iterator[tuple[int, list[dict[str, Any]]]], n_rows: int) -> Iterator[list[dict[str, Any]]]:
     """The samples of rows 0, 1, ..., n_rows - 1: an empty list for a row that has none."""
     current = next(groups, None)
     for row in range(n_rows):
@@ -118,7 +120,7 @@ class SampleRun:
     path: Path
 
     @property
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> dict[str, Any]:
         """What was asked for, with fingerprints."""
         file = self.path / "manifest.json"
         if not file.is_file():
@@ -131,7 +133,7 @@ class SampleRun:
         return (self.path / "summary.json").is_file()
 
     @property
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """Counts of the finished run."""
         file = self.path / "summary.json"
         if not file.is_file():
@@ -150,33 +152,26 @@ class SampleRun:
         """Shards that are complete, in the order of their rows."""
         return sorted((self.path / "shards").glob("shard-*.parquet"))
 
-    def samples(self, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
+    def samples(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
         """All samples in the order of rows and sample numbers, one shard in memory at a time."""
         for shard in self.shards():
             yield from read_shard(shard, columns).to_pylist()
 
-    def by_row(self) -> Iterator[tuple[int, list[dict[str, object]]]]:
+    def by_row(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """Samples grouped by row, in the order of rows."""
-        row, group = None, []
-        for sample in self.samples():
-            if sample["row"] != row and group:
-                yield row, group
-                group = []
-            row = sample["row"]
-            group.append(sample)
-        if group:
-            yield row, group
+        for row, group in groupby(self.samples(), key=itemgetter("row")):
+            yield row, list(group)
 
-    def losses(self) -> Iterator[dict[str, object]]:
+    def losses(self) -> Iterator[dict[str, Any]]:
         """What could not be had: row, row_id, kind, reason and, where other samples of the row are there, `samples`."""
         for file in sorted((self.path / "skipped").glob("shard-*.json")):
             yield from read_json(file)
 
-    def skipped(self) -> Iterator[dict[str, object]]:
+    def skipped(self) -> Iterator[dict[str, Any]]:
         """Rows without any sample: row, row_id, kind, reason."""
         return (loss for loss in self.losses() if "samples" not in loss)
 
-    def open(self, manifest: dict[str, object]) -> None:
+    def open(self, manifest: dict[str, Any]) -> None:
         """Create the directory with its manifest, or check that an existing one was made for the same samples."""
         (self.path / "shards").mkdir(parents=True, exist_ok=True)
         for name in ("skipped", "logs", "claims"):
@@ -217,7 +212,7 @@ class SampleRun:
             file.unlink(missing_ok=True)
         return sorted({file.name for file in damaged})
 
-    def write_shard(self, shard: int, samples: list[dict[str, object]], skipped: list[dict[str, object]]) -> None:
+    def write_shard(self, shard: int, samples: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> None:
         """Make a shard complete; its skipped rows are on disk before it counts as complete."""
         if skipped:
             write_json(self.skipped_path(shard), skipped)
@@ -227,7 +222,7 @@ class SampleRun:
     # A worker that dies leaves the rows it was sampling under suspicion. Once may be chance (the machine was out of
     # memory, somebody killed the worker): the shard is sampled again as it is, which gives the very same samples.
     # After the second death it is sampled row by row, with a note of the row that is being tried, so that the row
-    # itself is known, and left out, once it has been tried twice in vain.
+    # itself is known, and left out, once it has been tried twice without success.
 
     def is_suspect(self, shard: int) -> bool:
         """Whether a shard is sampled row by row from now on."""
@@ -245,7 +240,7 @@ class SampleRun:
         file = self.path / "claims" / f"deaths-{shard:05d}"
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() and _is_json(file) else {}
 
-    def learn_from_death(self, shard: int) -> Lesson:
+    def note_death(self, shard: int) -> AfterDeath:
         """Draw the consequence of a worker's death while it sampled a shard."""
         trying = self.path / "claims" / f"trying-{shard:05d}"
         row = trying.read_text(encoding="utf-8").strip() if trying.is_file() else WHOLE_SHARD
@@ -254,10 +249,10 @@ class SampleRun:
         deaths[row] = deaths.get(row, 0) + 1
         write_json(self.path / "claims" / f"deaths-{shard:05d}", deaths)
         if deaths[row] != 2:
-            return Lesson.NONE
-        return Lesson.SUSPECT_SHARD if row == WHOLE_SHARD else Lesson.BROKEN_ROW
+            return AfterDeath.NONE
+        return AfterDeath.SUSPECT_SHARD if row == WHOLE_SHARD else AfterDeath.BROKEN_ROW
 
-    def summarise(self, seconds: float) -> dict[str, object]:
+    def summarise(self, seconds: float) -> dict[str, Any]:
         """Count what the shards hold and write summary.json, which marks the run as complete."""
         names = ("samples", "tokens", "prompt_tokens", "truncated", "with_vision_tokens", "rows", "failed_samples")
         counts = dict.fromkeys(names, 0)

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import locked, sweep, write_json
 from specs_verl.errors import UserError
@@ -32,7 +33,7 @@ from specs_verl.sampling.exit_codes import HOPELESS
 from specs_verl.sampling.parameters import Job, rows_per_shard
 from specs_verl.sampling.placement import Place, placement, worker_environment
 from specs_verl.sampling.stopping import predicate
-from specs_verl.sampling.store import FORMAT, Lesson, SampleRun
+from specs_verl.sampling.store import FORMAT, AfterDeath, SampleRun
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 1.0
@@ -127,14 +128,14 @@ class _JobState:
         numbers = (int(shard.stem.rpartition("-")[2]) for shard in self.run.shards())
         return sum(min(self.shard_rows, self.rows - number * self.shard_rows) for number in numbers)
 
-    def beats(self) -> dict[int, dict[str, object]]:
+    def beats(self) -> dict[int, dict[str, Any]]:
         """The last heartbeat of every worker that is, or was, in this job."""
         files = (self.run.path / "claims").glob("worker-*.json")
         return {int(file.stem.rpartition("-")[2]): json.loads(file.read_text(encoding="utf-8")) for file in files}
 
-    def release(self, rank: int, died: bool) -> set[Lesson]:
-        """Give back what a worker had claimed and not completed; what its death has told."""
-        lessons = set()
+    def release(self, rank: int, died: bool) -> set[AfterDeath]:
+        """Give back what a worker had claimed and not completed; what follows from its death."""
+        consequences = set()
         claims = self.run.path / "claims"
         # A worker that cannot load its engine says nothing about the rows.
         died_sampling = died and self.beats().get(rank, {}).get("stage") == "sampling"
@@ -144,8 +145,8 @@ class _JobState:
             if claim.read_text(encoding="utf-8").strip() == str(rank) and not self.run.shard_path(shard).exists():
                 claim.unlink()
                 if died_sampling:
-                    lessons.add(self.run.learn_from_death(shard))
-        return lessons
+                    consequences.add(self.run.note_death(shard))
+        return consequences
 
 
 class _Supervisor:
@@ -156,7 +157,7 @@ class _Supervisor:
         self._on_progress = on_progress
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._last_sign: dict[int, tuple[float, object]] = {}
-        self._deaths_in_vain = 0
+        self._fruitless_deaths = 0
         self._broken_rows = 0
         self._shards_at_last_death = -1
         self._last_report = 0.0
@@ -212,22 +213,22 @@ class _Supervisor:
             self._kill_if_stalled(rank, worker)
             return
         del self._workers[rank]
-        lessons = set().union(*(state.release(rank, died=code != 0) for state in self._states))
+        consequences = set().union(*(state.release(rank, died=code != 0) for state in self._states))
         if code == 0 and self._workers:
             return
         self._all_complete()
         done = sum(state.shards_done for state in self._states)
         if code == 0 and all(state.all_shards_there for state in self._states):
             return
-        self._broken_rows += Lesson.BROKEN_ROW in lessons
-        in_vain = done == self._shards_at_last_death and not lessons - {Lesson.NONE}
-        self._deaths_in_vain = self._deaths_in_vain + 1 if in_vain else 1
+        self._broken_rows += AfterDeath.BROKEN_ROW in consequences
+        fruitless = done == self._shards_at_last_death and not consequences - {AfterDeath.NONE}
+        self._fruitless_deaths = self._fruitless_deaths + 1 if fruitless else 1
         self._shards_at_last_death = done
         most = 0 if code == HOPELESS else MOST_RESTARTS if code < 0 else MOST_RESTARTS_AFTER_ERROR
-        if self._deaths_in_vain > most or self._broken_rows > MOST_BROKEN_ROWS:
+        if self._fruitless_deaths > most or self._broken_rows > MOST_BROKEN_ROWS:
             log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
             raise SamplingError(
-                f"Sampling into {self._states[0].job.out}: a worker ended {self._deaths_in_vain} times "
+                f"Sampling into {self._states[0].job.out}: a worker ended {self._fruitless_deaths} times "
                 f"(exit code {code}) without completing a shard. The end of {log}:\n{_tail(log)}"
             )
         self._start(plan, rank, place)
@@ -271,7 +272,7 @@ class _Supervisor:
         state: _JobState,
         stage: str,
         rows: int,
-        beats: dict[int, dict[str, object]],
+        beats: dict[int, dict[str, Any]],
         seconds: float,
     ) -> None:
         now = time.monotonic()
@@ -310,7 +311,7 @@ def _check_model(job: Job) -> None:
         raise UserError("vLLM is not installed. Install the cpu or the gpu extra of specs-verl.")
 
 
-def manifest_of(job: Job, rows: int) -> dict[str, object]:
+def manifest_of(job: Job, rows: int) -> dict[str, Any]:
     """What a run directory promises, see store.py."""
     return {
         "format": FORMAT,

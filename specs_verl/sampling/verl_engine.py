@@ -19,6 +19,9 @@ import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
 
 from specs_verl.errors import UserError
 from specs_verl.plugin.loopback import keep_to_this_machine
@@ -62,7 +65,7 @@ class VerlServersEngine:
         threading.Thread(target=self._loop.run_forever, name="verl-servers", daemon=True).start()
         self._client = self._in_loop(_start(config)).result()
 
-    def _in_loop(self, work: Coroutine[object, object, object]) -> Future[object]:
+    def _in_loop(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @property
@@ -70,7 +73,7 @@ class VerlServersEngine:
         """Whether any request is unfinished."""
         return self._open > 0
 
-    def build(self, row: dict[str, object], data_file: Path) -> Prompt:
+    def build(self, row: dict[str, Any], data_file: Path) -> Prompt:
         """The prompt of a row, or PromptError."""
         prompt = self._builder.build(row, data_file)
         if prompt.n_tokens >= self._max_length:
@@ -85,11 +88,12 @@ class VerlServersEngine:
     async def _ask(self, key: str, prompt: Prompt, seed: int, n: int) -> None:
         room = self._max_length - prompt.n_tokens
         wanted = self.parameters
+        most = min(wanted.max_tokens, room)
         sampling = {
             "temperature": wanted.temperature,
             "top_p": wanted.top_p,
             "top_k": wanted.top_k,
-            "max_tokens": min(wanted.max_tokens, room),
+            "max_tokens": most,
         }
         asked = [
             self._client.generate(
@@ -105,10 +109,10 @@ class VerlServersEngine:
         except Exception as error:  # of a dead server, a lost node: the worker must end with it, whatever it is
             self._finished.put(error)
             return
-        samples = [self._sample(number, output, sampling["max_tokens"]) for number, output in enumerate(outputs)]
+        samples = [self._sample(number, output, most) for number, output in enumerate(outputs)]
         self._finished.put(Finished(key, samples))
 
-    def _sample(self, number: int, output: object, max_tokens: int) -> Sample:
+    def _sample(self, number: int, output: Any, max_tokens: int) -> Sample:
         ids = list(output.token_ids)
         # verl reports "completed" for both ends; only one of them reaches the limit without a last token that ends.
         cut = len(ids) >= max_tokens and ids[-1] not in self._builder.end_token_ids
@@ -161,7 +165,7 @@ async def _start(config: object) -> object:
 
 def rollout_config(
     checkpoint: str, parameters: SamplingParameters, settings: EngineSettings, max_length: int
-) -> object:
+) -> DictConfig:
     """verl's configuration for stand-alone rollout servers of a checkpoint."""
     from hydra import compose, initialize_config_module
 

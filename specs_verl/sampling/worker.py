@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from data_prep.files import write_json
 from specs_verl.errors import UserError
@@ -61,8 +62,8 @@ class ShardWork:
     """A shard under way."""
 
     shard: int
-    samples: list[dict[str, object]] = field(default_factory=list)
-    skipped: list[dict[str, object]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
     waiting: int = 0
     """Rows whose samples are not there yet."""
 
@@ -123,8 +124,8 @@ class RowWork:
 
     shard: ShardWork
     index: int
-    row: dict[str, object]
-    identity: dict[str, object]
+    row: dict[str, Any]
+    identity: dict[str, Any]
     prompt: Prompt
     samples: list[Sample] = field(default_factory=list)
     failed: int = 0
@@ -135,7 +136,13 @@ class ShardRunner:
     """Feeds an engine with the rows of claimed shards and writes each shard when its last sample is there."""
 
     def __init__(self, job: Job, run: SampleRun, engine: Engine, table: RowTable, heartbeat: Heartbeat) -> None:
-        self._job, self._run, self._engine, self._table, self._heartbeat = job, run, engine, table, heartbeat
+        self._job, self._run, self._engine, self._table, self._heartbeat = (
+            job,
+            run,
+            engine,
+            table,
+            heartbeat,
+        )
         self._manifest = run.manifest
         self._enough = predicate(job.parameters.until) if job.parameters.until else None
         self._in_flight: dict[str, RowWork] = {}
@@ -164,7 +171,7 @@ class ShardRunner:
             else:
                 wait(self._asking, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
             for answered in [future for future in self._asking if future.done()]:
-                self._hear(answered)
+                self._after_stopping_rule(answered)
             self._heartbeat.beat()
 
     @property
@@ -199,7 +206,7 @@ class ShardRunner:
             work.all_rows_read = True
             self._finish_if_complete(work)
 
-    def _start(self, shard: ShardWork, index: int, row: dict[str, object]) -> None:
+    def _start(self, shard: ShardWork, index: int, row: dict[str, Any]) -> None:
         identity = {"row": index, "row_id": row_id(index, row)}
         try:
             prompt = self._engine.build(row, self._table.file_of(index))
@@ -220,7 +227,7 @@ class ShardRunner:
         self._in_flight[str(work.index)] = work
 
     def _skip(
-        self, shard: ShardWork, identity: dict[str, object], kind: str, message: str, samples: int | None = None
+        self, shard: ShardWork, identity: dict[str, Any], kind: str, message: str, samples: int | None = None
     ) -> None:
         """Note a row without samples or, with `samples`, how many of a row's samples are missing."""
         reason = f"{self._table.file_of(identity['row'])}, row {identity['row']}: {message}"
@@ -237,7 +244,7 @@ class ShardRunner:
         work.failure = work.failure or finished.failure
         # A request that failed altogether is not repeated: the engine has tried often enough.
         gave_up = finished.failed and not finished.samples
-        if self._enough is None or gave_up or len(work.samples) >= self._job.parameters.max_samples:
+        if self._enough is None or gave_up or len(work.samples) >= (self._job.parameters.max_samples or 0):
             self._close(work)
             return
         usable = [s.response for s in work.samples if unusable(s.response, s.finish_reason, s.n_vision_tokens) is None]
@@ -246,7 +253,7 @@ class ShardRunner:
         else:
             self._draw(work)
 
-    def _hear(self, answered: Future[bool]) -> None:
+    def _after_stopping_rule(self, answered: Future[bool]) -> None:
         """Draw more samples of a row, or close it, now that its stopping rule has spoken."""
         work = self._asking.pop(answered)
         try:
@@ -263,10 +270,13 @@ class ShardRunner:
 
     def _close(self, work: RowWork) -> None:
         """All samples of a row are there."""
+        why = work.failure or "no reason given"
         if work.failed and not work.samples:
-            self._skip(work.shard, work.identity, "request_failed", work.failure)
+            self._skip(work.shard, work.identity, "request_failed", why)
         elif work.failed:
-            self._skip(work.shard, work.identity, "sample_failed", work.failure, samples=work.failed)
+            self._skip(
+                work.shard, work.identity, "sample_failed", work.failure or "no reason given", samples=work.failed
+            )
         shard = work.shard
         shard.samples += [
             {**work.identity, **asdict(sample), "model": self._manifest["model_fingerprint"]} for sample in work.samples
@@ -327,7 +337,7 @@ class Engines:
             self._engine.close()
 
 
-def run_plan(plan: dict[str, object], rank: int) -> None:
+def run_plan(plan: dict[str, Any], rank: int) -> None:
     """Go through the jobs of a plan, each with its own checkpoint."""
     engines = Engines()
     for values in plan["jobs"]:
