@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from data_prep.errors import UserError
 
@@ -104,7 +105,7 @@ def write_json(path: str | Path, value: object, durable: bool = True) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", durable)
 
 
-def read_json(path: str | Path) -> object:
+def read_json(path: str | Path) -> Any:
     """The value of a JSON file; UserError naming the file when it is not there, empty, or cut short."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -213,6 +213,8 @@ def _run_command(command: Command, folder: Path, stall_s: float, display: Displa
     """Run one command of a stage under watch; returns its peak memory in bytes."""
     state = folder / PROGRESS
     state.unlink(missing_ok=True)
+    for file in command.watched:
+        file.parent.mkdir(parents=True, exist_ok=True)
 
     def bar() -> Bar | None:
         if command.bar is not None:
