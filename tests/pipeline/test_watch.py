@@ -45,12 +45,12 @@ def test_a_growing_watched_file_is_a_sign_of_life(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     code = f"""
 import time
-for step in range(12):
+for step in range(24):
     open({str(metrics)!r}, "a").write("x")
-    time.sleep(0.2)
+    time.sleep(0.25)
 """
-    limits = Limits(stall_s=1.2, poll_s=0.05)
-    # 12 x 0.2 s = 2.4 s of silence in the log, twice the limit
+    limits = Limits(stall_s=4, poll_s=0.05)
+    # 24 x 0.25 s = 6 s of silence in the log; the limit leaves room for a slow start of Python
     assert supervise(python(code), tmp_path / "log.txt", limits, watched=[metrics]).code == 0
     with pytest.raises(CommandFailed, match="Nothing has moved"):
         supervise(python(code), tmp_path / "log.txt", limits)
