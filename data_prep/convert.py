@@ -98,10 +98,10 @@ def convert(
             for split, part in parts.items():
                 settings = Settings(prompt or PROMPTS[dataset.prompt], part.folder, pixels=pixels)
                 with RowWriter(out / f"{split}.parquet", schema.SCHEMA) as writer:
-                    for row, size in _rows(dataset, part, split, settings, report, log, limit):
+                    for row in _rows(dataset, part, split, settings, report, log, limit):
                         if writer.rows == 0 and "messages" in row:
                             writer.schema = schema.SFT_SCHEMA
-                        writer.write(row, size)
+                        writer.write(row)
                 report.written[split] = writer.rows
     if not any(report.written.values()):
         raise UserError(f"{source}: no row of it can be used; {out / LEFT_OUT} says why for each.")
@@ -116,8 +116,8 @@ def _rows(
     report: Converted,
     log: TextIO,
     limit: int | None,
-) -> Iterator[tuple[dict[str, object], int]]:
-    """Sound rows with the bytes of their images; the others are counted and logged."""
+) -> Iterator[dict[str, object]]:
+    """Sound rows; the others are counted and logged."""
     seen: set[int] = set()
     written = 0
     for index, (place, source_row) in enumerate(
@@ -129,22 +129,23 @@ def _rows(
             if isinstance(source_row, Unfit):
                 raise source_row
             item = dataset.item(source_row)
-            row, size = row_of(dataset, item, split, index, settings)
+            row = row_of(dataset, item, split, index, settings)
         except Unfit as error:
             report.left_out[error.kind] += 1
             entry = {"place": str(place), "kind": error.kind, "reason": str(error)}
             log.write(json.dumps(entry, ensure_ascii=True) + "\n")
             continue
         info = row["extra_info"]
+        assert isinstance(info, dict)
         if hash(info["id"]) in seen:
             info["id"] = f"{info['id']}#{index}"
         seen.add(hash(info["id"]))
         written += 1
-        yield row, size
+        yield row
 
 
-def row_of(dataset: DataSet, item: Item, split: str, index: int, settings: Settings) -> tuple[dict[str, object], int]:
-    """The row in verl's schema, and the bytes of its images; Unfit with the reason when it cannot be one."""
+def row_of(dataset: DataSet, item: Item, split: str, index: int, settings: Settings) -> dict[str, object]:
+    """The row in verl's schema; Unfit with the reason when it cannot be one."""
     for text in (item.question, item.response):
         if mark := foreign_mark(text):
             raise Unfit("control mark in the text", f"the text holds {mark}, which tokenizers or trainers act on")
@@ -176,7 +177,7 @@ def row_of(dataset: DataSet, item: Item, split: str, index: int, settings: Setti
         row["messages"] = [*messages, {"role": "assistant", "content": item.response}]
     if wrong := schema.check_row(row):
         raise Unfit(_kind_of(wrong[0]), "; ".join(wrong))
-    return row, sum(map(len, pictures))
+    return row
 
 
 def _grading(item: Item, question: str, pictures: list[bytes], settings: Settings) -> Graded:

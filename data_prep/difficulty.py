@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -82,7 +83,8 @@ def _stated(files: list[Path]) -> Iterator[tuple[int, bool]]:
 def _graded(files: list[Path], data: Path) -> Iterator[tuple[int, bool]]:
     """Responses in the order of their rows, graded by the rows' own verifiers."""
     rows = schema.rows(data)
-    index, row = -1, {}
+    index = -1
+    row: dict[str, object] = {}
     for file in files:
         for place, sample in read_parquet(file):
             number = int(str(sample["row"]))
@@ -122,18 +124,15 @@ def keep_band(data: str | Path, rates: dict[int, float], out: str | Path, low: f
                 continue
             info = row.get("extra_info")
             row["extra_info"] = {**(info if isinstance(info, dict) else {}), "pass_rate": rate}
-            images = row.get("images")
-            writer.write(row, sum(len(i.get("bytes") or b"") for i in images) if isinstance(images, list) else 0)
+            writer.write(row)
         if writer.rows == 0:
             raise UserError(f"{data}: no row has a pass rate from {low} to {high} ({dict(band.left_out)}).")
     band.kept = writer.rows
     return band
 
 
-def _with_rate(columns):  # type: ignore[no-untyped-def]
+def _with_rate(columns: pa.Schema) -> pa.Schema:
     """The file's own schema; `extra_info` gets a place for the rate where it has none."""
-    import pyarrow as pa
-
     place = columns.get_field_index("extra_info")
     if place < 0:
         return columns.append(pa.field("extra_info", pa.struct([("pass_rate", pa.float64())])))

@@ -13,8 +13,8 @@ import hashlib
 
 def image_identity(row: dict[str, object]) -> bytes | None:
     """Digest of the row's images in their order."""
-    images = row.get("images") or []
-    if not images:
+    images = row.get("images")
+    if not isinstance(images, list) or not images:
         return None
     digest = hashlib.blake2b(digest_size=16)
     for image in images:
@@ -27,6 +27,8 @@ def image_identity(row: dict[str, object]) -> bytes | None:
 def prompt_identity(row: dict[str, object]) -> bytes:
     """Digest of the row's messages and images."""
     digest = hashlib.blake2b(image_identity(row) or b"", digest_size=16)
-    for message in row["prompt"]:
+    messages = row["prompt"]
+    assert isinstance(messages, list)  # a sound row
+    for message in messages:
         digest.update(f"{message['role']}\0{message['content']}\0".encode())
     return digest.digest()

@@ -65,7 +65,9 @@ class DataError(ValueError):
     """A row or file that does not fit the schema; the message names both."""
 
 
-def grading_columns(ground_truth: str, verifier: str, params: dict[str, object] | None = None) -> dict[str, object]:
+def grading_columns(
+    ground_truth: str, verifier: str, params: dict[str, object] | None = None
+) -> dict[str, dict[str, object]]:
     """The parts of `reward_model` and `extra_info` that say how a row is graded, in agreement with each other."""
     text = json.dumps(params or {}, ensure_ascii=False, sort_keys=True)
     return {
@@ -154,7 +156,7 @@ def _parsed(params: object) -> dict[str, object] | None:
     if isinstance(params, dict):
         return params
     try:
-        value = json.loads(params) if params else {}
+        value = json.loads(str(params)) if params else {}
     except (TypeError, ValueError):
         return None
     return value if isinstance(value, dict) else None

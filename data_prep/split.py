@@ -62,12 +62,10 @@ def split(
                 for file in files:
                     for _index, row in schema.rows(file):
                         if where[number] == name:
-                            images = row.get("images")
                             info = row.get("extra_info")
                             if isinstance(info, dict) and "split" in info:
                                 info["split"] = name
-                            size = sum(len(i.get("bytes") or b"") for i in images) if isinstance(images, list) else 0
-                            writer.write(row, size)
+                            writer.write(row)
                         number += 1
             counts[name] = writer.rows
     return counts

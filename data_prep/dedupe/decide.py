@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.dedupe.pictures import distance, near_pairs
+from data_prep.dedupe.pictures import BITS, PicturePrint, distance, near_pairs
 from data_prep.dedupe.prints import RowPrint
 from data_prep.dedupe.texts import N, overlap
 
@@ -83,10 +83,13 @@ def pictures_apart(one: RowPrint, two: RowPrint) -> int | None:
     """Bits between the farthest pair of images in their order; 64 where they cannot be compared; None without any."""
     if not one.pictures or not two.pictures:
         return None
-    return max(
-        0 if a.digest == b.digest else 64 if a.hash is None or b.hash is None else distance(a.hash, b.hash)
-        for a, b in zip(one.pictures, two.pictures, strict=False)
-    )
+    return max(_bits(a, b) for a, b in zip(one.pictures, two.pictures, strict=False))
+
+
+def _bits(one: PicturePrint, two: PicturePrint) -> int:
+    if one.digest == two.digest:
+        return 0
+    return BITS if one.hash is None or two.hash is None else distance(one.hash, two.hash)
 
 
 def find_contaminated(prints: Sequence[RowPrint], benchmark: Sequence[RowPrint], at: Thresholds) -> dict[int, Twin]:
@@ -111,12 +114,8 @@ def find_contaminated(prints: Sequence[RowPrint], benchmark: Sequence[RowPrint],
 
 
 def _nearest(one: RowPrint, two: RowPrint) -> int:
-    return min(
-        0 if a.digest == b.digest else distance(a.hash, b.hash)
-        for a in one.pictures
-        for b in two.pictures
-        if a.digest == b.digest or (a.hash is not None and b.hash is not None)
-    )
+    """Bits between the two images that are most alike."""
+    return min(_bits(a, b) for a in one.pictures for b in two.pictures)
 
 
 Key = bytes | int

@@ -121,8 +121,7 @@ def _write(file: Path, out: Path, gone: set[int]) -> int:
     with RowWriter(out, pq.read_schema(file)) as writer:
         for index, row in schema.rows(file):
             if index not in gone:
-                images = row.get("images") or []
-                writer.write(row, sum(len(i.get("bytes") or b"") for i in images if isinstance(i, dict)))  # type: ignore[attr-defined]
+                writer.write(row)
     return writer.rows
 
 

@@ -73,7 +73,7 @@ def _kind(problem: str) -> str:
 
 def _text_findings(row: Mapping[str, object]) -> list[Finding]:
     findings = []
-    messages = [*row["prompt"], *(row.get("messages") or [])]  # type: ignore[misc,has-type]
+    messages = [*row["prompt"], *(row.get("messages") or [])]  # type: ignore[misc]
     for message in messages:
         content = str(message["content"])
         if len(content) > MOST_CHARACTERS:

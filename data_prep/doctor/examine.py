@@ -25,7 +25,7 @@ from data_prep.doctor.report import EXAMPLES, Example, Report
 from data_prep.files import replacing
 from data_prep.identity import prompt_identity
 from data_prep.images import ImageError, image_bytes
-from data_prep.writer import RowWriter
+from data_prep.writer import RowWriter, image_size
 
 GROUP_ROWS, GROUP_BYTES = 64, 32 << 20
 """Rows that are held until their prompts are counted together."""
@@ -74,7 +74,7 @@ def fix(path: str | Path, out: str | Path, limits: Limits | None = None) -> Repo
             else:
                 report.broken.pop(index, None)
                 report.repaired += _repair(row, path, checked)
-                writer.write(row, _bytes(row))
+                writer.write(row)
         if writer.rows == 0:
             raise schema.DataError(f"{path}: no sound row to keep ({report.rows} rows, all broken).")
     return report
@@ -116,7 +116,7 @@ def _groups(path: Path, decode: bool) -> Iterator[list[_Held]]:
         if index == 0 and (wrong := schema.check_columns(pq.read_schema(path))):
             raise schema.DataError(f"{path}: {wrong[0]}. Convert the file with a module of data_prep first.")
         group.append(_Held(index, row, check(row, path, decode)))
-        size += _bytes(row)
+        size += image_size(row)
         if len(group) == GROUP_ROWS or size > GROUP_BYTES:
             yield group
             group, size = [], 0
@@ -188,13 +188,6 @@ def _question(row: Row) -> str:
 def _id(row: Row) -> str:
     info = row.get("extra_info")
     return str(info.get("id") or "") if isinstance(info, dict) else ""
-
-
-def _bytes(row: Row) -> int:
-    images = row.get("images")
-    if not isinstance(images, list):
-        return 0
-    return sum(len(image.get("bytes") or b"") for image in images if isinstance(image, dict))
 
 
 def _arrow_schema(path: Path) -> pa.Schema:

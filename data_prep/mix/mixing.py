@@ -50,9 +50,7 @@ def mix(sources: Sequence[Source], out: Path, total: int | None = None, seed: in
     ]
     with RowWriter(out, columns) as writer:
         for number in interleaved(counts):
-            row = next(picked[number])
-            images = row.get("images")
-            writer.write(row, sum(len(i.get("bytes") or b"") for i in images) if isinstance(images, list) else 0)
+            writer.write(next(picked[number]))
         if writer.rows == 0:
             raise UserError(f"{out}: the mixture has no rows.")
     return {source.name: count for source, count in zip(sources, counts, strict=True)}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -120,7 +120,11 @@ def _reinforced(
 def _converted(steps: _Steps, dataset: DataSet, source: str, settings: Settings, removed: Counter[str]) -> Path:
     """The training split of a set as published."""
     folder = steps.folder(dataset.name)
-    inputs = {"source": source, "limit": settings.limit, "prompt": asdict(settings.prompt) if settings.prompt else None}
+    inputs: dict[str, object] = {
+        "source": source,
+        "limit": settings.limit,
+        "prompt": asdict(settings.prompt) if settings.prompt else None,
+    }
 
     def make() -> object:
         report = convert(dataset, source, folder, settings.prompt, limit=settings.limit)
@@ -182,6 +186,6 @@ class _Steps:
         return dict(result) if isinstance(result, dict) else {}
 
 
-def _signs(files: Sequence[Path] | object) -> list[list[object]]:
+def _signs(files: Iterable[Path]) -> list[list[object]]:
     """Path, size and time of files: whether a step's inputs are still the same."""
-    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]  # type: ignore[attr-defined]
+    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]

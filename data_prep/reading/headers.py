@@ -31,7 +31,8 @@ def size_of(content: bytes | memoryview) -> Size | None:
     """Width and height; None for anything that is no image."""
     view = memoryview(content)
     if bytes(view[:8]) == _PNG and bytes(view[12:16]) == b"IHDR" and len(view) >= 24:
-        size = _PNG_SIZE.unpack_from(view, 16)
+        width, height = _PNG_SIZE.unpack_from(view, 16)
+        size: Size | None = (width, height)
     elif bytes(view[:2]) == b"\xff\xd8":
         size = _jpeg(view) or _by_pillow(view)
     else:
