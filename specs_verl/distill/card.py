@@ -15,6 +15,7 @@ from typing import Any
 from data_prep.files import replacing_folder, write_text
 from data_prep.images import ImageError, decode_image
 from specs_verl.distill.pair import NO_PAIR
+from specs_verl.distill.pair_recipe import CORRUPTED_CHOSEN
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.write import Asked
 from specs_verl.files.rows import RowTable
@@ -27,6 +28,8 @@ THUMBNAIL = 256
 
 BAR = 24
 """Characters of the longest bar of a histogram."""
+
+SOUNDNESS = {"sound": "careful: it is the solution", "unsound": "unsound", "none": "hasty: nothing is claimed"}
 
 Report = dict[str, Any]
 
@@ -45,7 +48,12 @@ def write_card(out: Path, report: Report, data: tuple[str, ...], asked: Asked = 
 
 def summary(report: Report) -> list[str]:
     """The card without its examples, as lines of Markdown."""
-    differ = "form only; both answers are right" if report["kind"] == "decoupled" else "form and in correctness"
+    if report["rejected"] == CORRUPTED_CHOSEN:
+        differ = "form only: the rejected response is the chosen one with one corruption"
+    elif report["kind"] == "decoupled":
+        differ = "form, not in correctness: both answers are right; their reasoning differs as said below"
+    else:
+        differ = "form and in correctness"
     funnel = report["funnel"]
     return [
         "# Self-distilled preference pairs",
@@ -56,11 +64,12 @@ def summary(report: Report) -> list[str]:
         "## What was kept",
         *_prompts(report),
         *_chosen(funnel),
-        *_rejected(funnel, report["kind"]),
+        *(_rejected(funnel, report["kind"]) if report["rejected"] != CORRUPTED_CHOSEN else []),
         "",
         "## What is in it",
         *_contents(report),
         *_lengths(report),
+        *_reasoning(report),
         "",
         "## What could not be sampled",
         *_losses(report["losses"]),
@@ -165,6 +174,30 @@ def _lengths(report: Report) -> list[str]:
         "|---|:---|:---|",
         *lines,
     ]
+
+
+def _reasoning(report: Report) -> list[str]:
+    """How far the sides differ in substance."""
+    found = report["reasoning"]
+    lines = [
+        "",
+        f"Reasoning, tags and answer left out: edit distance between chosen and rejected "
+        f"{100 * found['mean_distance']:.1f} % of the longer one on average; the same text in "
+        f"{found['identical']} of {report['pairs']} pairs. Characters: chosen {found['mean_chosen_length']:.1f} on "
+        f"average, rejected {found['mean_rejected_length']:.1f}.",
+    ]
+    if any(found["soundness"]):
+        lines += [
+            "",
+            "| reasoning by the world's own solution | chosen | rejected |",
+            "|---|---:|---:|",
+            *(
+                f"| {text} | {chosen} | {rejected} |"
+                for word, text in SOUNDNESS.items()
+                for chosen, rejected in [[side.get(word, 0) for side in found["soundness"]]]
+            ),
+        ]
+    return lines
 
 
 def _bar(count: int, longest: int) -> str:

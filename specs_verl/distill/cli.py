@@ -17,8 +17,8 @@ from pathlib import Path
 import yaml
 
 from specs_verl.distill.distillation import Distillation, distill
-from specs_verl.distill.pair import PAIR_KINDS, Pairing
-from specs_verl.distill.pair_recipe import SOURCES, Recipe, names, read_recipe
+from specs_verl.distill.pair import PAIR_KINDS
+from specs_verl.distill.pair_recipe import CORRUPTED_CHOSEN, SOURCES, Recipe, names, read_recipe
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import DUPLICATES
 from specs_verl.errors import UserError
@@ -49,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sources.add_argument(f"--{source}-samples", metavar="DIR", help="finished samples instead")
     pairs = parser.add_argument_group("pairs", "instead of what the recipe says")
     pairs.add_argument("--chosen", choices=SOURCES, help="source of the chosen responses")
-    pairs.add_argument("--rejected", choices=SOURCES, help="source of the rejected responses")
+    pairs.add_argument(
+        "--rejected",
+        choices=(*SOURCES, CORRUPTED_CHOSEN),
+        help="source of the rejected responses, or the chosen ones corrupted",
+    )
     pairs.add_argument("--pairs", choices=PAIR_KINDS, help="decoupled: both right; coupled: the rejected one is wrong")
     pairs.add_argument(
         "--judge",
@@ -59,11 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pairs.add_argument("--judge-endpoint", metavar="URL#MODEL", help="for --judge model")
     for flag, text in (
-        ("--as-is", "use badly formed rejected samples as they are"),
         ("--complete-chosen", "complete the form of right chosen samples"),
         ("--match-length", "chosen sample nearest in length to the rejected one"),
     ):
         pairs.add_argument(flag, action="store_true", default=None, help=text)
+    pairs.add_argument(
+        "--natural",
+        type=float,
+        metavar="SHARE",
+        help="of pairs with a badly formed sample as it is, not a corrupted one",
+    )
     pairs.add_argument("--seed", type=int, help="of sampling, choice and corruptions")
     selection = parser.add_argument_group("selection")
     selection.add_argument("--max-pairs", type=int, help="balanced over data source, pass rate, length and corruption")
@@ -96,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = recipe_of(args)
     prompts = tuple(args.prompts)
     directories, jobs = {}, []
-    for source in dict.fromkeys((recipe.chosen, recipe.rejected)):
+    for source in recipe.sources:
         model, samples = getattr(args, source), getattr(args, f"{source}_samples")
         if bool(model) == bool(samples):
             raise UserError(f"The recipe draws on {source}: pass either --{source} MODEL or --{source}-samples DIR.")
@@ -112,16 +121,9 @@ def run(args: argparse.Namespace) -> int:
     job = Distillation(
         prompts=prompts,
         chosen_samples=directories[recipe.chosen],
-        rejected_samples=directories[recipe.rejected],
+        rejected_samples=directories[recipe.sources[-1]],
         out=args.out,
-        pairing=Pairing(
-            kind=recipe.pairs,
-            seed=recipe.seed,
-            judge=recipe.judge,
-            as_is=recipe.as_is,
-            match_length=recipe.match_length,
-            complete_chosen=recipe.complete_chosen,
-        ),
+        pairing=recipe.pairing(),
         selection=recipe.selection(),
         judge_endpoint=args.judge_endpoint,
         workers=args.workers,

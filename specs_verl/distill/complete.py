@@ -32,15 +32,15 @@ def complete(response: str, extracted: str | None) -> str | None:
     answer = (extracted or "").strip().rstrip(".,;:!").strip()
     if not answer or "<" in answer or ">" in answer:
         return None
-    reasoning = _reasoning(response, answer)
+    reasoning = reasoning_of(response, answer)
     if not re.search(r"\w", reasoning):
         return None
     completed = rf"<think> {reasoning}</think><answer> The answer is $\boxed{{{answer}}}$</answer>"
     return completed if think_answer(completed) else None
 
 
-def _reasoning(response: str, extracted: str) -> str:
-    """What comes before the final statement of the answer, without tags."""
+def reasoning_of(response: str, extracted: str) -> str:
+    """What of any response comes before the final statement of the answer, without tags."""
     start = response.rfind("<answer>")
     if start > 0:
         return _plain(response[:start])

@@ -27,6 +27,7 @@ from specs_verl.distill.card import write_card
 from specs_verl.distill.grades import GradedRun, grade, graded_rows
 from specs_verl.distill.model_judge import judge_run
 from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
+from specs_verl.distill.pair_recipe import CORRUPTED_CHOSEN
 from specs_verl.distill.rule_judge import RULES
 from specs_verl.distill.select import Candidate, Selection, select
 from specs_verl.distill.tally import Tally
@@ -84,7 +85,14 @@ def _distill(
         )
         for source, run in runs.items()
     }
-    grade(graded.values(), job.prompts, job.workers, on_progress and partial(on_progress, "grading"))
+    if job.pairing.corrupted_chosen:
+        graded["rejected"] = graded["chosen"]
+    grade(
+        {source.out: source for source in graded.values()}.values(),
+        job.prompts,
+        job.workers,
+        on_progress and partial(on_progress, "grading"),
+    )
     judged = _judged(job, graded["chosen"], on_progress)
     maker = PairMaker(job.pairing)
     staged = out / "staged.parquet"
@@ -105,6 +113,7 @@ def _distill(
     report = {
         "pairs": written,
         "kind": job.pairing.kind,
+        "rejected": CORRUPTED_CHOSEN if job.pairing.corrupted_chosen else "sampled",
         "funnel": dict(+maker.funnel),
         "dropped": selected.dropped,
         "losses": {source: losses_of(run) for source, run in runs.items()},
@@ -174,6 +183,8 @@ def _check(job: Distillation, runs: dict[str, SampleRun]) -> None:
                 f"{run.path} holds samples of {', '.join(run.manifest['data'])}, not of {', '.join(job.prompts)} as "
                 "they are now. Sample these prompts, or pass the prompts that were sampled."
             )
+    if job.pairing.corrupted_chosen and runs["chosen"].path != runs["rejected"].path:
+        raise UserError("A corrupted chosen response needs no other source: pass the chosen samples for both sides.")
     asked = {side: Asked.by(run) for side, run in runs.items()}
     if asked["chosen"] != asked["rejected"]:
         raise UserError(

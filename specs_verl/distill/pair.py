@@ -7,9 +7,14 @@
 decoupled   both answers are right, only the form differs
 coupled     the chosen answer is right and well formed, the rejected one is wrong and badly formed
 
-The chosen response is a sample as the model wrote it. The rejected one is a sample of the rejected source after one of
-the five corruptions; a sample that is not well formed is completed from its own reasoning and answer first, so that
-every corruption starts from the same form. Each step is verified again, never assumed.
+The chosen response is a sample as the model wrote it. The rejected one is
+
+- a sample of the rejected source after one of the five corruptions; a sample that is not well formed is completed from
+  its own reasoning and answer first, so that every corruption starts from the same form; or
+- for a share `natural` of the pairs a badly formed sample as the model wrote it; or
+- with `corrupted_chosen` the chosen response itself after one corruption: the same text, nothing else differs.
+
+Each step is verified again, never assumed.
 """
 
 from __future__ import annotations
@@ -18,20 +23,24 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reward_fns import compute_score
 from reward_fns.formats import think_answer
 from reward_fns.scoring import row_grading
-from specs_verl.distill.complete import complete
-from specs_verl.distill.corrupt import BalancedDraw, corrupt
+from specs_verl.distill.complete import complete, reasoning_of
+from specs_verl.distill.corrupt import BalancedDraw, blocks, corrupt
+from specs_verl.distill.differ import difference
 from specs_verl.distill.rule_judge import JUDGES, RULES, support
 from specs_verl.errors import UserError
 from specs_verl.grading.responses import grading_info, ground_truth
 from specs_verl.sampling.usable import unusable
 
 CHOSEN, REJECTED = "chosen", "rejected"
+
+NATURAL = "natural"
+"""Stands where a corruption is named, for a rejected response as the model wrote it."""
 
 REJECTED_STATUSES = {"decoupled": ("right",), "coupled": ("wrong", "no_answer")}
 """What a rejected sample's answer is in each kind of pair."""
@@ -59,8 +68,12 @@ class Pairing:
     seed: int = 0
     judge: str = "rule"
 
-    as_is: bool = False
-    """Use a rejected sample that already fails the format as it is, instead of completing and corrupting it."""
+    natural: float = 0.0
+    """Share of the pairs, in [0, 1], whose rejected response is a badly formed sample as it is; the others are
+    corrupted. Where a prompt has no sample for the one, it gets the other."""
+
+    corrupted_chosen: bool = False
+    """Reject the chosen response itself, with one corruption."""
 
     match_length: bool = False
     """Among the chosen samples of a prompt take the one whose length is nearest to the rejected one's."""
@@ -73,6 +86,10 @@ class Pairing:
             raise UserError(f"Pairs are {' or '.join(PAIR_KINDS)}, not {self.kind!r}.")
         if self.judge not in JUDGES:
             raise UserError(f"The judge is {', '.join(JUDGES)}, not {self.judge!r}.")
+        if not 0 <= self.natural <= 1:
+            raise UserError(f"natural is a share between 0 and 1, not {self.natural}.")
+        if self.corrupted_chosen and (self.kind != "decoupled" or self.natural):
+            raise UserError("A corrupted chosen response is right and never natural: use decoupled pairs, natural 0.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ class Pair:
     chosen: str
     rejected: str
     corruption: str
-    """One of the five kinds, or `as_is`."""
+    """One of the five kinds, or `natural`."""
 
     chosen_sample: int
     rejected_sample: int
@@ -92,7 +109,7 @@ class Pair:
     """`sampled`, or `completed` when its form was completed."""
 
     rejected_origin: str
-    """`well_formed`, `completed` or `as_is`: what the corruption was applied to."""
+    """What the corruption was applied to: `well_formed`, `completed` or `chosen`; `natural` without one."""
 
     chosen_answer: str
     """What the verifier read from the sample."""
@@ -104,6 +121,14 @@ class Pair:
     rejected_pass_rate: float
     rejected_format_rate: float
 
+    reasoning_distance: float
+    """See differ.py, as for the four after it."""
+
+    chosen_reasoning: int
+    rejected_reasoning: int
+    chosen_soundness: str | None
+    rejected_soundness: str | None
+
 
 @dataclass(frozen=True)
 class _Response:
@@ -112,6 +137,7 @@ class _Response:
     sample: dict[str, Any]
     text: str
     origin: str
+    thought: str
     corruption: str = ""
 
 
@@ -124,6 +150,7 @@ class PairMaker:
 
     def __post_init__(self) -> None:
         self._draw = BalancedDraw(self.pairing.seed)
+        self._natural = 0
 
     def make(
         self, row: dict[str, Any], index: int, chosen: list[dict[str, Any]], rejected: list[dict[str, Any]]
@@ -131,18 +158,18 @@ class PairMaker:
         """The pair of a row, or None when it has none; rows and samples are counted in `funnel`, with their reasons."""
         self.funnel["prompts"] += 1
         right = self._usable(CHOSEN, chosen, ("right",))
-        fitting = self._usable(REJECTED, rejected, REJECTED_STATUSES[self.pairing.kind])
         # Each row draws from its own generator: whether one row has a pair does not change what another row draws.
         rng = random.Random(f"{self.pairing.seed}:{index}")
         candidates = self._chosen(row, right, rng)
-        worst = self._rejected(row, fitting, rng) if candidates else None
-        if worst is None:
+        sides = self._same_text(row, candidates) if self.pairing.corrupted_chosen else None
+        if not self.pairing.corrupted_chosen:
+            fitting = self._usable(REJECTED, rejected, REJECTED_STATUSES[self.pairing.kind])
+            sides = self._two_texts(row, candidates, fitting, rng)
+        if sides is None:
             self.funnel[_why_not(chosen, rejected, bool(candidates))] += 1
             return None
         self.funnel["pairs"] += 1
-        best = rng.choice(candidates)
-        if self.pairing.match_length:
-            best = min(candidates, key=lambda candidate: abs(body_length(candidate.text) - body_length(worst.text)))
+        best, worst = sides
         return Pair(
             row=index,
             row_id=best.sample["row_id"],
@@ -160,6 +187,7 @@ class PairMaker:
             chosen_pass_rate=pass_rate(chosen),
             rejected_pass_rate=pass_rate(rejected),
             rejected_format_rate=share(rejected, lambda s: s["format"]),
+            **asdict(difference(row, best.thought, worst.thought)),
         )
 
     def _usable(self, side: str, samples: list[dict[str, Any]], statuses: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -183,7 +211,11 @@ class PairMaker:
             self.funnel[f"judge: {sample['support'] or NOT_ASKED}"] += 1
         if fitting or whole or not self.pairing.complete_chosen:
             shuffled = rng.sample(fitting, len(fitting))
-            return [_Response(sample, sample["response"].strip(), "sampled") for sample in shuffled]
+            texts = [sample["response"].strip() for sample in shuffled]
+            return [
+                _Response(sample, text, "sampled", blocks(text).thought)
+                for sample, text in zip(shuffled, texts, strict=True)
+            ]
         for sample in rng.sample(right, len(right)):
             text = complete(sample["response"], sample["pred"])
             if text is None or grade_again(row, text) != ("right", True):
@@ -191,7 +223,7 @@ class PairMaker:
             word = self._judged_by_rule(row, text)
             if word is None or word in kept:
                 self.funnel["chosen: form completed"] += 1
-                return [_Response({**sample, "support": word}, text, "completed")]
+                return [_Response({**sample, "support": word}, text, "completed", blocks(text).thought)]
         return []
 
     def _judged_by_rule(self, row: dict[str, Any], text: str) -> str | None:
@@ -201,8 +233,38 @@ class PairMaker:
         grading = row_grading(grading_info(row))
         return support(text, ground_truth(row), grading.verifier, grading.params)
 
+    def _same_text(self, row: dict[str, Any], candidates: list[_Response]) -> tuple[_Response, _Response] | None:
+        """A response that can be chosen, and itself with one corruption."""
+        for best in candidates:
+            worst = self._corrupted(row, best.sample, best.text, CHOSEN)
+            if worst is not None:
+                return best, worst
+        return None
+
+    def _two_texts(
+        self, row: dict[str, Any], candidates: list[_Response], fitting: list[dict[str, Any]], rng: random.Random
+    ) -> tuple[_Response, _Response] | None:
+        """A response that can be chosen, and one of the rejected source."""
+        worst = self._rejected(row, fitting, rng) if candidates else None
+        if worst is None:
+            return None
+        best = rng.choice(candidates)
+        if self.pairing.match_length:
+            best = min(candidates, key=lambda candidate: abs(body_length(candidate.text) - body_length(worst.text)))
+        return best, worst
+
     def _rejected(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> _Response | None:
         """What is rejected, of samples with the right status."""
+        natural = next((s for s in rng.sample(fitting, len(fitting)) if not s["format"]), None)
+        wanted = self._natural < self.pairing.natural * (self.funnel["pairs"] + 1)
+        found = None if wanted and natural else self._of_corrupted(row, fitting, rng)
+        if found is None and natural and self.pairing.natural:
+            self._natural += 1
+            text = natural["response"].strip()
+            found = _Response(natural, text, NATURAL, reasoning_of(text, natural["pred"] or ""), NATURAL)
+        return found
+
+    def _of_corrupted(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> _Response | None:
         # Samples that need no completion first; among equals a random order.
         for sample in sorted(rng.sample(fitting, len(fitting)), key=lambda s: not s["format"]):
             found = self._badly_formed(row, sample)
@@ -212,20 +274,24 @@ class PairMaker:
 
     def _badly_formed(self, row: dict[str, Any], sample: dict[str, Any]) -> _Response | None:
         """A sample without its form, its answer verified again."""
-        if self.pairing.as_is and not sample["format"]:
-            return _Response(sample, sample["response"].strip(), "as_is", "as_is")
         origin = "well_formed" if sample["format"] else "completed"
         whole = sample["response"].strip() if sample["format"] else complete(sample["response"], sample["pred"])
         if whole is None:
             self.funnel["rejected: no reasoning to complete the form from"] += 1
             return None
+        found = self._corrupted(row, sample, whole, origin)
+        if found is None:
+            self.funnel["rejected: every corruption changes the answer"] += 1
+        return found
+
+    def _corrupted(self, row: dict[str, Any], sample: dict[str, Any], whole: str, origin: str) -> _Response | None:
+        """A well-formed response with the rarest corruption that leaves its answer as it is."""
         for kind in self._draw.order():
             text = corrupt(whole, kind)
             status, well_formed = grade_again(row, text)
             if status == sample["status"] and not well_formed:
                 self._draw.took(kind)
-                return _Response(sample, text, origin, kind)
-        self.funnel["rejected: every corruption changes the answer"] += 1
+                return _Response(sample, text, origin, blocks(whole).thought, kind)
         return None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from specs_verl.distill.pair import PAIR_KINDS
+from specs_verl.distill.pair import PAIR_KINDS, Pairing
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import Selection
 from specs_verl.errors import UserError
@@ -29,6 +29,10 @@ DEFAULTS = "specs"
 """The recipe that says nothing but the defaults."""
 
 SOURCES = ("base", "zero", "teacher")
+
+CORRUPTED_CHOSEN = "corrupted_chosen"
+"""In the place of the rejected source: the chosen response itself, with one corruption."""
+
 SAMPLING = (
     *("n", "max_samples", "temperature", "top_p", "max_tokens", "max_prompt_tokens"),
     *("system_prompt", "instruction"),
@@ -48,7 +52,7 @@ class Recipe:
     pairs: str = "decoupled"
     judge: str = "rule"
     complete_chosen: bool = False
-    as_is: bool = False
+    natural: float = 0.0
     match_length: bool = False
     max_pairs: int | None = None
     max_length_gap: float | None = None
@@ -64,10 +68,35 @@ class Recipe:
     instruction: str | None = None
 
     def __post_init__(self) -> None:
-        allowed = {"chosen": SOURCES, "rejected": SOURCES, "pairs": PAIR_KINDS, "judge": tuple(JUDGES)}
+        allowed = {
+            "chosen": SOURCES,
+            "rejected": (*SOURCES, CORRUPTED_CHOSEN),
+            "pairs": PAIR_KINDS,
+            "judge": tuple(JUDGES),
+        }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise UserError(f"Recipe: {name} is {', '.join(values)}, not {getattr(self, name)!r}.")
+
+        self.pairing()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that must be given, each once."""
+        named = (self.chosen, self.chosen if self.rejected == CORRUPTED_CHOSEN else self.rejected)
+        return tuple(dict.fromkeys(named))
+
+    def pairing(self) -> Pairing:
+        """How pairs are made."""
+        return Pairing(
+            kind=self.pairs,
+            seed=self.seed,
+            judge=self.judge,
+            natural=self.natural,
+            corrupted_chosen=self.rejected == CORRUPTED_CHOSEN,
+            match_length=self.match_length,
+            complete_chosen=self.complete_chosen,
+        )
 
     def selection(self) -> Selection:
         """Which of the pairs that can be made are kept."""

@@ -25,6 +25,10 @@ class Tally:
         self._data_sources: Counter[str] = Counter()
         self._lengths: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         self._examples: dict[str, Pair] = {}
+        self._identical = 0
+        self._distance = 0.0
+        self._reasoning = (0, 0)
+        self._soundness: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
 
     def watch(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         """The same pairs, counted."""
@@ -33,6 +37,11 @@ class Tally:
             self._data_sources[self._sources[pair.row]] += 1
             self._lengths[0][body_length(pair.chosen)] += 1
             self._lengths[1][body_length(pair.rejected)] += 1
+            self._distance += pair.reasoning_distance
+            self._identical += pair.reasoning_distance == 0
+            self._reasoning = (self._reasoning[0] + pair.chosen_reasoning, self._reasoning[1] + pair.rejected_reasoning)
+            for side, word in zip(self._soundness, (pair.chosen_soundness, pair.rejected_soundness), strict=True):
+                side.update([word] if word is not None else [])
             self._examples.setdefault(pair.corruption, pair)
             yield pair
 
@@ -45,6 +54,13 @@ class Tally:
             "mean_chosen_length": _mean(chosen),
             "mean_rejected_length": _mean(rejected),
             "lengths": histogram(chosen, rejected),
+            "reasoning": {
+                "mean_distance": self._distance / max(1, self._corruptions.total()),
+                "identical": self._identical,
+                "mean_chosen_length": self._reasoning[0] / max(1, self._corruptions.total()),
+                "mean_rejected_length": self._reasoning[1] / max(1, self._corruptions.total()),
+                "soundness": [dict(side) for side in self._soundness],
+            },
             "examples": [asdict(pair) for pair in self._examples.values()],
         }
 

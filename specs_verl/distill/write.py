@@ -43,6 +43,11 @@ PAIR_FIELDS = [
     ("chosen_pass_rate", pa.float32()),
     ("rejected_pass_rate", pa.float32()),
     ("rejected_format_rate", pa.float32()),
+    ("reasoning_distance", pa.float32()),
+    ("chosen_reasoning", pa.int32()),
+    ("rejected_reasoning", pa.int32()),
+    ("chosen_soundness", pa.string()),
+    ("rejected_soundness", pa.string()),
     ("provenance", pa.string()),
 ]
 

@@ -28,10 +28,12 @@ def sources(tmp_path):
     return ["--prompts", prompts, "--zero-samples", zero, "--base-samples", base, "--workers", 1, "--quiet"]
 
 
-@pytest.mark.parametrize("recipe", ["specs", "coupled", "no_judge", "base"])
+@pytest.mark.parametrize("recipe", ["specs", "coupled", "no_judge", "base", "form_only", "natural"])
 def test_every_recipe_without_a_teacher_runs_from_samples(sources, tmp_path, capsys, recipe):
     if recipe == "base":
         sources = [sources[0], sources[1], *sources[4:]]
+    if recipe == "form_only":
+        sources = [*sources[:4], *sources[6:]]
     assert cli.run(parsed(*sources, "--recipe", recipe, "--out", tmp_path / "out")) == 0
     report = building.report_of(tmp_path / "out")
     assert f"{report['pairs']} pairs in" in capsys.readouterr().out
@@ -148,7 +150,7 @@ def test_a_source_must_be_given_once(sources, tmp_path):
 
 
 def test_named_recipes_state_their_defaults_once():
-    assert names() == ["base", "coupled", "no_judge", "specs", "teacher", "teacher_coupled"]
+    assert names() == ["base", "coupled", "form_only", "natural", "no_judge", "specs", "teacher", "teacher_coupled"]
     written = read_recipe("specs")
     assert written == Recipe(summary=written.summary), "specs.yaml documents the defaults of the code"
 
@@ -173,6 +175,8 @@ def test_a_recipe_of_ones_own_gives_sampling_too(tmp_path):
         ("judge: oracle", "judge is rule, strict, model, none, not 'oracle'"),
         ("[", "not readable as YAML"),
         ("- n", "no mapping at all"),
+        ("natural: 1.5", "a share between 0 and 1, not 1.5"),
+        ("rejected: corrupted_chosen\npairs: coupled", "use decoupled pairs"),
     ],
 )
 def test_a_wrong_recipe_is_named(tmp_path, text, message):

@@ -92,3 +92,14 @@ def test_sides_differ_in_form_and_corruptions_are_balanced(distilled, kind):
     for corruption, count in report["corruptions"].items():
         assert 0.17 <= count / len(rows) <= 0.23, f"{corruption}: {count} of {len(rows)}"
         assert count == sum(row["corruption"] == corruption for row in rows)
+
+
+def test_the_card_tells_careful_from_hasty_writers(distilled):
+    report, rows = distilled[1]["decoupled"]
+    chosen, rejected = report["reasoning"]["soundness"]
+    # The chosen source is careful in 80 % of its samples and hasty ones are right in 12 %: hasty among the right ones
+    # about 0.2 * 0.12 / 0.8 = 3 %; of the rejected source 0.5 * 0.12 / 0.5 = 12 %.
+    assert sum(chosen.values()) == sum(rejected.values()) == len(rows)
+    assert chosen.get("none", 0) / len(rows) < 0.08 < rejected["none"] / len(rows) < 0.2
+    for row in rows:
+        assert (row["rejected_soundness"] == "none") == ("Quick guess." in row["rejected"])

@@ -96,10 +96,59 @@ def test_without_judge_contradicting_reasoning_stays(tmp_path):
 
 
 def test_badly_formed_base_samples_as_they_are(sources, tmp_path):
-    distill(job(sources, tmp_path / "out", as_is=True))
+    distill(job(sources, tmp_path / "out", natural=1.0))
     rows = building.read(tmp_path / "out" / "pairs.parquet")
-    untouched = [row for row in rows if row["corruption"] == "as_is"]
+    untouched = [row for row in rows if row["corruption"] == "natural"]
     assert untouched and all(row["rejected"] == building.bare(10 + row["row"]) for row in untouched)
+
+
+def test_natural_rejections_by_share(sources, tmp_path):
+    report = distill(job(sources, tmp_path / "out", natural=0.3))
+    rows = building.read(tmp_path / "out" / "pairs.parquet")
+    natural = [row for row in rows if row["corruption"] == "natural"]
+    # Nearly every prompt has samples of both kinds, so the running share stays within a pair or two of 0.3.
+    assert len(natural) == report["corruptions"]["natural"] == pytest.approx(0.3 * len(rows), abs=3)
+    for row in natural:
+        assert row["rejected"] == building.bare(10 + row["row"]) and row["rejected_origin"] == "natural"
+    counts = [report["corruptions"][kind] for kind in KINDS]
+    assert max(counts) - min(counts) <= 1, "the five corruptions share the rest evenly"
+
+
+def test_the_strict_pair_is_one_text_with_one_corruption(sources, tmp_path):
+    prompts, zero, _ = sources
+    pairing = Pairing(corrupted_chosen=True)
+    report = distill(Distillation((prompts,), zero, zero, str(tmp_path / "out"), pairing, workers=1))
+    rows = building.read(tmp_path / "out" / "pairs.parquet")
+    assert len(rows) == report["pairs"] > 150
+
+    def characters(text):
+        for tag in ("<think>", "</think>", "<answer>", "</answer>", "Answer:"):
+            text = text.replace(tag, "")
+        return text.split()
+
+    for row in rows:
+        assert row["chosen_sample"] == row["rejected_sample"] and row["reasoning_distance"] == 0
+        assert characters(row["chosen"]) == characters(row["rejected"]), "not a word is added or lost"
+        assert think_answer(row["chosen"]) and not think_answer(row["rejected"])
+    assert max(report["corruptions"].values()) - min(report["corruptions"].values()) <= 1
+    assert report["reasoning"]["identical"] == len(rows)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "the rejected response is the chosen one with one corruption" in card
+    with pytest.raises(UserError, match="pass the chosen samples for both sides"):
+        distill(Distillation((prompts,), *sources[1:], str(tmp_path / "other"), pairing, workers=1))
+
+
+def test_the_card_says_how_far_the_reasoning_differs(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 2)
+    zero = building.write_run(tmp_path / "zero", prompts, [[building.whole(10, 10)], [building.whole(11, 11)]])
+    hasty = building.bare(11).replace("3+4=11", "Guess!")
+    base = building.write_run(tmp_path / "base", prompts, [[building.bare(10)], [hasty]])
+    report = distill(Distillation((prompts,), zero, base, str(tmp_path / "out"), workers=1))
+    # Row 0: the same. Row 1: "3+4=11." against "Guess!.": six of seven characters are others.
+    assert report["reasoning"]["mean_distance"] == pytest.approx((0 + 6 / 7) / 2)
+    assert (report["reasoning"]["identical"], report["reasoning"]["soundness"]) == (1, [{}, {}])
+    assert report["reasoning"]["mean_chosen_length"] == report["reasoning"]["mean_rejected_length"] == 7
+    assert "42.9 % of the longer one on average; the same text in 1 of 2" in (tmp_path / "out/README.md").read_text()
 
 
 def test_same_seed_same_pairs_other_seed_others(sources, tmp_path):
