@@ -137,7 +137,7 @@ def _distill_commands(stage: Stage, places: Places) -> list[Command]:
     settings = stage.settings
     recipe = read_recipe(str(settings["recipe"]))
     given = _distill_sources(settings)
-    wanted = dict.fromkeys((recipe.chosen, recipe.rejected))
+    wanted = recipe.sources
     if missing := [source for source in wanted if source not in given]:
         raise UserError(
             f"Stage {stage.name}: the recipe {settings['recipe']} draws on {missing[0]}, which is not given."
