@@ -14,6 +14,7 @@ COMMANDS = {
         "specs_verl.pipeline.command",
         "run a whole pipeline, or go on with one: zero, distill, cold start, GRPO, evaluation",
     ),
+    "study": ("specs_verl.pipeline.study", "compare several pipelines over several seeds, sharing what they share"),
     "watch": ("specs_verl.pipeline.watch", "run any long command so that it cannot hang and leaves no process behind"),
     "distill": ("specs_verl.distill.cli", "make self-distilled preference pairs from two checkpoints"),
     "sample": ("specs_verl.sampling.cli", "sample responses of a checkpoint through vLLM"),

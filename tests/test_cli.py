@@ -17,7 +17,7 @@ def test_every_subcommand_has_help(command, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run", "nanoo"], "There is no pipeline 'nanoo'. Known pipelines: nano"),
+        (["run", "nanoo"], "There is no pipeline 'nanoo'. Known: grpo_only, nano"),
         (["run", "nano", "zero.stepps=3"], "stepps"),
         (["run", "nano", "model=/no/such/model"], "There is no checkpoint directory /no/such/model"),
         (["run", "nano", "--until", "nothing"], "There is no stage 'nothing'"),
@@ -40,8 +40,9 @@ def test_unknown_options_are_refused(capsys):
 
 
 def test_overrides_reach_the_configuration():
-    config = run.load("nano", ["zero.steps=3", "seed=7", "zero.overrides=[a=1,b=2]"])
-    assert (config.zero.steps, config.seed, list(config.zero.overrides)) == (3, 7, ["a=1", "b=2"])
+    definition = run.load("nano", ["zero.steps=3", "seed=7", "zero.overrides=[a=1,b=2]"])
+    zero = definition.stage("zero").settings
+    assert (zero["steps"], definition.seed, zero["overrides"]) == (3, 7, ["a=1", "b=2"])
 
 
 def test_watch_runs_what_follows_the_dashes(tmp_path):

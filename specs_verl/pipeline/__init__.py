@@ -10,4 +10,5 @@ seeds.py             several seeds in one table
 display.py           what the user sees
 watch.py             a long command under watch: it can neither hang nor leave processes (`specs watch`)
 command.py           `specs run`
+study.py             `specs study`: pipelines x seeds; study_table.py is its end
 """

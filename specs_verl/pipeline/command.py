@@ -22,6 +22,7 @@ from specs_verl.errors import UserError
 from specs_verl.pipeline.definition import Definition, load, names, summary
 from specs_verl.pipeline.display import StageDisplay, duration
 from specs_verl.pipeline.execution import Plan, planned, run_stages
+from specs_verl.pipeline.kinds import Command
 from specs_verl.pipeline.registry import KINDS
 from specs_verl.pipeline.seeds import combine
 from specs_verl.pipeline.stage import completed
@@ -99,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_plan(plan: Plan, until: str | None = None, only: str | None = None, redo: str | None = None) -> int:
+def run_plan(
+    plan: Plan, until: str | None = None, only: str | None = None, redo: str | None = None, table: bool = True
+) -> int:
     """Run one pipeline with a display; prints its table and what it took. Returns the exit code."""
     with StageDisplay() as display:
         try:
@@ -110,7 +113,7 @@ def run_plan(plan: Plan, until: str | None = None, only: str | None = None, redo
             )
             return UserError.exit_code if error.code == UserError.exit_code else 1
     markers = [marker for folder in plan.places.folders.values() if (marker := completed(folder))]
-    if only is None and until is None:
+    if table and only is None and until is None:
         print_table(plan)
     seconds, peak = sum(marker["seconds"] for marker in markers), max(marker["peak_gib"] for marker in markers)
     print(f"{duration(seconds)} in all, peak memory {peak:.1f} GiB. Everything is in {plan.root}.")
@@ -130,6 +133,10 @@ def print_table(plan: Plan) -> None:
 def print_commands(plan: Plan) -> None:
     """Every command as it can be pasted into a shell."""
     for stage, command in plan.all_commands():
-        print(f"# {stage.name}: {stage.title}")
-        variables = [f"{name}={shlex.quote(value)}" for name, value in command.environment.items()]
-        print(" ".join([*variables, shlex.join(command.arguments)]))
+        print(f"# {stage.name}: {stage.title}\n{command_line(command)}")
+
+
+def command_line(command: Command) -> str:
+    """A command with its variables, quoted for a shell."""
+    variables = [f"{name}={shlex.quote(value)}" for name, value in command.environment.items()]
+    return " ".join([*variables, shlex.join(command.arguments)])

@@ -1,0 +1,109 @@
+"""Studies: what pipelines share is planned once, and the end table pairs what belongs together."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from specs_verl.errors import UserError
+from specs_verl.measure.metrics import ModelMetrics, set_metrics, write_metrics
+from specs_verl.pipeline.study import plans_of, read_study
+from specs_verl.pipeline.study_table import Entry, tabulate
+
+STUDY = """
+title: Two losses
+pipelines: {SPECS: specs, SFT: specs_sft, half: {pipeline: specs, settings: [pairs.samples=2]}, only: grpo_only}
+seeds: [0, 1]
+"""
+
+
+def folders(plans, name, seed):
+    return {stage: folder.name for stage, folder in plans[name, seed].places.folders.items()}
+
+
+def test_what_pipelines_share_is_one_stage(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    plans = plans_of(read_study(str(file), ("steps.zero=2",)), tmp_path / "out", fetch=False)
+    assert list(plans) == [(name, seed) for seed in (0, 1) for name in ("SPECS", "SFT", "half", "only")]
+    specs, sft = folders(plans, "SPECS", 0), folders(plans, "SFT", 0)
+    shared = {stage for stage in specs if specs[stage] == sft[stage]}
+    assert shared == {"data", "zero", "pairs", "evaluation_base", "evaluation_zero"}
+    half = folders(plans, "half", 0)
+    assert {stage for stage in specs if specs[stage] == half[stage]} == shared - {"pairs"}
+    other_seed = folders(plans, "SPECS", 1)
+    assert {stage for stage in specs if specs[stage] == other_seed[stage]} == {"data"}
+    # The base is sampled with the run's seed; the control evaluates the same base.
+    assert folders(plans, "only", 0)["evaluation_base"] == specs["evaluation_base"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("title: nothing", "a study is a mapping with pipelines"),
+        ("pipelines: {a: specs}\nseeds: [1, 1]", "different integers"),
+        ("pipelines: {a: 3}", "pipelines.a is the name of a pipeline"),
+        ("pipelines: {a: specs}\nsneeds: [1]", "a study is a mapping"),
+        ("pipelines: [", "not readable as YAML"),
+    ],
+)
+def test_bad_studies_are_one_sentence(tmp_path, content, message):
+    file = tmp_path / "study.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_study(str(file))
+
+
+def test_an_unknown_pipeline_or_setting_is_refused_before_anything_runs(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text("pipelines: {a: nonsense}")
+    with pytest.raises(UserError, match="no pipeline 'nonsense'"):
+        plans_of(read_study(str(file)), tmp_path / "out", fetch=False)
+    file.write_text("pipelines: {a: specs}\nsettings: [zero.stepz=1]")
+    with pytest.raises(UserError, match="stepz"):
+        plans_of(read_study(str(file)), tmp_path / "out", fetch=False)
+
+
+def measured(folder, model, seed, right):
+    """Metrics of a model that answered four prompts once each; `right` says which were right."""
+    rows = [
+        {"row": row, "row_id": str(row), "sample": 0, "data_source": "d", "task": "t", "asked_format": "think_answer",
+         "ground_truth": "1", "response": "", "right": bool(value), "acc": float(value), "format": True,
+         "score": float(value), "status": "right" if value else "wrong", "extracted": None, "n_tokens": 1,
+         "verifier": "number", "finish_reason": "stop"}
+        for row, value in enumerate(right)
+    ]  # fmt: skip
+    (folder / "graded" / "test").mkdir(parents=True)
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, folder / "graded" / "test" / "shard-00000.parquet")
+    figures = set_metrics(table.to_pandas(), "id", skipped_prompts=0, graded="graded/test")
+    write_metrics(folder / "metrics.json", ModelMetrics(model, seed, {"test": figures}))
+    return folder / "metrics.json"
+
+
+def test_differences_are_paired_with_the_first_pipeline_over_the_seeds_of_both(tmp_path):
+    answers = {
+        ("base", 0): [0, 0, 0, 0],
+        ("base", 1): [0, 0, 0, 1],
+        ("SPECS", 0): [1, 1, 1, 0],
+        ("SPECS", 1): [1, 1, 0, 0],
+        ("SFT", 0): [1, 0, 0, 0],
+        ("SFT", 1): [1, 0, 0, 0],
+    }
+    entries = [
+        Entry(name, seed, measured(tmp_path / f"{name}{seed}", "final", seed, right))
+        for (name, seed), right in answers.items()
+    ]
+    out = tmp_path / "out"
+    console = Console(record=True, width=200)
+    tabulate("Two losses", entries, out, console)
+    found = json.loads((out / "study.json").read_text())["differences"]
+    accuracy = {entry["treated"]: entry["difference"]["value"] for entry in found if entry["quantity"] == "acc"}
+    # Means: SPECS (3 + 2) / 8, SFT 2 / 8, base 1 / 8.
+    assert accuracy == {"base": pytest.approx(-4 / 8), "SFT": pytest.approx(-3 / 8)}
+    assert all(entry["control"] == "SPECS" for entry in found)
+    shown = console.export_text()
+    assert "SFT" in shown and "-37.5" in shown
+    assert "SPECS" in (out / "report.html").read_text()
