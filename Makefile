@@ -1,5 +1,6 @@
 # make quickstart   set-up, then the whole SPECS pipeline on the built-in nano world (2 CPU cores, no GPU)
 # make test         set-up, then lint and all tests
+# make gpu-check    checks of the cold start on a CUDA GPU, in an environment where it is installed (skipped without one)
 # make mutants      does a test see each fault of a table of faults (tests/mutants)? about 20 minutes
 # make setup        only the set-up: a virtual environment with the CPU profile in $(VENV)
 # make clean        removes the environment and the nano run
@@ -9,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: quickstart test mutants setup lint clean
+.PHONY: quickstart test gpu-check mutants setup lint clean
 
 VENV ?= .venv
 OUT ?= runs/nano
@@ -24,6 +25,11 @@ quickstart: $(READY)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest
+
+# Not with $(VENV), which is the CPU profile: GPU_PYTHON is the interpreter of the environment that trains.
+GPU_PYTHON ?= python
+gpu-check:
+	SPECS_GPU_CHECK=1 $(GPU_PYTHON) -m pytest -rs tests/gpu
 
 mutants: $(READY)
 	$(BIN)/python tests/mutants/run.py

@@ -15,13 +15,15 @@ What happens, in order:
     packing.py      pairs -> one packed row of tensors
     attention*.py   attention in which the branches of a row do not see each other: SDPA, flash-attn, FlexAttention
     last_layer.py   the last decoder layer on response rows only
-    vision.py       the frozen vision tower
+    vision.py, tower_attention.py   the frozen vision tower
     feature_cache.py  its features, in memory and on disk
     engine.py       verl's FSDP engine, taught to run such rows
     loss.py         losses as pure functions of log-probabilities
-    reference.py    log-probabilities of the initial policy, computed once and cached
+    reference.py, reference_pass.py   log-probabilities of the initial policy, computed once and cached
     checkpoint.py   resumable checkpoints and Hugging Face export, both atomic
     step_sums.py    what a step reports, correct for any number of processes
+    memory.py       memory of one process, by arithmetic
+    voice.py        what a process says when it has to end
     trainer.py      the loop
     on_ray.py       the same loop in Ray actors
 

@@ -37,4 +37,4 @@ class PairSet:
         """The share of one process in a batch, as packed rows."""
         units = order.units_of(batch, self.pairs, packer.shared_prefix)
         plan = order.split_units(units, processes, max_tokens)
-        return PackedRows(packer, plan[rank], self.pairs, filler=min(units, key=lambda unit: unit.tokens))
+        return PackedRows(packer, plan[rank], self.pairs)

@@ -93,8 +93,8 @@ def _begun(image: ImageRef, pool: ThreadPoolExecutor, needs_pixels: Callable[[by
 class PackedRows:
     """The micro-batches of one step on one process, packed when they are asked for."""
 
-    def __init__(self, packer: "Packer", plan: Sequence[Sequence[Unit]], pairs: Sequence[Encoded], filler: Unit):
-        self._packer, self._plan, self._pairs, self._filler = packer, plan, pairs, filler
+    def __init__(self, packer: "Packer", plan: Sequence[Sequence[Unit]], pairs: Sequence[Encoded]):
+        self._packer, self._plan, self._pairs = packer, plan, pairs
         self._first: PackedRow | None = None
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ class PackedRows:
         return later if first is None else chain([first], later)
 
     def _pack(self, units: Sequence[Unit]) -> PackedRow:
-        return self._packer.pack(units or [self._filler], self._pairs, padding=not units)
+        return self._packer.pack(units, self._pairs) if units else self._packer.filler(len(self._pairs[0].responses))
 
 
 class Packer:
@@ -149,7 +149,16 @@ class Packer:
         self._prompt_positions = prompt_positions
         self._positions: dict[bytes, np.ndarray] = {}
 
-    def pack(self, units: Sequence[Unit], pairs: Sequence[Encoded], padding: bool = False) -> PackedRow:
+    def filler(self, responses: int) -> PackedRow:
+        """A row for a process that has nothing to do while others have: a token of prompt and one of each response.
+
+        It shows no image, whose features another process may be computing at this very moment.
+        """
+        token, one = np.zeros(1, dtype=np.int32), np.ones(1, dtype=bool)
+        nothing = Encoded(-1, token, (token,) * responses, (one,) * responses, (), (), b"filler", b"filler")
+        return replace(self.pack([Unit((0,), 1 + responses)], [nothing]), pairs=(), padding=True)
+
+    def pack(self, units: Sequence[Unit], pairs: Sequence[Encoded]) -> PackedRow:
         groups, ids, trained, positions, images = [], [], [], [], []
         for unit in units:
             members = [pairs[position] for position in unit.pairs]
@@ -183,7 +192,7 @@ class Packer:
             images=tuple(images),
             pairs=members,
             lengths=torch.tensor([pairs[m].lengths for m in members]),
-            padding=padding,
+            padding=False,
             blank=blank,
         )
 

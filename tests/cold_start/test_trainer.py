@@ -203,6 +203,38 @@ def test_references_are_computed_once(train, world, monkeypatch, tmp_path):
     assert swept[0]["logps/chosen"] == pytest.approx(first[0]["logps/chosen"], rel=1e-6)
 
 
+def test_a_killed_reference_pass_goes_on_where_it_was(train, monkeypatch, tmp_path):
+    from specs_verl.cold_start import reference_pass
+    from specs_verl.cold_start.engine import PairEngine
+
+    compute, calls = PairEngine.reference_log_probs, []
+
+    def killed_in_the_third_batch(self, rows):
+        calls.append(rows)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(self, rows)
+
+    own = f"reference.cache_dir={tmp_path / 'references'}"
+    monkeypatch.setattr(reference_pass, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(PairEngine, "reference_log_probs", killed_in_the_third_batch)
+    with pytest.raises(KeyboardInterrupt):
+        train(own)
+    resumed = train(own)
+    assert len(calls) == 3 + 2, "14 pairs in batches of 4: two of four were done"
+    monkeypatch.undo()
+    assert_same(resumed, train(out=tmp_path / "straight"))
+
+
+def test_an_image_that_cannot_be_decoded_is_named(train, tmp_path):
+    rows = tiny.rows(5)
+    cut = rows[3]["images"][0]["bytes"]
+    rows[3]["images"][0]["bytes"] = cut[: len(cut) // 2]  # its header, and with it its size, can still be read
+    file = tiny.write_pairs(tmp_path / "cut.parquet", rows)
+    with pytest.raises(UserError, match=r"cut\.parquet, row 3: image 0 cannot be decoded \(.*truncated"):
+        train(f"data.train_files={file}")
+
+
 def test_another_reference_policy(train, world, tmp_path):
     other = tiny.make_model(tmp_path / "other_model", seed=1)
     first = train(f"reference.path={other}")[0]
