@@ -41,10 +41,13 @@ def memory(trainer: Trainer) -> dict[str, int]:
 
 
 class Watched(Trainer):
-    """Notes the gradients that are there between the rows of the first step."""
+    """Notes the gradients that are there between the rows of a step."""
+
+    def __init__(self, config) -> None:
+        super().__init__(config)
+        self.seen = {"gradients": 0, "unsharded gradients": 0}
 
     def _train_step(self):
-        self.seen = {"gradients": 0, "unsharded gradients": 0}
         forward = type(self.engine).branch_log_probs
 
         def note(row):
