@@ -72,7 +72,7 @@ BOUND_BEFORE = Phrase(
     rf"(?:\b(?:at (?:the )?(?:very )?(?:least|most|minimum|maximum)|at a (?:minimum|maximum)"
     rf"|(?:no |not )?{_MORE} than|exceed(?:s|ing)?"
     r"|(?<!add )(?<!adds )(?<!sum )(?<!sums )up to|upwards of|no less than)"
-    r"|[<>≤≥⩽⩾]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt)\b)"
+    r"|[<>≤≥⩽⩾≠]|\\(?:ge|le|geq|leq|geqslant|leqslant|gt|lt|ne|neq)\b)"
     r"\s*(?:\\?\$|about\s+|\*\*)?\s*$",
     hits=["at least ", "≥", "x > ", "no more than ", "\\geq "],
     misses=["the least is ", "more than that, it is "],
@@ -84,7 +84,7 @@ _UNIT = r"(?:\s*[a-z²³°/%]{1,12}(?![a-z]))?"
 BOUND_AFTER = Phrase(
     "a bound after a value",
     rf"{_UNIT}[\s,($]{{0,3}}(?:or (?:{_MORE}|so|over|under|above|below|up|beyond)\b"
-    r"|and (?:up|above|over|more|higher|beyond)\b|plus\b(?! \d)|\+(?![\s\\(]*[\w(])"
+    r"|and (?:up|above|over|more|higher|beyond)\b|plus\b(?! \d)|\+(?!\s*[\\($]*\s*(?:\d|(?-i:[a-z])\b|\\))"
     r"|at (?:least|most)\b|tops\b|minimum\b)",
     hits=[" or more", " cm or less", "+", " and up", " at least", " plus", " at most"],
     misses=[" or 13", " + 4", " and 4 more", " apples"],
@@ -182,6 +182,7 @@ def disowned(before: str, after: str) -> bool:
     return DENIED_AFTER.match(after) is not None or TAKEN_BACK.match(after) is not None
 
 
+_COMMAND_BEFORE = re.compile(r"\\[A-Za-z]+\s?\{$")
 _CLOSES = (". ", "! ", "? ", "\n", "。")
 
 
@@ -198,7 +199,8 @@ def taken_back(before: str, after: str) -> bool:
     Args:
         before, after: text around the value; only what belongs to its sentence is looked at, and the sentence after it.
     """
-    before = _sentence_before(before).rstrip(" $*\\([{_`\"'")
+    before = _COMMAND_BEFORE.sub("", _sentence_before(before).rstrip()).rstrip(" $*\\([{_`\"'")
+    after = after.lstrip("}")
     return disowned(f"{before} ", after) or hedged(f"{before} ", after)
 
 
@@ -207,6 +209,10 @@ _TAGS = re.compile(r"</?[A-Za-z]\w{0,20}>|<\|\w{1,20}\|>|<<[^<>\n]{0,80}>>")
 
 AROUND = 200
 """Characters before and after a value that can belong to its sentence."""
+
+
+_GOES_ON = re.compile(r"(?:[,;:!]|\.(?!\s*[Tt]hat(?:['’]s| is) (?:wrong|false|incorrect)))\s+(?!which\b)")
+"""After a no: "No, it is not.", but not "no is wrong"."""
 
 
 def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False, denials: bool = True) -> bool:
@@ -223,7 +229,7 @@ def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False, d
     for start, end in places:
         looked = True
         before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
-        if not denials and DENIED_AFTER.match(after):
+        if not denials and _GOES_ON.match(after):
             after = ""
         if not taken_back(before, after) and not (bounds and bounded(_sentence_before(before), after)):
             return True

@@ -44,7 +44,7 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
         answer_after_think: only what follows a closed think block counts (or the whole response when it has no think
             tags).
     """
-    after, inside, closed = split_think(without_attributes(response))
+    after, inside, closed = split_think(visible(response))
     if after:
         yield from _in_region(own_turn(after), committed_only=False)
     if inside and not answer_after_think:
@@ -192,6 +192,21 @@ _ATTRIBUTES = re.compile(rf"<(?!points?\b|b?box)([A-Za-z][\w-]{{0,40}})(?:\s{{1,
 def without_attributes(text: str) -> str:
     """Tags without their attributes, in which no answer stands: <answer value="12"> is <answer>."""
     return _ATTRIBUTES.sub(r"<\1>", text) if "<" in text and ('="' in text or "='" in text or "= " in text) else text
+
+
+_HIDDEN = re.compile(
+    r"<!--.{0,2000}?-->|~~[^~\n]{1,200}~~|<(s|del|strike)>.{0,400}?</\1>|\\(?:[bx]?cancel|sout|st|xout)\s*\{(?:[^{}]|\{[^{}]{0,80}\}){0,200}\}"
+    r"|(?:.[\u0335-\u0338])+",
+    re.DOTALL,
+)
+_HIDES = ("<!--", "~~", "<s>", "<del>", "<strike>", "cancel", "\\sout", "\\st{", "\\xout")
+
+
+def visible(text: str) -> str:
+    """A response without attributes of tags, comments and what is struck out: no answer stands there."""
+    text = without_attributes(text)
+    struck = not text.isascii() and any(mark in text for mark in "\u0335\u0336\u0337\u0338")
+    return _HIDDEN.sub(" ", text) if struck or any(map(text.__contains__, _HIDES)) else text
 
 
 def answer_block(text: str) -> str | None:

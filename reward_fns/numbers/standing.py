@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 
 from reward_fns.answer import commitment
 from reward_fns.answer.phrases import Phrase
@@ -27,7 +28,7 @@ WINDOW = 600
 
 CHANGED_AFTER = Phrase(
     "changed by what follows",
-    r"\s*(?:dozens?\b|squared\b|cubed\b|factorial\b|[²³⁴]|\*\*\s?\d|\^(?!\s*\{?\s*\\circ))",
+    r"\s*(?:dozens?\b|squared\b|cubed\b|factorial\b|[²³⁴]|±|\\pm|(?:[-−+*×·]|\\times|\\cdot)\s*\\?(?:d?frac|\d)|\*\*\s?\d|\^(?!\s*\{?\s*\\circ))",
     hits=[" dozen eggs", "²", "^2", " squared"],
     misses=[" eggs", " cm²"],
     at="match",
@@ -44,7 +45,11 @@ def stands(response: str, found: Number) -> bool:
         places = [(n.start, n.end) for n in numerals.find_all(text) if abs(n.value) == abs(found.value)]
     if not places:
         return True
-    kept = [place for place in reversed(places) if not CHANGED_AFTER.match(text, place[1])]
+    kept = [
+        (start, end)
+        for start, end in reversed(places)
+        if not CHANGED_AFTER.match(text, end) and not _equated(text, start, end, found)
+    ]
     return bool(kept) and commitment.stands(text, kept, bounds=True)
 
 
@@ -63,7 +68,28 @@ def _in_digits(text: str, found: Number) -> list[tuple[int, int]]:
     return places
 
 
-_DIGITS_BEFORE = re.compile(r"\d[.,]?$")
+_SAME = r"\s*(?:=|≈|\\approx|\\simeq)\s*[$\\( ]*"
+_EQUAL_BEFORE = re.compile(rf"(?:^|[=≈.,:;#$])\s*(\d{{1,15}}(?:\.\d{{1,15}})?){_SAME}$")
+_EQUAL_AFTER = re.compile(rf"{_SAME}(\d{{1,15}}(?:\.\d{{1,15}})?)(?!\s*[-+*/×·÷^.\d\\])")
+_OPERATOR_BEFORE = re.compile(r"[-+*/×·÷^(]\s*$")
+
+
+def _equated(text: str, start: int, end: int, found: Number) -> bool:
+    """Whether a number is equated with another one that differs: 144 ≈ 12."""
+    before = _EQUAL_BEFORE.search(text[max(0, start - 40) : start])
+    if before is not None and not _near(before[1], found):
+        return True
+    after = _EQUAL_AFTER.match(text, end)
+    alone = _OPERATOR_BEFORE.search(text[max(0, start - 4) : start]) is None
+    return after is not None and alone and not _near(after[1], found)
+
+
+def _near(digits: str, found: Number) -> bool:
+    value = abs(found.value)
+    return abs(Fraction(digits) - value) <= value / 20
+
+
+_DIGITS_BEFORE = re.compile(r"(?:\d[.,]?|[\^_])$")
 _DIGITS_AFTER = re.compile(r"[.,]?\d")
 
 

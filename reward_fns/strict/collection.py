@@ -15,7 +15,6 @@ from reward_fns.strict.grammar import LEFT_OVER, core
 
 MAX_JSON = 100_000
 _FENCE = re.compile(r"(?s)\s*```(?:json)?\s*(.*?)\s*```\s*")
-_OPENS = re.compile(r"[\s$]*(?:\\?[\[{(])")
 
 
 def json_in(text: str) -> object | None:
@@ -59,7 +58,7 @@ def mapping_in(text: str, read_plain: Callable[[str], Mapping[str, object] | Non
     if found is not None:
         return found if isinstance(found, Mapping) else None
     stated = text.strip()
-    if _OPENS.match(stated) or not all(":" in line for line in stated.splitlines() if line.strip()):
+    if "{" in stated or not all(":" in line for line in stated.splitlines() if line.strip()):
         announced = json_in(core(text) or "")
         return announced if isinstance(announced, Mapping) else None
     return read_plain(stated)

@@ -26,7 +26,7 @@ _NEGATION = (
     r"not|no|non|never|neither|nor|none|nobody|nothing|cannot|can['’]?t|\w+n['’]t|without|wrong|incorrect|false|untrue"
     r"|mistak\w+|error|invalid|fake|lies?|lying|opposite|except|but|unlike|instead|rather|however|although|though|yet"
     r"|unless|nope|nah|kidding|jk|lol|idk|hmm+|wait|actually|oops|sorry|contrary|den(?:y|ies|ied)|reject\w*|refus\w+"
-    r"|disagree\w*|nonsense|bogus|hell"
+    r"|disagree\w*|nonsense|bogus|far\s+from|ruled|excluded|eliminated"
 )
 _HEDGE = (
     r"maybe|perhaps|possibl[ye]|might|may|could|either|or|alternatively|otherwise|both|sometimes|unsure|uncertain"
@@ -198,6 +198,12 @@ def allowed_subject(subject: str) -> bool:
     return LEFT_OVER.search(_SUBJECT_BOUND.sub(" ", subject)) is None
 
 
+_SAYS_MORE = frozenset([
+    "and", "is", "are", "was", "be", "been", "can", "will", "must", "has", "have", "does", "do", "it", "this", "that",
+    "which", "because", "since", "so", "as",
+])  # fmt: skip
+"""Words of a sentence, which no unit has."""
+
 MAX_UNIT_WORDS = 6
 _UNIT_WORD = re.compile(r"[^\W\d_][^\W\d_'’.-]*(?:['’-][^\W\d_]+)*\.?")
 
@@ -211,6 +217,11 @@ def is_unit(text: str) -> bool:
     if bare[:1] == "(" and bare[-1:] == ")":
         bare = bare[1:-1].strip()
     words = bare.replace(",", " ").split()
-    if len(words) > MAX_UNIT_WORDS or "and" in words or LEFT_OVER.search(bare) or MULTIPLIER.search(bare):
+    if (
+        len(words) > MAX_UNIT_WORDS
+        or _SAYS_MORE.intersection(words)
+        or LEFT_OVER.search(bare)
+        or MULTIPLIER.search(bare)
+    ):
         return units.is_label(bare) and bare in ("percent", "times")
     return all(_UNIT_WORD.fullmatch(word) or units.read(word) is not None for word in words)

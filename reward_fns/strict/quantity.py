@@ -34,7 +34,7 @@ _BOUND_SIGN = re.compile(r"[<>≤≥⩽⩾±∓~?]|\\(?:ge|le|geq|leq|gt|lt|pm|m
 _BOUNDED = re.compile(r"\s*(?:\w\s*)?(?:[<>≤≥⩽⩾±]|\\(?:ge|le|geq|leq|pm)(?![a-z]))\s*-?\d|\s*\d+\s*(?:±|\\pm)")
 _TWO_NUMBERS = re.compile(r"(?<!_)(?<!_\{)\d\s+\d(?!\s*/)")
 _GROUPED = re.compile(r"\D{0,3}\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d).{0,40}")
-_RAISED = re.compile(r"\d\s*(?:[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]|\^|!|\*\*)")
+_RAISED = re.compile(r"\d[})]?\s*(?:[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]|\^|!|\*\*)")
 _POWER_OF_TEN = re.compile(r"(?:\\times|\\cdot|×|·|\*|x)\s*10\s*\^")
 
 

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeVar
 from reward_fns.answer.announced import phrase
 from reward_fns.answer.boxed import boxes, final_box
 from reward_fns.answer.commitment import taken_back
-from reward_fns.answer.places import answer_block, has_answer_block, own_turn, split_think, without_attributes
+from reward_fns.answer.places import answer_block, has_answer_block, own_turn, split_think, visible
 from reward_fns.verdict import CallError
 
 Reading = Literal["auto", "strict", "lenient"]
@@ -88,7 +88,7 @@ def committed_region(response: str, answer_after_think: bool = False) -> Region 
     nothing follows them."""
     if "oxed" not in response and "answer>" not in response and "fbox" not in response:
         return None  # nearly all raw responses: nothing else is looked at
-    after, inside, _ = split_think(without_attributes(response))
+    after, inside, _ = split_think(visible(response))
     if after:
         return _region_of(own_turn(after))
     return None if answer_after_think or not inside else _region_of(inside)

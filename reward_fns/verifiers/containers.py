@@ -17,6 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
+from reward_fns.answer.announced import MAX_TAIL
+from reward_fns.answer.commitment import stands
 from reward_fns.answer.places import Piece, stated_pieces
 from reward_fns.numbers import numerals
 from reward_fns.registry import register
@@ -88,7 +90,7 @@ def mapping(
         given = region.read(lambda text: mapping_in(text, _mapping_in))
     else:
         whole = whole_answer(response)
-        if whole and _several(whole) and mapping_in(whole, _mapping_in) is None:
+        if _taken_back(response) or (whole and _several(whole) and mapping_in(whole, _mapping_in) is None):
             return NO_ANSWER
         stated = (_mapping_in(piece.text) for piece in stated_pieces(response, answer_after_think))
         given = next((found for found in stated if found is not None), None)
@@ -133,6 +135,15 @@ def read_gold_list(ground_truth: str | Sequence[object]) -> Sequence[object]:
     return gold or []
 
 
+_BRACKETS = re.compile(r"\[[^\[\]]{0,400}\]|\{[^{}]{0,400}\}")
+
+
+def _taken_back(response: str) -> bool:
+    """Whether every bracketed value of running text is denied or hedged where it stands."""
+    tail = response[-MAX_TAIL:]
+    return not stands(tail, reversed([match.span() for match in _BRACKETS.finditer(tail)]))
+
+
 def _several(whole: str) -> bool:
     """Whether a short response hedges or holds more than one list or mapping side by side."""
     return LEFT_OVER.search(_QUOTED.sub(" ", whole)) is not None or _SIDE_BY_SIDE.search(whole) is not None
@@ -145,6 +156,8 @@ def _stated_list(response: str, reading: str, answer_after_think: bool) -> Seque
     whole = whole_answer(response)
     if whole and _several(whole) and list_in(whole, _list_in) is None:
         return None  # "[2,1] or [1,2]"
+    if _taken_back(response):
+        return None
     for piece in stated_pieces(response, answer_after_think):
         found = _list_in(_last_line(piece))
         if found is not None:

@@ -19,7 +19,7 @@ from reward_fns.choices.reading import read_piece, read_prose
 from reward_fns.numbers.conclusions import concluding_number, sentences_from_end, stated_number
 from reward_fns.numbers.standing import not_of_question, stands
 from reward_fns.numbers.tolerance import STRICT
-from reward_fns.strict.grammar import core
+from reward_fns.strict.grammar import LEFT_OVER, core
 from reward_fns.strict.quantity import holds
 from reward_fns.strict.region import whole_answer
 from reward_fns.symbolic.reading import Answer, candidates, mathematics, read, segments, tidied
@@ -47,10 +47,15 @@ def against(response: str, gold: Gold, deadline: float, answer_after_think: bool
 def _commits(response: str, gold: Gold) -> bool:
     """Whether a response that is read to state the gold states it anywhere without taking it back."""
     whole = whole_answer(response)
-    if whole and (DOUBT.search(whole) or OTHERS.search(whole) or CONDITION.search(whole)):
+    if whole and ("?" in whole[-4:] or DOUBT.search(whole) or OTHERS.search(whole) or CONDITION.search(whole)):
         return False
     if gold.answer.number is not None:
         return holds(whole) and stands(response, gold.answer.number)
+    if whole and not gold.words and gold.letter is None:
+        known = {*_WORDS.findall(gold.answer.source.lower()), "or", "if"}
+        left = {match.group().lower() for match in LEFT_OVER.finditer(_COMMANDS.sub(" ", whole))} - known
+        if left or ("≈" in whole and "≈" not in gold.answer.source):
+            return False
     sought = gold.letter or (gold.words if len(gold.words) <= MAX_SOUGHT else "")
     tail = response[-MAX_TAIL:]
     return not sought or commitment.stands(tail, reversed(places_of(sought, tail)))

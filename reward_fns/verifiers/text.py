@@ -14,6 +14,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from reward_fns.answer.announced import MAX_TAIL
+from reward_fns.answer.commitment import places_of, stands
 from reward_fns.answer.places import stated_pieces
 from reward_fns.registry import register
 from reward_fns.strict.grammar import core
@@ -54,7 +56,8 @@ def text(
     """
     if metric not in METRICS:
         raise CallError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-    accepted = [normalised(gold, case_sensitive) for gold in (*read_golds(ground_truth), *(golds or ()))]
+    wanted = (*read_golds(ground_truth), *(golds or ()))
+    accepted = [normalised(gold, case_sensitive) for gold in wanted]
     accepted = [gold[:max_chars] for gold in accepted if gold]
     if not accepted:
         raise GoldError("the ground truth holds no text")
@@ -62,11 +65,16 @@ def text(
     stated = _stated(response, answer_after_think) if region is None else region.read(_whole)
     if stated is None:
         return NO_ANSWER
+    if "?" in stated and not any("?" in gold for gold in wanted):
+        return NO_ANSWER  # asked, not stated
     answer = normalised(stated, case_sensitive)
     announced = core(stated) if answer not in accepted else None
     if announced is not None and normalised(announced, case_sensitive) in accepted:
         stated, answer = announced, normalised(announced, case_sensitive)
     shown = stated[:200]
+    tail = response[-MAX_TAIL:]
+    if region is None and not stands(tail, reversed(places_of(stated[:MAX_CHARS], tail))):
+        return NO_ANSWER
     if answer in accepted:
         return decided(True, shown)
     if metric == "exact":

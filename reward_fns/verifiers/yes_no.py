@@ -49,7 +49,7 @@ _SHOWS = r"(?:shows?|depicts?|displays?|features?|contains?|is\s+(?:of|an?)\b)"
 _UNSURE = r"(?:cannot|can't|clear|unclear|impossible|enough|uncertain|depends?|provided?|whether)"
 NO_CLAIM = Phrase(
     "asks, describes the picture or begins to think",
-    rf"\?|\b{_PICTURE}\s+{_SHOWS}\b|\b{_UNSURE}\b|^(?:let|to|first|we|i|step|given)\b",
+    rf"\?|\b{_PICTURE}\s+{_SHOWS}\b|\b{_UNSURE}\b|\banswer\b|oxed|^(?:let|to|first|we|i|step|given)\b",
     hits=["Is it?", "The image shows a cat.", "it depends on x", "Let us see"],
     misses=["The donut is more than half eaten."],
 )

@@ -3,6 +3,8 @@
     specs reward --response 'so \\boxed{12}' --ground-truth 12
     specs reward --file rollouts.jsonl --verifier number --param precision=2 --out graded.jsonl
     specs reward --file rollouts.jsonl --settings strict.yaml --compare lenient.yaml
+    specs reward attack --verifier number --tries 1000000
+    specs reward attack --verifier choice --function my_rewards.py:compute_score
 
 A file holds one rollout per row (JSON lines or parquet): the response under response, output or solution_str, the
 gold under ground_truth, gts or reward_model.ground_truth; verifier and params as in training rows. verl's rollout
@@ -31,10 +33,11 @@ from reward_fns import compute_score, names, score_batch
 from reward_fns.scoring import Score
 from reward_fns.workers.processes import PoolError
 from specs_verl.errors import UserError
+from specs_verl.grading import attack
 
 RESPONSE_COLUMNS = ("response", "output", "solution_str", "completion")
 GOLD_COLUMNS = ("ground_truth", "gts", "gold", "answer")
-SETTINGS = frozenset({"verifier", "params", "format_rule", "combination"})
+SETTINGS = frozenset({"verifier", "params", "format_rule", "combination", "reading"})
 
 FAULTY = ("unparsable_gold", "timeout", "error")
 """Statuses that say something about the row or the verifier, not about the answer: their rows are named."""
@@ -43,7 +46,11 @@ Row = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument(
+        "action", nargs="?", choices=["attack"], help="attack: search for answers that are paid without a commitment"
+    )
+    attack.add_arguments(parser)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument("--response", help="one response to grade")
     source.add_argument("--file", type=Path, help="rollouts to grade: .jsonl, .json or .parquet")
     parser.add_argument("--ground-truth", help="gold answer of --response")
@@ -71,6 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
+    if args.action == "attack":
+        return attack.run(args, console)
+    if args.response is None and args.file is None:
+        raise UserError("specs reward needs --response or --file, or the word attack; see specs reward --help.")
     settings = _settings(args)
     try:
         if args.response is not None:
