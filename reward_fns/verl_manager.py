@@ -9,6 +9,7 @@
   repeated in ``extra_info``.
 - The response's length in tokens and the progress of the training are passed on, for overlong shaping and moving
   thresholds.
+- The row's id, the length and whether the response was cut off go into verl's rollout dump, for pairs made of it.
 - The numbers of every score dict, timings, timeouts and errors included, are averaged by ``summary`` for the training
   log.
 
@@ -87,8 +88,19 @@ class SpecsRewardManager(RewardManagerBase):
         text = await asyncio.to_thread(self._text, responses[:length])
         result = await call(solution_str=text) if self.is_async else await asyncio.to_thread(call, solution_str=text)
         seconds = perf_counter() - started
-        logged = dict(result) if isinstance(result, Mapping) else {"score": float(result), "acc": float(result)}
+        found = dict(result) if isinstance(result, Mapping) else {"score": float(result), "acc": float(result)}
+        logged = {**self._rollout(row, responses[:length], length), **found}
         return {"reward_score": logged["score"], "reward_extra_info": {**logged, "reward_seconds": seconds}}
+
+    def _rollout(self, row: Mapping[str, Any], token_ids: Sequence[int], length: int) -> dict[str, Any]:
+        """What a dump of rollouts must hold for pairs to be made of it: which row, and whether the end was reached."""
+        extra = row.get("extra_info") or {}
+        end = self.tokenizer.decode(token_ids[-1:], skip_special_tokens=False)
+        return {
+            "row_id": str(extra.get("id") or ""),
+            "response_length": length,
+            "cut_off": float(end not in self.dropped),
+        }
 
     def _text(self, token_ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(token_ids, skip_special_tokens=False)

@@ -18,7 +18,16 @@ import yaml
 
 from specs_verl.distill.distillation import Distillation, distill
 from specs_verl.distill.pair import PAIR_KINDS
-from specs_verl.distill.pair_recipe import CORRUPTED_CHOSEN, SOURCES, Recipe, names, read_recipe
+from specs_verl.distill.pair_recipe import (
+    CHOSEN_SOURCES,
+    REJECTED_SOURCES,
+    ROLLOUTS,
+    SOURCES,
+    Recipe,
+    names,
+    read_recipe,
+)
+from specs_verl.distill.rollouts import import_rollouts
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import DUPLICATES
 from specs_verl.errors import UserError
@@ -47,11 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for source in SOURCES:
         sources.add_argument(f"--{source}", metavar="MODEL", help="checkpoint directory, or chat endpoint as URL#MODEL")
         sources.add_argument(f"--{source}-samples", metavar="DIR", help="finished samples instead")
+    sources.add_argument("--rollouts", metavar="DIR", help="what verl dumped in RL (trainer.rollout_data_dir)")
     pairs = parser.add_argument_group("pairs", "instead of what the recipe says")
-    pairs.add_argument("--chosen", choices=SOURCES, help="source of the chosen responses")
+    pairs.add_argument("--chosen", choices=CHOSEN_SOURCES, help="source of the chosen responses")
     pairs.add_argument(
         "--rejected",
-        choices=(*SOURCES, CORRUPTED_CHOSEN),
+        choices=REJECTED_SOURCES,
         help="source of the rejected responses, or the chosen ones corrupted",
     )
     pairs.add_argument("--pairs", choices=PAIR_KINDS, help="decoupled: both right; coupled: the rejected one is wrong")
@@ -106,6 +116,14 @@ def run(args: argparse.Namespace) -> int:
     prompts = tuple(args.prompts)
     directories, jobs = {}, []
     for source in recipe.sources:
+        if source == ROLLOUTS:
+            if not args.rollouts:
+                raise UserError(
+                    "The recipe draws on rollouts: pass --rollouts DIR, the trainer.rollout_data_dir of RL."
+                )
+            samples = import_rollouts(Path(args.rollouts), prompts, Path(args.out) / "samples" / source)
+            directories[source] = str(samples)
+            continue
         model, samples = getattr(args, source), getattr(args, f"{source}_samples")
         if bool(model) == bool(samples):
             raise UserError(f"The recipe draws on {source}: pass either --{source} MODEL or --{source}-samples DIR.")

@@ -30,8 +30,14 @@ DEFAULTS = "specs"
 
 SOURCES = ("base", "zero", "teacher")
 
+ROLLOUTS = "rollouts"
+"""The source that was sampled in training: what verl dumped of stage 1."""
+
 CORRUPTED_CHOSEN = "corrupted_chosen"
 """In the place of the rejected source: the chosen response itself, with one corruption."""
+
+CHOSEN_SOURCES = (*SOURCES, ROLLOUTS)
+REJECTED_SOURCES = (*SOURCES, ROLLOUTS, CORRUPTED_CHOSEN)
 
 SAMPLING = (
     *("n", "max_samples", "temperature", "top_p", "max_tokens", "max_prompt_tokens"),
@@ -69,8 +75,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         allowed = {
-            "chosen": SOURCES,
-            "rejected": (*SOURCES, CORRUPTED_CHOSEN),
+            "chosen": CHOSEN_SOURCES,
+            "rejected": REJECTED_SOURCES,
             "pairs": PAIR_KINDS,
             "judge": tuple(JUDGES),
         }

@@ -150,7 +150,17 @@ def test_a_source_must_be_given_once(sources, tmp_path):
 
 
 def test_named_recipes_state_their_defaults_once():
-    assert names() == ["base", "coupled", "form_only", "natural", "no_judge", "specs", "teacher", "teacher_coupled"]
+    assert names() == [
+        "base",
+        "coupled",
+        "form_only",
+        "natural",
+        "no_judge",
+        "rollouts",
+        "specs",
+        "teacher",
+        "teacher_coupled",
+    ]
     written = read_recipe("specs")
     assert written == Recipe(summary=written.summary), "specs.yaml documents the defaults of the code"
 

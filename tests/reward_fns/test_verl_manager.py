@@ -78,6 +78,14 @@ def test_verifier_and_parameters_come_from_reward_model():
     assert graded(settings(), rollout([6, 5, 1], gold))["reward_score"] == 1.0
 
 
+def test_the_row_and_the_end_of_a_rollout_are_part_of_what_is_dumped():
+    gold = {"ground_truth": "12"}
+    whole = graded(settings(), rollout([6, 5, 1], gold, {"id": "q7", "index": 3}))["reward_extra_info"]
+    assert (whole["row_id"], whole["response_length"], whole["cut_off"]) == ("q7", 3, 0.0)
+    cut = graded(settings(), rollout([6, 5], gold, {"index": 3}))["reward_extra_info"]
+    assert (cut["row_id"], cut["response_length"], cut["cut_off"]) == ("", 2, 1.0)
+
+
 def test_users_function_gets_length_and_progress():
     seen = {}
 
