@@ -10,8 +10,6 @@ the file's key covers everything else. Whatever is not found under the right key
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +18,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
+
+from data_prep.files import replacing
 
 CODE_VERSION = 1
 """Raise it when a change of this package changes log-probabilities."""
@@ -69,20 +69,13 @@ class ReferenceCache:
     def add(self, entries: Mapping[bytes, LogProbs]) -> None:
         """Merge entries into the file, atomically; what another run has added meanwhile is kept."""
         known = {**self.load(), **entries}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".reference-", suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(
-                    file,
-                    key=self.key,
-                    pairs=np.array([np.frombuffer(key, dtype=np.uint8) for key in known]),
-                    log_probs=np.array(list(known.values()), dtype=np.float64),
-                )
-            os.replace(name, self.path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with replacing(self.path) as draft, draft.open("wb") as file:
+            np.savez(
+                file,
+                key=self.key,
+                pairs=np.array([np.frombuffer(key, dtype=np.uint8) for key in known]),
+                log_probs=np.array(list(known.values()), dtype=np.float64),
+            )
 
 
 @dataclass(frozen=True)

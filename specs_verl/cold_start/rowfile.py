@@ -7,12 +7,12 @@ The copy is an Arrow file with one record batch per row, read with plain reads (
 was ever touched as memory in use). It is written under a draft name and renamed; several processes take turns.
 """
 
-import fcntl
-import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from data_prep.files import locked, replacing
 
 ROWS_AT_ONCE = 32
 
@@ -27,10 +27,8 @@ class RowFile:
     def of_parquet(cls, source: Path, columns: list[str], folder: Path) -> "RowFile":
         """Open the copy of `source` in `folder`; make it first if it is not there or `source` has changed."""
         status = source.stat()
-        folder.mkdir(parents=True, exist_ok=True)
         copy = folder / f"{source.stem}-{status.st_size}-{status.st_mtime_ns}-{'-'.join(columns)}.arrow"
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(folder, wait=True):
             if not copy.exists():
                 _copy(source, columns, copy)
         return cls(copy)
@@ -40,12 +38,10 @@ class RowFile:
 
 
 def _copy(source: Path, columns: list[str], copy: Path) -> None:
-    draft = copy.with_suffix(".draft")
-    with pq.ParquetFile(source, pre_buffer=False) as parquet:
+    with replacing(copy) as draft, pq.ParquetFile(source, pre_buffer=False) as parquet:
         schema = pa.schema([parquet.schema_arrow.field(name) for name in columns])
         with pa.ipc.new_file(str(draft), schema) as writer:
             for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
                 ordered = batch.select(columns)
                 for row in range(ordered.num_rows):
                     writer.write_batch(ordered.slice(row, 1))
-    os.replace(draft, copy)
