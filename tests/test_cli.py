@@ -19,7 +19,7 @@ def test_every_subcommand_has_help(command, capsys):
     [
         (["run", "nanoo"], "There is no pipeline 'nanoo'. Known: grpo_only, nano"),
         (["run", "nano", "zero.stepps=3"], "stepps"),
-        (["run", "nano", "model=/no/such/model"], "There is no checkpoint directory /no/such/model"),
+        (["run", "nano", "model=/no/such/model"], "/no/such/model: no such checkpoint directory"),
         (["run", "nano", "--until", "nothing"], "There is no stage 'nothing'"),
         (["run", "nano", "memory_gib=100000"], "GiB of free memory are needed"),
         (["run", "nano", "--seed", "1", "zero.stepps=3"], "stepps"),

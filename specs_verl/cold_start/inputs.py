@@ -1,12 +1,12 @@
 """What can be checked before torch and verl are imported; checkpoints named by the hub are fetched here."""
 
-import json
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
 
 from specs_verl.cold_start.table import COLUMNS, Kind, check_files, kind_of
 from specs_verl.errors import UserError
+from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import local_checkpoint
 
 VISION_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -56,23 +56,13 @@ def find_checkpoints(config: DictConfig) -> None:
 
 def require_checkpoint(path: Path, key: str) -> None:
     """Raise UserError unless `path` holds a Hugging Face checkpoint with weights."""
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path}: no Hugging Face checkpoint there (config.json is missing). Set {key}.")
-    family = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    family = check_checkpoint(path, key, tokenizer=False)
     if "vision_config" in family and family.get("model_type") not in VISION_MODELS:
         raise UserError(
             f"{path}: a vision-language model of type {family.get('model_type')}. The cold start knows how "
             f"{', '.join(VISION_MODELS)} number the positions of images, and text-only models: set {key} to one of "
             "these."
         )
-    if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
-        raise UserError(f"{path}: the checkpoint has no weights (*.safetensors or *.bin). Set {key}.")
-    index = path / "model.safetensors.index.json"
-    if index.is_file():
-        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        missing = sorted(name for name in named if not (path / name).is_file())
-        if missing:
-            raise UserError(f"{path}: {', '.join(missing)} of the checkpoint are missing. Download or copy it again.")
 
 
 def file_list(files: str | ListConfig) -> list[str]:

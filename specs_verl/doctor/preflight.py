@@ -20,6 +20,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from specs_verl.errors import UserError
+from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import is_hub_name
 from specs_verl.plugin.freeze import SWITCH
 from specs_verl.plugin.loopback import keep_to_this_machine
@@ -31,23 +32,9 @@ COLUMNS = ("data_source", "prompt", "images", "reward_model")
 
 def checkpoint(path: str) -> None:
     """A model path is a complete Hugging Face checkpoint directory, or looks like a hub name (owner/name)."""
-    folder = Path(path).expanduser()
-    if not folder.exists():
-        if is_hub_name(path):
-            return
-        raise UserError(
-            f"There is no checkpoint directory {path}. Give the directory of a Hugging Face checkpoint, or a hub name."
-        )
-    if not folder.is_dir():
-        raise UserError(f"{path} is a file; a checkpoint is a directory with config.json and weights.")
-    if not (folder / "config.json").exists():
-        raise UserError(
-            f"{path} holds no config.json: it is not a Hugging Face checkpoint. verl's own is in actor/huggingface."
-        )
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-        raise UserError(
-            f"{path} holds no weights (*.safetensors): it is an unfinished or a configuration-only checkpoint."
-        )
+    if not Path(path).expanduser().exists() and is_hub_name(path):
+        return
+    check_checkpoint(path, tokenizer=False)  # verl may take it from elsewhere (model.tokenizer_path)
 
 
 def rows(path: str, columns: Sequence[str] = COLUMNS) -> int:

@@ -3,5 +3,6 @@
 fingerprints.py   identity of checkpoints and data files
 derived.py        files made from another file, which know when that file has changed
 rows.py           rows of parquet files, with memory bounded by one slice
+checkpoints.py    whether a directory is a complete checkpoint
 hub.py            checkpoints by directory or by hub name
 """

@@ -13,8 +13,6 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from specs_verl.errors import UserError
-
 BLOCK = 1 << 20
 WHOLE_UP_TO = 64 * BLOCK
 BLOCKS = 48
@@ -56,18 +54,3 @@ def checkpoint_fingerprint(directory: str | Path) -> str:
 def data_fingerprint(files: Iterable[str | Path]) -> str:
     """Fingerprint of data files in their order; their names do not count."""
     return _combined("d", ((str(index), file_digest(Path(path))) for index, path in enumerate(files)))
-
-
-def check_checkpoint(directory: str | Path) -> None:
-    """Refuse, before anything expensive, a directory that is no complete Hugging Face checkpoint of a model."""
-    path = Path(directory)
-    if not path.is_dir():
-        raise UserError(f"{path}: no such checkpoint directory.")
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path}: no config.json there. Pass the directory of a Hugging Face checkpoint.")
-    if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
-        raise UserError(f"{path}: no weights there (*.safetensors). Was the checkpoint saved completely?")
-    if not (path / "tokenizer.json").is_file() and not (path / "tokenizer_config.json").is_file():
-        raise UserError(
-            f"{path}: no tokenizer there. Copy the tokenizer and processor files of the base model into it."
-        )

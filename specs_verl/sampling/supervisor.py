@@ -24,7 +24,8 @@ from typing import Any
 
 from data_prep.files import locked, sweep, write_json
 from specs_verl.errors import UserError
-from specs_verl.files.fingerprints import check_checkpoint, checkpoint_fingerprint, data_fingerprint
+from specs_verl.files.checkpoints import check_checkpoint
+from specs_verl.files.fingerprints import checkpoint_fingerprint, data_fingerprint
 from specs_verl.files.hub import local_checkpoint
 from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Endpoint, is_endpoint

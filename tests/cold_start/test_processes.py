@@ -162,7 +162,7 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(world, straight, tmp_
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.path=/nowhere", "/nowhere: no Hugging Face checkpoint there"),
+        ("model.path=/nowhere", "/nowhere: no such checkpoint directory"),
         ("data.train_files=/nowhere.parquet", "/nowhere.parquet: no such file"),
         ("+specs=nonsense", "There is no recipe specs=nonsense. Known recipes: nano_cold_start"),
     ],

@@ -39,13 +39,13 @@ def test_checkpoints(checkpoint, tmp_path):
     preflight.checkpoint(str(checkpoint))
     preflight.checkpoint("Qwen/Qwen2.5-VL-7B-Instruct")
     for bad in ("./missing", "/missing/model", "runs", str(tmp_path / "missing")):
-        with pytest.raises(UserError, match="no checkpoint directory"):
+        with pytest.raises(UserError, match="no such checkpoint directory"):
             preflight.checkpoint(bad)
     (checkpoint / "model.safetensors").unlink()
-    with pytest.raises(UserError, match="holds no weights"):
+    with pytest.raises(UserError, match="no weights there"):
         preflight.checkpoint(str(checkpoint))
     (checkpoint / "config.json").unlink()
-    with pytest.raises(UserError, match=r"holds no config\.json"):
+    with pytest.raises(UserError, match=r"no config\.json there"):
         preflight.checkpoint(str(checkpoint))
 
 
@@ -108,7 +108,7 @@ def test_recipes_check_before_ray_starts(case, checkpoint, rows, tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ, timeout=120)
     assert run.returncode == 2
     sentences = {
-        "checkpoint": "no checkpoint directory",
+        "checkpoint": "no such checkpoint directory",
         "images": "no column 'images'",
         "reward": "no reward file",
         "memory": "GiB of free memory are needed",
