@@ -1,7 +1,7 @@
 """Every benchmark from its published layout: prepared, graded, scored; and what is broken is named."""
 
 import pandas as pd
-import published
+import published_rows as published
 import pyarrow.parquet as pq
 import pytest
 

@@ -3,7 +3,7 @@
 import json
 
 import pandas as pd
-import published
+import published_rows as published
 import pytest
 
 from specs_verl.errors import UserError
