@@ -197,7 +197,7 @@ class PairEngine(FSDPEngineWithLMHead):
     def initialize(self) -> None:
         super().initialize()
         decoder = self.core.language_model if self.has_vision else self.core
-        # A model that adds deep-stack features behind the last layer would miss rows.
+        # A model that adds deep-stack features after the last layer would miss rows.
         deep = len(getattr(getattr(self.model_config.hf_config, "vision_config", None), "deepstack_visual_indexes", ()))
         self.trimmed = len(decoder.layers) > deep and last_layer.trim(decoder.layers)
         self.head = LogProbHead(self.backbone.get_output_embeddings(), self.model_config.head_chunk_tokens)

@@ -82,7 +82,7 @@ class Layout:
         return np.concatenate([np.asarray(span, dtype=np.int64) for span in spans])
 
     def positions(self, prompt_positions: list[np.ndarray]) -> np.ndarray:
-        """Position ids (axes, length): every branch restarts right behind its prompt.
+        """Position ids (axes, length): every branch restarts right after its prompt.
 
         Args:
             prompt_positions: one array (axes, prompt) per group; axes is 3 for M-RoPE, 1 for text-only models.

@@ -1,4 +1,4 @@
-"""The cold start on a Ray cluster, for those whose cluster is already Ray.
+"""The cold start as an actor group on an existing Ray cluster.
 
     python -m specs_verl.cold_start.on_ray +specs=NAME trainer.nnodes=2 trainer.n_gpus_per_node=8 ...
 
@@ -47,7 +47,7 @@ def run(config: DictConfig) -> None:
         worker = RayClassWithInitArgs(ray.remote(ColdStartWorker), config=config)
         group = RayWorkerGroup(resource_pool=pool, ray_cls_with_init=worker, device_name=get_device_name())
         running = group.run()
-        while running:  # one by one: the first that fails ends the run, while the others may wait for it in vain
+        while running:  # one by one: the first that fails ends the run, while the others may wait for it for ever
             finished, running = ray.wait(running, num_returns=1)
             problem = ray.get(finished[0])
             if problem is not None:

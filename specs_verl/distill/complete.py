@@ -60,7 +60,7 @@ def _statement_start(text: str, extracted: str) -> int:
     if at < 0:
         return len(text)
     starts = [m.end() for m in _SENTENCE_START.finditer(text, max(0, at - 500), at + 1) if m.end() <= at]
-    # A colon or full stop inside the announcement itself ("Answer: 5") is behind `at`, so never among the starts.
+    # A colon or full stop inside the announcement itself ("Answer: 5") comes after `at`, so never among the starts.
     return starts[-1] if starts else 0 if at <= 500 else at
 
 

@@ -4,7 +4,7 @@ Files: AI4Math/MathVista, data/testmini-*.parquet, columns pid, question, decode
 answer, question_type, answer_type, metadata.
 Official rule (evaluation/calculate_score.py): an extracted answer is right when it equals the gold after
 normalisation: the option for choices, int() for integers, rounding to `precision` for floats; accuracy over all 1,000.
-Extraction there is by GPT-4; here by the verifiers, which read the answer in any dress.
+Extraction there is by GPT-4; here by the verifiers, which read the answer in any form.
 """
 
 from __future__ import annotations
