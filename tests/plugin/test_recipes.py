@@ -49,14 +49,17 @@ def test_7b_numbers_are_those_of_the_paper():
 
 
 def test_every_key_of_a_recipe_has_a_comment_above_it():
-    """House rule of the YAML files: a reader never has to guess what a key is for."""
+    """House rule of the YAML files: a reader never has to guess what a key is for.
+
+    Pipelines and studies are apart: their keys are explained once, where kinds of stages are defined.
+    """
     from importlib import resources
 
     missing = []
 
     def visit(folder):
         for entry in folder.iterdir():
-            if entry.is_dir():
+            if entry.is_dir() and entry.name not in ("pipelines", "studies"):
                 visit(entry)
             elif entry.name.endswith(".yaml"):
                 missing.extend(uncommented(entry))
