@@ -10,7 +10,7 @@ probes.py     what can only be known by importing: verl with our plugin, torch a
               their own, with a time limit, because a broken installation crashes or hangs there
 command.py    arguments, order and output
 
-Not here: the checks of one particular run's files (specs_verl.doctor.preflight).
+Not here: the checks of one particular run's files (preflight.py, recipe.py).
 """
 
 from specs_verl.doctor.check import Check, verdict

@@ -12,13 +12,16 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pyarrow
 import pyarrow.parquet as parquet
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from specs_verl.doctor import recipe
 from specs_verl.errors import UserError
 from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import is_hub_name
@@ -134,20 +137,35 @@ class RecipeCheck(Callback):
         self.memory_gib = memory_gib
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
+        from verl.plugin.platform import get_platform  # not above: `specs doctor` works where verl does not import
+
         keep_to_this_machine(int(config.trainer.nnodes))
         try:
             compiler()
             memory(int(self.memory_gib * GIB))
             master_port(os.environ)
             checkpoint(config.actor_rollout_ref.model.path)
-            for key in ("train_files", "val_files"):
-                for file in _as_list(config.data[key]):
-                    rows(file)
+            found = {key: sum(map(rows, _as_list(config.data[key]))) for key in ("train_files", "val_files")}
             frozen_as_asked(config)
             reward = config.reward.custom_reward_function.path
             if reward and not reward.startswith("pkg://") and not Path(reward).expanduser().exists():
                 raise UserError(f"There is no reward file {reward} (reward.custom_reward_function.path).")
+            recipe.steps(config, found["train_files"])
+            recipe.attention(config, get_platform().device_name, recipe.flash_installed())
         except UserError as error:
-            # Hydra turns exceptions of callbacks into warnings; an exit goes through.
-            print(f"specs-verl: {error}", file=sys.stderr)
-            raise SystemExit(error.exit_code) from None
+            _leave(error)
+
+    def on_run_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
+        """A run that ends before its steps fails: verl's loop also ends, with exit code 0, where its epochs end."""
+        if job_return.status is not JobStatus.COMPLETED:
+            return
+        try:
+            recipe.ended_as_asked(config)
+        except UserError as error:
+            _leave(error)
+
+
+def _leave(error: UserError) -> NoReturn:
+    """Hydra turns exceptions of callbacks into warnings; an exit goes through."""
+    print(f"specs-verl: {error}", file=sys.stderr)
+    raise SystemExit(error.exit_code) from None

@@ -18,9 +18,16 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from specs_verl.doctor.check import Check
+
+NVIDIA = Path("/dev/nvidia0")
+"""Device file of the first NVIDIA GPU."""
+
+OLDEST_DRIVER = {12: "525", 13: "580"}
+"""Branch of NVIDIA's Linux driver that a major version of CUDA needs (release notes of the CUDA toolkit)."""
 
 MARKER = "specs-doctor-result:"
 
@@ -117,7 +124,7 @@ def probe_checks(results: Mapping[str, Outcome], profile: str | None) -> list[Ch
     """Checks from the outcomes, in the order of the table."""
     return [
         *plugin_checks(results["verl"], profile),
-        *device_checks(results["torch"], profile),
+        *device_checks(results["torch"], profile, nvidia=NVIDIA.exists()),
         vllm_check(results["vllm"], profile),
     ]
 
@@ -148,8 +155,12 @@ def plugin_checks(outcome: Outcome, profile: str | None) -> list[Check]:
     return [*checks, Check("recipes", "ok", f"+specs= {', '.join(recipes)}")]
 
 
-def device_checks(outcome: Outcome, profile: str | None) -> list[Check]:
-    """Accelerators, torchvision, and which attention there will be."""
+def device_checks(outcome: Outcome, profile: str | None, nvidia: bool = False) -> list[Check]:
+    """Accelerators, torchvision, and which attention there will be.
+
+    Args:
+        nvidia: whether the machine has the device file of an NVIDIA GPU, seen by torch or not.
+    """
     if outcome.found is None:
         return [Check("torch", "problem", f"cannot be imported: {outcome.error}", "python -c 'import torch'")]
     found, checks = outcome.found, []
@@ -158,6 +169,8 @@ def device_checks(outcome: Outcome, profile: str | None) -> list[Check]:
         names = [f"{name}, {memory / 1024**3:.0f} GiB, compute {capability}" for name, memory, capability in devices]
         counted = [f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
         checks.append(Check("devices", "ok", "; ".join(counted)))
+    elif nvidia and profile == "gpu":
+        checks.append(_unseen(found["cuda"]))
     elif profile == "gpu":
         advice = "Right on a head node. Else: nvidia-smi must work, and torch must be a CUDA build."
         build = f"torch for CUDA {found['cuda']}" if found["cuda"] else "torch without CUDA"
@@ -175,16 +188,38 @@ def device_checks(outcome: Outcome, profile: str | None) -> list[Check]:
     return checks
 
 
+def _unseen(cuda: str | None) -> Check:
+    """A GPU is there, and torch cannot use it."""
+    if not cuda:
+        advice = "Install a CUDA build of the same torch version from download.pytorch.org."
+        return Check("devices", "problem", f"{NVIDIA} is there, but this torch is built without CUDA", advice)
+    release = int(cuda.split(".")[0])
+    driver = OLDEST_DRIVER.get(release)
+    needed = f"{driver} or newer" if driver else "that its release notes ask for"
+    older = release - 1 if release - 1 in OLDEST_DRIVER else None
+    other = f", or install a CUDA {older} build of the same torch version" if older else ""
+    return Check(
+        "devices",
+        "problem",
+        f"{NVIDIA} is there, but torch for CUDA {cuda} sees no GPU",
+        f"CUDA {release} needs NVIDIA driver {needed} (nvidia-smi shows yours): update it{other}. "
+        "If the driver is new enough, look at CUDA_VISIBLE_DEVICES and at the container's GPU options.",
+    )
+
+
+NO_FLASH = "pip install flash-attn==2.8.3 --no-build-isolation, or add +specs/parts/attention=sdpa to RL recipes."
+
+
 def _attention(flash: object, gpu: bool) -> Check:
+    """The RL recipes pack rows with flash-attn and do not start without; the cold start chooses SDPA by itself."""
+    broken = str(flash)[7:] if str(flash).startswith("error:") else None
+    if broken is not None:
+        advice = "It was built for another torch: pip uninstall flash-attn, then " + NO_FLASH
+        return Check("flash-attn", "problem", f"installed, but does not load: {broken}", advice)
+    if flash is None and gpu:
+        return Check("flash-attn", "problem", "not installed: the RL recipes need it on GPUs", NO_FLASH)
     if flash is None:
-        if gpu:
-            return Check(
-                "flash-attn", "note", "not installed: SDPA is used", "pip install flash-attn==2.8.3 is faster."
-            )
         return Check("flash-attn", "ok", "not needed on CPU: SDPA is used")
-    if str(flash).startswith("error:"):
-        advice = "It was built for another torch: pip uninstall flash-attn (SDPA is used then), or build it again."
-        return Check("flash-attn", "problem", f"installed, but does not load: {str(flash)[7:]}", advice)
     return Check("flash-attn", "ok", str(flash))
 
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -114,9 +115,41 @@ def test_devices():
     gpu = ["NVIDIA H100", 80 * 1024**3, "9.0"]
     checks = found(probes.device_checks(torch_found(devices=[gpu, gpu], cuda="13.0"), "gpu"))
     assert checks["devices"].found == "2 x NVIDIA H100, 80 GiB, compute 9.0"
-    assert (checks["flash-attn"].state, checks["flash-attn"].found) == ("note", "not installed: SDPA is used")
+    # the RL recipes do not start without flash-attn on a GPU; the CPU has no use for it
+    assert checks["flash-attn"].state == "problem" and "+specs/parts/attention=sdpa" in checks["flash-attn"].advice
+    assert found(probes.device_checks(torch_found(), "cpu"))["flash-attn"].state == "ok"
     assert found(probes.device_checks(torch_found(), "cpu"))["devices"].found == "CPU only"
     assert found(probes.device_checks(torch_found(cuda="13.0"), "gpu"))["devices"].state == "note"
+
+
+def test_a_gpu_that_torch_does_not_see_is_a_problem():
+    check = found(probes.device_checks(torch_found(cuda="13.0"), "gpu", nvidia=True))["devices"]
+    assert check.state == "problem" and "/dev/nvidia0" in check.found
+    assert "driver 580 or newer" in check.advice and "CUDA 12 build" in check.advice
+    check = found(probes.device_checks(torch_found(), "gpu", nvidia=True))["devices"]
+    assert check.state == "problem" and "CUDA build" in check.advice
+    # somebody who chose the CPU profile on a machine with a GPU is not told to update a driver
+    assert found(probes.device_checks(torch_found(), "cpu", nvidia=True))["devices"].state == "ok"
+
+
+def test_the_device_file_is_looked_at(tmp_path, monkeypatch):
+    outcomes = {"verl": plugin(), "torch": torch_found(cuda="13.0"), "vllm": Outcome(None, "x")}
+    monkeypatch.setattr(probes, "NVIDIA", tmp_path / "nvidia0")
+    assert found(probes.probe_checks(outcomes, "gpu"))["devices"].state == "note"
+    (tmp_path / "nvidia0").touch()
+    assert found(probes.probe_checks(outcomes, "gpu"))["devices"].state == "problem"
+
+
+def test_disk_of_a_7b_run_is_shown_term_by_term(tmp_path, monkeypatch):
+    # 2 stages x 2 checkpoints x 111 GB + 130 GB = 574 GB
+    assert machine.full_run() == 574 * 10**9
+    assert machine.disk(tmp_path).advice == ""
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: SimpleNamespace(free=573 * 10**9))
+    check = machine.disk(tmp_path, gpu=True)
+    assert check.state == "note" and "0.6 TB" in check.advice
+    assert "2 RL stages x 2 checkpoints x 111 GB, and 130 GB" in check.advice
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: SimpleNamespace(free=575 * 10**9))
+    assert machine.disk(tmp_path, gpu=True).state == "ok"
 
 
 def test_flash_attn_and_torchvision_that_do_not_load():

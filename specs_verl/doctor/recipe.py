@@ -1,0 +1,95 @@
+"""What a composed RL recipe asks of the machine and of its data: attention kernels, enough steps, and an end as asked.
+
+    attention(config, device="cuda", flash=False)       # UserError: which package, or which switch
+    steps(config, train_rows=2101)                      # UserError: the epochs end before the steps
+    ended_as_asked(config)                              # after the run: UserError when steps are missing
+
+Pure functions of the composed configuration (and, for the last, of the checkpoint folder); preflight.RecipeCheck calls
+them. Not here: prompt lengths (prompts.py).
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from specs_verl.errors import UserError
+
+NEWEST = "latest_checkpointed_iteration.txt"
+"""verl's note of the newest complete checkpoint in trainer.default_local_dir."""
+
+
+def flash_installed() -> bool:
+    """Whether the package flash-attn is there; whether it loads is the doctor's business."""
+    return find_spec("flash_attn") is not None
+
+
+def attention(config: DictConfig, device: str, flash: bool) -> None:
+    """On NVIDIA GPUs, flash-attn is there for whatever asks for it; verl alone fails after Ray and the model are up.
+
+    Args:
+        device: verl's platform, such as "cuda".
+        flash: whether the package is installed.
+    """
+    if device != "cuda" or flash:
+        return
+    model = config.actor_rollout_ref.model
+    asked = []
+    # verl/workers/config/model.py: flash_attention_2 unless override_config says otherwise
+    if (model.get("override_config") or {}).get("attn_implementation", "flash_attention_2") == "flash_attention_2":
+        asked.append("override_config.attn_implementation=flash_attention_2")
+    if model.get("use_remove_padding"):
+        asked.append("use_remove_padding=True")
+    if asked:
+        raise UserError(
+            f"actor_rollout_ref.model.{' and '.join(asked)} need the package flash-attn, which is not installed. "
+            "Install it (pip install flash-attn==2.8.3 --no-build-isolation), or add +specs/parts/attention=sdpa "
+            "after the recipe: slower, and without the package."
+        )
+
+
+def steps(config: DictConfig, train_rows: int) -> None:
+    """The run ends at trainer.total_training_steps, not earlier at the end of trainer.total_epochs.
+
+    Args:
+        train_rows: rows of all training files.
+    """
+    batch, epochs, wanted = (
+        config.data.train_batch_size,
+        config.trainer.total_epochs,
+        config.trainer.total_training_steps,
+    )
+    if wanted is None:
+        raise UserError("trainer.total_training_steps is not set: steps decide when a run ends, epochs do not.")
+    limit = int(config.data.get("train_max_samples", -1) or -1)
+    used = min(train_rows, limit) if limit > 0 else train_rows
+    an_epoch = used // batch
+    if an_epoch == 0:
+        raise UserError(f"The training files have {used} rows, fewer than one batch (data.train_batch_size={batch}).")
+    if an_epoch * epochs < wanted:
+        raise UserError(
+            f"{used} rows in batches of {batch} are {an_epoch} steps an epoch, and trainer.total_epochs={epochs} of "
+            f"them end at step {an_epoch * epochs}, before trainer.total_training_steps={wanted}. "
+            "Leave trainer.total_epochs as the recipe has it, or ask for fewer steps."
+        )
+
+
+def ended_as_asked(config: DictConfig) -> None:
+    """A run that saves checkpoints has saved that of its last step; verl always saves there."""
+    trainer = config.trainer
+    wanted = trainer.total_training_steps
+    if wanted is None or trainer.save_freq <= 0 or trainer.get("val_only", False):
+        return
+    if config.actor_rollout_ref.actor.checkpoint.get("async_save", False):
+        return  # verl writes no note of the newest checkpoint then
+    note = Path(trainer.default_local_dir).expanduser() / NEWEST
+    if not note.exists() and trainer.nnodes > 1:
+        return  # the trainer may have run on another node, with a disk of its own
+    reached = int(note.read_text(encoding="utf-8")) if note.exists() else 0
+    if reached < wanted:
+        raise UserError(
+            f"The run ended early: the newest checkpoint in {note.parent} is of step {reached}, "
+            f"trainer.total_training_steps={wanted}. The same command continues from there."
+        )

@@ -1,0 +1,90 @@
+"""What a composed RL recipe asks for is refused before Ray starts where it cannot be had."""
+
+import pytest
+import verl  # noqa: F401  (loads the plugin, which puts the recipes on Hydra's search path)
+from hydra import compose, initialize_config_module
+from hydra.core.utils import JobReturn, JobStatus
+
+from specs_verl.doctor import preflight, recipe
+from specs_verl.errors import UserError
+from specs_verl.plugin import recipes
+
+RL = [name for name in recipes.names() if not name.endswith(("cold_start", "sft"))]
+GPU = [name for name in RL if not name.startswith("nano")]
+SDPA = "+specs/parts/attention=sdpa"
+
+
+def composed(name: str, *overrides: str):
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        return compose("ppo_trainer", overrides=[f"+specs={name}", "data.train_files=train.parquet", *overrides])
+
+
+@pytest.mark.parametrize("name", GPU)
+def test_a_gpu_recipe_without_flash_attn_says_what_to_do(name):
+    with pytest.raises(UserError) as refused:
+        recipe.attention(composed(name), "cuda", flash=False)
+    for part in ("use_remove_padding=True", "flash_attention_2", "pip install flash-attn==2.8.3", SDPA):
+        assert part in str(refused.value)
+    recipe.attention(composed(name), "cuda", flash=True)
+    recipe.attention(composed(name), "cpu", flash=False)
+
+
+@pytest.mark.parametrize("name", GPU)
+def test_the_switch_to_sdpa_needs_no_flash_attn(name):
+    config = composed(name, SDPA)
+    recipe.attention(config, "cuda", flash=False)
+    part = config.actor_rollout_ref
+    assert (part.model.use_remove_padding, part.model.override_config.attn_implementation) == (False, "sdpa")
+    # padded micro-batches are bounded in rows: a budget of tokens counts no padding
+    assert not any(
+        (part.actor.use_dynamic_bsz, part.ref.log_prob_use_dynamic_bsz, part.rollout.log_prob_use_dynamic_bsz)
+    )
+    assert part.actor.ppo_micro_batch_size_per_gpu == part.rollout.log_prob_micro_batch_size_per_gpu == 1
+
+
+def test_half_a_switch_is_refused():
+    half = composed("qwen2_5_vl_7b_grpo", "actor_rollout_ref.model.use_remove_padding=False")
+    with pytest.raises(UserError, match="attn_implementation=flash_attention_2 need"):
+        recipe.attention(half, "cuda", flash=False)
+    other = composed("qwen2_5_vl_7b_grpo", "++actor_rollout_ref.model.override_config.attn_implementation=sdpa")
+    with pytest.raises(UserError, match=r"model\.use_remove_padding=True need"):
+        recipe.attention(other, "cuda", flash=False)
+
+
+@pytest.mark.parametrize("name", RL)
+def test_steps_decide_when_a_run_ends(name):
+    config = composed(name)
+    assert config.trainer.total_training_steps is not None
+    # Geometry3K: 2,101 rows in batches of 128 are 16 steps an epoch; 10 epochs ended at step 160 of 700
+    recipe.steps(config, max(2101, config.data.train_batch_size))
+
+
+def test_epochs_that_end_first_are_refused():
+    with pytest.raises(UserError, match=r"16 steps an epoch, and .*=10 of them end at step 160, before .*=700"):
+        recipe.steps(composed("qwen2_5_vl_7b_grpo", "trainer.total_epochs=10"), 2101)
+    # 44 x 16 = 704 steps are enough, 43 x 16 = 688 are not
+    recipe.steps(composed("qwen2_5_vl_7b_grpo", "trainer.total_epochs=44"), 2101)
+    with pytest.raises(UserError, match="end at step 688"):
+        recipe.steps(composed("qwen2_5_vl_7b_grpo", "trainer.total_epochs=43"), 2101)
+    with pytest.raises(UserError, match="127 rows, fewer than one batch"):
+        recipe.steps(composed("qwen2_5_vl_7b_grpo"), 127)
+    with pytest.raises(UserError, match="100 rows, fewer than one batch"):
+        recipe.steps(composed("qwen2_5_vl_7b_grpo", "data.train_max_samples=100"), 2101)
+    with pytest.raises(UserError, match="total_training_steps is not set"):
+        recipe.steps(composed("qwen2_5_vl_7b_grpo", "trainer.total_training_steps=null"), 2101)
+
+
+def test_a_run_that_ended_early_fails(tmp_path, capsys):
+    config = composed("qwen2_5_vl_7b_grpo", f"trainer.default_local_dir={tmp_path}")
+    done, failed = (JobReturn(status=status) for status in (JobStatus.COMPLETED, JobStatus.FAILED))
+    (tmp_path / recipe.NEWEST).write_text("150")
+    with pytest.raises(SystemExit) as left:
+        preflight.RecipeCheck().on_run_end(config, done)
+    assert left.value.code == 2
+    assert "is of step 150, trainer.total_training_steps=700" in capsys.readouterr().err
+    preflight.RecipeCheck().on_run_end(config, failed)  # its own error is shown
+    (tmp_path / recipe.NEWEST).write_text("700")
+    preflight.RecipeCheck().on_run_end(config, done)
+    (tmp_path / recipe.NEWEST).unlink()
+    with pytest.raises(UserError, match="is of step 0"):
+        recipe.ended_as_asked(config)
