@@ -133,6 +133,8 @@ def test_training_metrics_are_added_after_verls_own():
     from specs_verl.plugin.reward_log import log_training_rewards
 
     class PPOTrainer:
+        config = settings(reward_manager={"name": "specs"})
+
         def _compute_metrics(self, batch, metrics, timing_raw):
             metrics["verl"] = 1.0
 
