@@ -89,7 +89,7 @@ def _near(digits: str, found: Number) -> bool:
     return abs(Fraction(digits) - value) <= value / 20
 
 
-_DIGITS_BEFORE = re.compile(r"(?:\d[.,]?|[\^_])$")
+_DIGITS_BEFORE = re.compile(r"(?:\d[.,]?|[\^_]|±\s?)$")
 _DIGITS_AFTER = re.compile(r"[.,]?\d")
 
 
