@@ -155,7 +155,9 @@ class RecipeCheck(Callback):
         except UserError as error:
             _leave(error)
 
-    def on_run_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
+    def on_run_end(  # type: ignore[override]  # Hydra gives every callback of this name the job's result
+        self, config: DictConfig, job_return: JobReturn, **kwargs: object
+    ) -> None:
         """A run that ends before its steps fails: verl's loop also ends, with exit code 0, where its epochs end."""
         if job_return.status is not JobStatus.COMPLETED:
             return
