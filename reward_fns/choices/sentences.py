@@ -58,7 +58,7 @@ _WEAK_VERB = re.compile(rf"(?:is|are|be|but|=|:|：|say|{THEREFORE}|it's|its|onl
 
 
 def _chosen(sentence: str) -> Iterator[tuple[int, str]]:
-    """Letters behind a verb of choosing: "the answer is B", "so (B)", "not A but B"."""
+    """Letters after a verb of choosing: "the answer is B", "so (B)", "not A but B"."""
     for match in CHOOSES.finditer(sentence):
         bracketed = match["bracketed"]
         letter = bracketed or match["bare"]
@@ -177,5 +177,5 @@ def mentions(sentence: str, options: Options) -> frozenset[str]:
 
 
 def mentions_things(before: str) -> bool:
-    """Whether the letter behind ``before`` names something else: "triangle ", "point "."""
+    """Whether the letter after ``before`` names something else: "triangle ", "point "."""
     return OTHER_THINGS.search(before) is not None

@@ -116,7 +116,7 @@ def _named_at_end(text: str, sentences: list[str], options: Options) -> str | No
 
 
 def _stated_last(sentence: str, options: Options) -> str | None:
-    """The option that a sentence ends with behind "is": "The highlighted country is Italy."."""
+    """The option that a sentence ends with after "is": "The highlighted country is Italy."."""
     parts = COPULA.split(sentence.rstrip(" .!"))
     if len(parts) < 2 or DENIAL.search(sentence) or len(options.named_in(sentence)) > 1:
         return None

@@ -51,7 +51,7 @@ class Standing:
 
     @cached_property
     def aside(self) -> bool:
-        """Behind a colon that follows another quantity: "7 people: 4 men and 3 women"."""
+        """After a colon that follows another quantity: "7 people: 4 men and 3 women"."""
         return 0 <= self.sentence.find(": ", self.first_end) < self.number.start
 
     @cached_property

@@ -6,7 +6,7 @@ r"""What may stand around a value in a committed region. Everything that is not 
     is_unit("cm^2"), is_unit("red apples")                  -> True
     is_unit("or more"), is_unit("dozen")                    -> False
 
-Allowed: markdown and LaTeX dress, the words of an announcement ("so the total is"), a denied alternative ("not 11
+Allowed: markdown and LaTeX markup, the words of an announcement ("so the total is"), a denied alternative ("not 11
 but"), a final stop. Not here: the values themselves (quantity.py, selection.py, collection.py).
 """
 
@@ -113,7 +113,7 @@ MAX_SUBJECT = 16
 
 @lru_cache(maxsize=8192)
 def core(text: str) -> str | None:
-    """The value of a region without dress, announcement and denied alternative; None when it is struck out, asked,
+    """The value of a region without markup, announcement and denied alternative; None when it is struck out, asked,
     or more than one answer long. What is left is not yet known to be a value."""
     if text.isalnum() and text.isascii():  # by far the commonest case
         return text

@@ -1,4 +1,4 @@
-r"""``choice``: which option a response commits to, in any dress.
+r"""``choice``: which option a response commits to, in any format.
 
     verify("The answer is (B) 12 cm.", "B", "choice", options=["10 cm", "12 cm"])        -> right
     verify("A cat is shown, so I would say not A but C.", "C", "choice")                  -> right

@@ -3,7 +3,7 @@
     trim(decoder.layers)               # once
     model(..., logits_to_keep=0, keep=rows, plan=plan)
 
-Behind the last attention nothing mixes rows any more, so its MLP (and the final norm and the LM head) need only the
+After the last attention nothing mixes rows any more, so its MLP (and the final norm and the LM head) need only the
 rows that predict a response token: on image prompts a third of all. Keys and values of that layer still come from all.
 """
 

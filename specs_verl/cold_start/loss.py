@@ -29,7 +29,7 @@ class PairLogProbs:
 
 @dataclass(frozen=True)
 class PairLengths:
-    """Number of response tokens (end-of-turn token included) behind each summed log-probability."""
+    """Number of response tokens (end-of-turn token included) in each summed log-probability."""
 
     chosen: Tensor  # (pairs,)
     rejected: Tensor  # (pairs,)

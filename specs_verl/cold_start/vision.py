@@ -134,7 +134,7 @@ class FrozenVision:
 def patches_as_product(embed: torch.nn.Module) -> None:
     """Make a patch embedding whose convolution sees each patch exactly once the matrix product that it is.
 
-    The convolution kernels behind Conv3d take several times as long for this shape (and a few releases of cuDNN many
+    The convolution kernels that Conv3d uses take several times as long for this shape (and a few releases of cuDNN many
     times as long). Another kind of embedding is left as it is.
     """
     conv = getattr(embed, "proj", None)

@@ -10,7 +10,7 @@
 
 parameters.py   what is asked for (Job, SamplingParameters) and how it is run (EngineSettings)
 prompts.py      a row -> chat-template text and images, as verl's rollouts see them
-engine.py       vLLM behind three calls: add, step, reseed
+engine.py       vLLM as three calls: add, step, reseed
 endpoint.py     a chat endpoint in OpenAI's protocol: retries, pauses, cache; endpoint_engine.py samples from it
 stopping.py     when a prompt has enough samples (adaptive sampling)
 usable.py       whether a sample may become training text

@@ -1,4 +1,4 @@
-"""vLLM behind three calls, so that another engine (verl's rollout servers) can take its place.
+"""vLLM as three calls, so that another engine (verl's rollout servers) can take its place.
 
     engine = VllmEngine("runs/zero/hf", parameters, settings)
     engine.reseed(7); engine.add("12", prompt, seed=None)

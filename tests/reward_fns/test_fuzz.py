@@ -137,8 +137,8 @@ def test_mutated_answers(shard):
         try:
             return verify(response, gold, verifier, **params)
         finally:
-            if (seconds := time.thread_time() - started) > 0.5:
-                slow.append((seconds, verifier, response[:200]))
+            if time.thread_time() - started > 0.5:
+                slow.append((response, gold, verifier, params))
 
     for _ in range(COUNT // SHARDS):
         response, gold, verifier, params = rng.choice(pool_of_seeds)
@@ -153,6 +153,10 @@ def test_mutated_answers(shard):
     assert all(v.status in STATUSES and 0.0 <= v.score <= 1.0 for v in verdicts)
     assert all(v.score < 1.0 or v.status == "right" for v in verdicts)
     assert not [v for v in verdicts if v.status == "error"]
+    # Once more, alone: the first answer of a kind pays for an import.
+    again = slow.copy()
+    slow.clear()
+    settle_all([lambda item=item: graded(*item) for item in again])
     assert not slow
 
 
