@@ -115,7 +115,7 @@ def test_a_killed_conversion_leaves_no_half_file(tmp_path, how):
     assert process.stdout.readline() == b"half way\n"
     time.sleep(0.1)
     process.send_signal(how)
-    process.wait(timeout=30)
+    process.wait(timeout=300)
     assert [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")] == []
     convert(SETS["virl39k"], tmp_path / "in", tmp_path / "out")
     assert len(rows_of(tmp_path / "out" / "train.parquet")) == 400
