@@ -64,7 +64,7 @@ def finish(script: str, out: Path, *arguments: str) -> None:
     assert code == 0, (out / f"{script}.out").read_text()[-5000:]
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen, limit_s: float = 400) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen, limit_s: float = 900) -> None:
     """Wait for a condition while a script runs."""
     until = time.monotonic() + limit_s
     while not condition():
@@ -80,19 +80,33 @@ def kill(process: subprocess.Popen) -> None:
 
 
 def processes_of(out: Path) -> list[psutil.Process]:
-    """What the scripts have started with this OUT, whatever has become of its parents; nothing of anybody else's."""
-    found = []
-    for process in psutil.process_iter(["name"]):
+    """What the scripts have started with this OUT, whatever has become of its parents; nothing of anybody else's.
+
+    A process that sets its title, as vLLM's do, may overwrite its environment: it is found through its parent.
+    """
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
         try:
-            if process.environ().get("OUT") == str(out) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+            if process.environ().get("OUT") == str(out):
+                found.update((one.pid, one) for one in (process, *process.children(recursive=True)))
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
             continue
-    return found
+    return [process for process in found.values() if alive(process)]
+
+
+def alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def engine_cores(out: Path) -> list[psutil.Process]:
-    return [process for process in processes_of(out) if (process.info["name"] or "").startswith("VLLM::EngineCor")]
+    found = []
+    for process in processes_of(out):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name().startswith("VLLM::EngineCor"):
+                found.append(process)
+    return found
 
 
 def open_to_others(out: Path) -> set[str]:
