@@ -65,7 +65,7 @@ def test_a_damaged_note_of_deaths_counts_as_none(make_job):
     note = run.path / "claims" / "deaths-00001"
     note.write_text("")
     assert not run.is_suspect(1)
-    run.learn_from_death(1)
+    run.note_death(1)
     assert json.loads(note.read_text()) == {"all": 1}
 
 
