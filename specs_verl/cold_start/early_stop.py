@@ -31,4 +31,4 @@ class EarlyStop:
 
     def restore(self, state: dict[str, float | None]) -> None:
         self.best = math.inf if state["best"] is None else state["best"]
-        self.waited = state["waited"]
+        self.waited = int(state["waited"] or 0)

@@ -7,6 +7,7 @@ OUT/complete.json      identity of the run whose result OUT/hf is; written last
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,7 +20,7 @@ MODEL_KEYS = ("freeze_vision_tower", "freeze_aligner", "lora_rank", "lora_alpha"
 
 def identity(config: DictConfig, fingerprints: Mapping[str, str], total_steps: int) -> dict:
     """Everything that must not change between the runs that one output folder is made of."""
-    plain = OmegaConf.to_container(config, resolve=True)
+    plain = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     # Runs that export their last step were recorded before there was a choice, without this key.
     chosen = {"probe": plain["probe"]} if plain["trainer"]["stop_by"] != "last" else {}
     return {

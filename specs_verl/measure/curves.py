@@ -144,7 +144,9 @@ def rollout_shares(
     is no number in [0, 1] the reward was made of other parts, and accuracy is left out rather than guessed.
     """
     if format_check is None:
-        from reward_fns.formats import think_answer as format_check
+        from reward_fns.formats import think_answer
+
+        format_check = think_answer
     well_formed: dict[int, float] = {}
     right: dict[int, float] = {}
     explained = True

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,13 +70,13 @@ def _prompt(row: Mapping[str, object], index: int, file: Path) -> Prompt:
     reward_model = row["reward_model"]
     if not isinstance(reward_model, Mapping) or reward_model.get("ground_truth") is None:
         raise UserError(f"{file}, row {index}: no reward_model.ground_truth, so its responses cannot be graded.")
-    extra = dict(row.get("extra_info") or {})
+    extra = dict(cast("Mapping[str, object]", row.get("extra_info") or {}))
     # Rows of other origin carry verifier and params only in reward_model; verl hands graders extra_info alone.
     for key in ("verifier", "params"):
         if extra.get(key) is None and reward_model.get(key) is not None:
             extra[key] = reward_model[key]
     return Prompt(
-        row_id=row_id(index, row),
+        row_id=row_id(index, dict(row)),
         data_source=str(row["data_source"]),
         ground_truth=_text(reward_model["ground_truth"]),
         extra_info=extra,

@@ -14,6 +14,7 @@ the run ends. A tower that cannot be found is an error rather than a silent no. 
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from specs_verl.plugin.late_patch import on_import
 
@@ -60,7 +61,7 @@ def vision_tower(module):
     )
 
 
-def frozen_parameters(module, choice: bool | str) -> Iterator[tuple[str, object]]:
+def frozen_parameters(module, choice: bool | str) -> Iterator[tuple[str, Any]]:
     """What `choice`, the value of the key, means to keep, by name; also within a sharded model or one with adapters."""
     for name, parameter in module.named_parameters():
         path = name.split(".")

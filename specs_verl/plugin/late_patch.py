@@ -11,6 +11,7 @@ import importlib.machinery
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 Patch = Callable[[ModuleType], None]
 
@@ -30,14 +31,15 @@ class _Finder(importlib.abc.MetaPathFinder):
                 break
         else:
             return None
-        run_module = spec.loader.exec_module
+        loader: Any = spec.loader
+        run_module = loader.exec_module
 
         def run_and_patch(module: ModuleType) -> None:
             run_module(module)
             for patch in self.patches.pop(name, []):
                 patch(module)
 
-        spec.loader.exec_module = run_and_patch
+        loader.exec_module = run_and_patch
         return spec
 
 

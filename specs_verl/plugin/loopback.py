@@ -40,7 +40,7 @@ def keep_to_this_machine(nodes: int, environment: MutableMapping[str, str] = os.
         environment.setdefault(name, value)
     constants = sys.modules.get("ray._private.ray_constants")
     if constants is not None and environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0":
-        constants.ENABLE_RAY_CLUSTER = False
+        vars(constants)["ENABLE_RAY_CLUSTER"] = False
     return True
 
 

@@ -59,7 +59,8 @@ def unknown_recipe(arguments: list[str]) -> str | None:
 def is_verls(search_path: Iterable[str]) -> bool:
     """Whether Hydra's search path belongs to a program of verl's, or of ours: one of its entries lies in a package."""
     packages = ("verl", "specs_verl")
-    folders = [Path(place).resolve() for name in packages for place in find_spec(name).submodule_search_locations or ()]
+    specs = [spec for name in packages if (spec := find_spec(name)) is not None]
+    folders = [Path(place).resolve() for spec in specs for place in spec.submodule_search_locations or ()]
     for entry in search_path:
         if entry.startswith("pkg://"):
             if re.split(r"[./]", entry.removeprefix("pkg://"))[0] in packages:

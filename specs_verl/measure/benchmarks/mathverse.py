@@ -40,7 +40,8 @@ def rows(folder: Path) -> Iterator[tuple[str, Row]]:
 def question(row: Row, folder: Path, place: str) -> Question:
     """The question of a row."""
     version = text_of(row, "problem_version", place)
-    metadata = row.get("metadata") if isinstance(row.get("metadata"), dict) else {}
+    found = row.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
     # Of the version Vision Only the whole question is in the picture.
     text = str(row["question"] or "").strip() or _ASKED
     is_choice = row["question_type"] == "multi-choice"

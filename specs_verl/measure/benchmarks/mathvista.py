@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from specs_verl.measure.benchmarks.benchmark import LETTERS, Benchmark, Question, accuracy_by, marked, with_options
 from specs_verl.measure.benchmarks.source import BrokenRowError, Row, list_of, picture, table, text_of
@@ -34,7 +35,7 @@ def question(row: Row, folder: Path, place: str) -> Question:
     if verifier == "choice":
         text, answer = with_options(text, options), _letter(answer, options, place)
     elif row["answer_type"] == "float" and row["precision"] is not None:
-        text += f" Give the answer with {int(row['precision'])} decimal places."
+        text += f" Give the answer with {int(cast(float, row['precision']))} decimal places."
     return Question(
         id=text_of(row, "pid", place),
         text=marked(text, 1),
@@ -56,7 +57,7 @@ def _grading(row: Row, options: list[str], place: str) -> tuple[str, dict[str, o
     if kind == "integer":
         return "number", {"answer_type": "integer"}
     if kind == "float":
-        return "number", {} if row["precision"] is None else {"precision": int(row["precision"])}
+        return "number", {} if row["precision"] is None else {"precision": int(cast(float, row["precision"]))}
     return "math", {}
 
 

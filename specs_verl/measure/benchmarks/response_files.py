@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -94,7 +95,7 @@ def write_megabench(samples: Path, prepared: Path, folder: Path, out: Path) -> P
                 "query_response": [],
             },
         )
-        queries = task["query_response"]
+        queries = cast("list[dict[str, object]]", task["query_response"])
         queries.append(
             {
                 "response": responses.get(str(row["id"]), ""),

@@ -42,7 +42,8 @@ def rewritten_row(
         raise UserError("no user message to put the instruction into")
     text = str(messages[last]["content"])
     messages[last]["content"] = replaced(text, form, instruction, append or bool(asking))
-    extra = row.get("extra_info") if isinstance(row.get("extra_info"), dict) else {}
+    found = row.get("extra_info")
+    extra = found if isinstance(found, dict) else {}
     return {
         **row,
         "prompt": messages,
