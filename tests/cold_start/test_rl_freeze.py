@@ -1,8 +1,26 @@
 """verl's own FSDP engine with `actor.freeze_vision_tower`, with and without LoRA: what is frozen stays as it is."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from engine_setup import compose_config, one_process
+
+
+@pytest.fixture(autouse=True)
+def untouched_models():
+    """verl's own engine replaces methods of transformers' classes for good: other tests of this process need them."""
+    modules = [import_module(f"transformers.models.{name}.modeling_{name}") for name in ("qwen2_vl", "qwen2_5_vl")]
+    classes = {found for module in modules for found in vars(module).values() if isinstance(found, type)}
+    before = {found: dict(vars(found)) for found in classes if found.__module__.startswith("transformers.models.")}
+    yield
+    for found, members in before.items():
+        for name, value in dict(vars(found)).items():
+            if callable(value) and value is not members.get(name):
+                if name in members:
+                    setattr(found, name, members[name])
+                else:
+                    delattr(found, name)
 
 
 @pytest.fixture
