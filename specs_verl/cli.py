@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "benchmark": ("specs_verl.measure.benchmarks.command", "published benchmarks as data; files for their evaluators"),
     "formats": (
-        "specs_verl.measure.formats.command",
+        "specs_verl.formats.command",
         "rewrite the output format that prompts ask for, on any data set",
     ),
     "gf": ("specs_verl.measure.cli:gf", "Generalization Factor of a cold start"),

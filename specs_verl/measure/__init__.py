@@ -6,7 +6,7 @@ generalization.py, passk.py, branching.py, bootstrap.py   arithmetic on arrays, 
 rollouts.py, ../grading, evaluate.py, metrics.py          sampled responses -> graded rollouts -> metrics per model
 answers.py, exploration.py, compare.py                    majority, stuckness, branching; two models on the same prompts
 checkpoints.py, evaluate_command.py                       checkpoints in, figures out
-formats/, benchmarks/                                     other output formats; published benchmarks
+../formats, benchmarks/                                    other output formats; published benchmarks
 gf_curve.py, gf_command.py, runs.py, probe.py             the factor over steps, and the probe of a cold start
 gate.py, report.py and what they draw with                metrics -> terminal tables, one HTML page, PNG and CSV
 cli.py                                                    specs evaluate | gf | report

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import file_digest
+from specs_verl.formats.registry import FORMATS
 from specs_verl.grading.responses import (
     FormatChecks,
     checks_for,
@@ -36,14 +37,13 @@ from specs_verl.grading.responses import (
 )
 from specs_verl.grading.shards import ShardTask, grade_shards
 from specs_verl.measure.exploration import branching_of
-from specs_verl.measure.formats.registry import FORMATS
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
 from specs_verl.measure.rollouts import Prompt, complete_shards, read_prompts
 from specs_verl.sampling.store import SampleRun, read_shard
 
 GRADING_VERSION = "2"  # raise it when grades of the same response may come out differently
 
-DEFAULT_REWARD = "specs_verl.measure.formats.reward:compute_score"
+DEFAULT_REWARD = "specs_verl.formats.reward:compute_score"
 """Training's reward function, which also reads the answer of a response in one of our other formats."""
 
 REGISTERED: FormatChecks = {name: form.complies for name, form in FORMATS.items()}
@@ -109,7 +109,7 @@ def evaluate(
         sets: what to grade; names must differ, and one set must have the role `id`.
         out_dir: for graded rollouts and metrics.json.
         seed: training seed, for the spread over seeds.
-        format_checks: check per name in `extra_info.format`, for formats other than think_answer and measure/formats.
+        format_checks: check per name in `extra_info.format`, for formats other than think_answer and those of formats/.
         reward: "module:function" or "file.py:function" in verl's signature.
         workers: grading processes; by default one per core, at most 8, once grading has proved to be much work.
         on_progress: see `OnProgress`.

@@ -16,12 +16,12 @@ from rich.table import Table
 from data_prep.files import read_json, write_json
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
+from specs_verl.formats.registry import chosen
+from specs_verl.formats.rewrite import rewrite
 from specs_verl.grading.responses import OWN_FORMATS, FormatChecks, load_function
 from specs_verl.measure.benchmarks.scores import read_benchmarks
 from specs_verl.measure.checkpoints import Checkpoint, DataSet, comparisons, evaluate_checkpoints
 from specs_verl.measure.evaluate import DEFAULT_REWARD, REGISTERED, EvalSet, evaluate
-from specs_verl.measure.formats.registry import chosen
-from specs_verl.measure.formats.rewrite import rewrite
 from specs_verl.measure.metrics import ROLES
 from specs_verl.measure.report import ReportInputs, print_summary
 from specs_verl.measure.rollouts import read_prompts

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from specs_verl.errors import UserError
+from specs_verl.formats.registry import chosen
+from specs_verl.formats.rewrite import rewrite
 from specs_verl.measure.checkpoints import Checkpoint, DataSet, evaluate_checkpoints
 from specs_verl.measure.evaluate_command import checks_from
-from specs_verl.measure.formats.registry import chosen
-from specs_verl.measure.formats.rewrite import rewrite
 from specs_verl.measure.gf_curve import DEFINITIONS, gf_curve
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.sampling import EngineSettings, SamplingParameters

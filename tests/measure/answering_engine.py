@@ -7,7 +7,7 @@ format. Loaded by real worker processes; every load leaves a mark.
 import json
 from pathlib import Path
 
-from specs_verl.measure.formats.registry import FORMATS
+from specs_verl.formats.registry import FORMATS
 from specs_verl.sampling.engine import Finished, Sample
 from specs_verl.sampling.prompts import Prompt
 

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from data_prep.nano.formats import FAMILIES, draw_format
-from specs_verl.measure.formats.output_format import LONGEST
-from specs_verl.measure.formats.registry import FORMATS
+from specs_verl.formats.output_format import LONGEST
+from specs_verl.formats.registry import FORMATS
 
 ANSWERS = ["12", "-3.5", r"\frac{1}{2}", "(2, 3)", "north-west corner", "x < 3 and y > 4", "A", "12 %", "0.5.", "日本"]
 STEPS = "First I look at the picture: 2 + 2 makes 4.\nThen I compare it (a < b), 50% of all."

@@ -18,8 +18,8 @@ import pyarrow as pa
 from data_prep.tables import write_rows
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable, row_id
-from specs_verl.measure.formats.instructions import NoInstructionError, asks_for_format, replaced
-from specs_verl.measure.formats.output_format import OutputFormat
+from specs_verl.formats.instructions import NoInstructionError, asks_for_format, replaced
+from specs_verl.formats.output_format import OutputFormat
 
 
 def turn(index: int, count: int) -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from specs_verl.errors import UserError
-from specs_verl.measure.formats.lines import LINES
-from specs_verl.measure.formats.output_format import OutputFormat
-from specs_verl.measure.formats.structured import STRUCTURED
-from specs_verl.measure.formats.tagged import TAGGED
+from specs_verl.formats.lines import LINES
+from specs_verl.formats.output_format import OutputFormat
+from specs_verl.formats.structured import STRUCTURED
+from specs_verl.formats.tagged import TAGGED
 
 FORMATS: dict[str, OutputFormat] = {form.name: form for form in (*LINES, *STRUCTURED, *TAGGED)}
 

@@ -1,6 +1,6 @@
 """The reward function of evaluation where prompts ask for many formats: verl's own, after the answer was read out.
 
-    --reward specs_verl.measure.formats.reward:compute_score
+    --reward specs_verl.formats.reward:compute_score
 
 A verifier looks for the answer where trained responses have it. The answer of a response in one of our formats is read
 by that format's strict reader and handed over in the trained form; every other response is graded as it stands. So
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from reward_fns import compute_score as graded
 from reward_fns.grading import GroundTruth
 from reward_fns.scoring import Score
-from specs_verl.measure.formats.registry import FORMATS
+from specs_verl.formats.registry import FORMATS
 
 
 def in_trained_form(text: str, asked: str | None) -> str:

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import yaml
 
-from specs_verl.measure.formats.output_format import OutputFormat, reasoned
+from specs_verl.formats.output_format import OutputFormat, reasoned
 
 KEYS = ("reasoning", "answer")
 DEEPEST = 32

@@ -8,7 +8,7 @@ solution_tags    <reasoning>...</reasoning><solution>12</solution>           the
 from __future__ import annotations
 
 from reward_fns.answer.boxed import boxes
-from specs_verl.measure.formats.output_format import OutputFormat, between, reasoned
+from specs_verl.formats.output_format import OutputFormat, between, reasoned
 
 
 def _boxed(text: str) -> str | None:

@@ -12,7 +12,7 @@ two_headings       ## Reasoning ... ## Answer ...
 
 from __future__ import annotations
 
-from specs_verl.measure.formats.output_format import OutputFormat, between, reasoned
+from specs_verl.formats.output_format import OutputFormat, between, reasoned
 
 
 def _last_line(text: str) -> tuple[str, str]:

@@ -8,10 +8,10 @@ from data_prep import nano
 from data_prep.prompts import PROMPTS
 from specs_verl.cli import main
 from specs_verl.errors import UserError
-from specs_verl.measure.formats.instructions import asks_for_format, removed, replaced
-from specs_verl.measure.formats.registry import FORMATS, chosen
-from specs_verl.measure.formats.reward import compute_score
-from specs_verl.measure.formats.rewrite import rewrite, turn
+from specs_verl.formats.instructions import asks_for_format, removed, replaced
+from specs_verl.formats.registry import FORMATS, chosen
+from specs_verl.formats.reward import compute_score
+from specs_verl.formats.rewrite import rewrite, turn
 
 JSON = FORMATS["json_object"]
 INSTRUCTION = PROMPTS["think_answer"].instruction

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from specs_verl.errors import UserError
-from specs_verl.measure.formats.output_format import TRAINED_MARKS, OutputFormat
+from specs_verl.formats.output_format import TRAINED_MARKS, OutputFormat
 
 MARKS = (*TRAINED_MARKS, "\\boxed", "####", '"Answer:"', "`Answer:", "'Answer:")
 

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from specs_verl.errors import UserError
-from specs_verl.measure.formats.registry import FORMATS, chosen
-from specs_verl.measure.formats.rewrite import rewrite
+from specs_verl.formats.registry import FORMATS, chosen
+from specs_verl.formats.rewrite import rewrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
