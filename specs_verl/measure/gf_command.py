@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def is_run(place: str) -> bool:
     """Whether an argument names a cold start's folder rather than metrics."""
     folder = Path(place.partition("=")[2] or place)
-    return folder.is_dir() and (any(folder.glob("hf_step_*")) or (folder / "gf.jsonl").is_file())
+    return folder.is_dir() and (any(folder.glob("hf_step_*")) or (folder / "metrics.jsonl").is_file())
 
 
 def run(args: argparse.Namespace) -> int:

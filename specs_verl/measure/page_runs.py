@@ -169,13 +169,18 @@ STAGE_HEADINGS = ("stage", "seconds", "peak memory, GiB", "")
 
 
 def stage_rows(root: Path) -> Rows:
-    """Time and memory of every complete stage below the folder of `specs run`, in the order of completion."""
-    found = []
-    for marker in sorted(root.glob("*/complete.json"), key=lambda file: file.stat().st_mtime):
-        try:
-            record = json.loads(marker.read_text(encoding="utf-8"))
-            seconds = f"{float(record['seconds']):.0f}"
-            found.append((marker.parent.name, seconds, f"{float(record['peak_gib']):.1f}", str(record.get("note", ""))))
-        except (OSError, ValueError, KeyError, TypeError):  # another file of that name, such as the cold start's own
-            continue
-    return tuple(found)
+    """Time and memory of the complete stages of a run, from the run.json that `specs run` writes."""
+    file = root / "run.json"
+    try:
+        stages = json.loads(file.read_text(encoding="utf-8"))["stages"]
+        return tuple(
+            (name, f"{entry['seconds']:.0f}", f"{entry['peak_gib']:.1f}", str(entry["note"]))
+            for name, entry in stages.items()
+            if entry["complete"] and entry["commands"]
+        )
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be read ({error.strerror or error}). Is it a folder of `specs run`?"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file}: not what `specs run` writes ({error!r}).") from error

@@ -114,6 +114,7 @@ def planned(
         stage.name: root / stage.name if folder_of is None else folder_of(stage, keys[stage.name]) for stage in stages
     }
     places = Places(
+        root=root,
         folders=folders,
         outputs={stage.name: KINDS[stage.kind].outputs(stage, folders[stage.name].resolve()) for stage in stages},
         stages={stage.name: stage for stage in stages},

@@ -24,6 +24,9 @@ BASE = "base"
 CHECKPOINT = "checkpoint"
 """The name of a training stage's result, a Hugging Face directory."""
 
+RUN = "run"
+"""The name of a cold start's folder, with the checkpoints of its steps."""
+
 Settings = Mapping[str, object]
 
 
@@ -58,6 +61,7 @@ class Places:
     """Where everything of a run is.
 
     Attributes:
+        root: folder of the run, with its run.json.
         folders: of the stages, by name.
         outputs: what each stage leaves, by name.
         stages: by name.
@@ -65,6 +69,7 @@ class Places:
         seed, gpus, nodes, title: of the run.
     """
 
+    root: Path
     folders: Mapping[str, Path]
     outputs: Mapping[str, Mapping[str, Path]]
     stages: Mapping[str, Stage]

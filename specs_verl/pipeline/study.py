@@ -103,10 +103,10 @@ def _variant(file: Path, name: str, value: object) -> Variant:
 
 
 def one_model_each(definition: Definition) -> Definition:
-    """The pipeline with an evaluation per model, so that models which pipelines share are evaluated once; no report."""
+    """The pipeline with an evaluation per model, so that models which pipelines share are evaluated once; no page."""
     stages: list[Stage] = []
     for stage in definition.stages:
-        if stage.kind == "report":
+        if stage.kind in ("gf", "report"):
             continue
         models = stage.settings.get("models") if stage.kind == "evaluate" else None
         if not isinstance(models, Mapping):

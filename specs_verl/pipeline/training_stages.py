@@ -21,7 +21,7 @@ from omegaconf import MISSING
 
 from data_prep.files import replacing_folder
 from specs_verl.errors import UserError
-from specs_verl.pipeline.kinds import CHECKPOINT, Bar, Command, Kind, Places, Settings
+from specs_verl.pipeline.kinds import CHECKPOINT, RUN, Bar, Command, Kind, Places, Settings
 from specs_verl.pipeline.stage import Stage
 
 HF = "hf"
@@ -197,7 +197,7 @@ def grpo_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
 
 
 def _cold_start_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
-    return {CHECKPOINT: folder / HF, "metrics": folder / "metrics.jsonl"}
+    return {CHECKPOINT: folder / HF, "metrics": folder / "metrics.jsonl", RUN: folder}
 
 
 def _grpo_references(settings: Settings) -> list[str]:

@@ -16,8 +16,9 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from specs_verl.files.shapes import shape_fingerprint
 from specs_verl.sampling.parameters import EngineSettings, SamplingParameters
 from specs_verl.sampling.prompts import Prompt, PromptBuilder, PromptError
 
@@ -85,6 +86,13 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class TakesWeights(Protocol):
+    """What an engine may have besides: another checkpoint in place of its own, without being built anew."""
+
+    def take_weights(self, checkpoint: str) -> bool: ...
+
+
 class VllmEngine:
     """vLLM in this process, one device."""
 
@@ -100,16 +108,17 @@ class VllmEngine:
         self._builder = PromptBuilder(
             checkpoint, parameters.max_prompt_tokens, parameters.system_prompt, parameters.instruction
         )
+        self._dtype = settings.dtype or ("float32" if on_cpu else None)
+        self._shape = shape_fingerprint(checkpoint, dtype_matters=self._dtype is None)
         text_config = text_config_of(checkpoint)
         longest = parameters.max_prompt_tokens + parameters.max_tokens
         self._max_length = min(longest, int(text_config.get("max_position_embeddings") or longest))
         device_options = (
-            self._cpu_options(text_config, settings)
-            if on_cpu
-            else {"dtype": settings.dtype or "auto", "gpu_memory_utilization": settings.gpu_memory_utilization}
+            self._cpu_options(text_config) if on_cpu else {"gpu_memory_utilization": settings.gpu_memory_utilization}
         )
         self._llm = LLM(
             model=checkpoint,
+            dtype=self._dtype or "auto",
             max_model_len=self._max_length,
             max_num_seqs=self.capacity,
             seed=parameters.seed & 0x7FFFFFFF,
@@ -120,9 +129,8 @@ class VllmEngine:
         )
         self._engine = self._llm.llm_engine
 
-    def _cpu_options(self, text_config: dict[str, Any], settings: EngineSettings) -> dict[str, Any]:
+    def _cpu_options(self, text_config: dict[str, Any]) -> dict[str, Any]:
         options: dict[str, Any] = {
-            "dtype": settings.dtype or "float32",
             "enforce_eager": True,
             # Small blocks let the samples of one prompt share its prefix: a fifth less work for prompts of 50 tokens.
             "block_size": KV_BLOCK,
@@ -204,6 +212,20 @@ class VllmEngine:
         import torch
 
         torch.manual_seed(seed)
+
+    def take_weights(self, checkpoint: str) -> bool:
+        """Load another checkpoint's weights in place: a fraction of the time that a new engine takes to start.
+
+        False, and nothing is changed, where the checkpoint differs in more than its weights.
+        """
+        if self._shape is None or self._shape != shape_fingerprint(checkpoint, dtype_matters=self._dtype is None):
+            return False
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_path": checkpoint})
+        # Keys and values of prompts, and features of images, are those of the old weights.
+        if not self._engine.reset_prefix_cache():
+            raise RuntimeError("vLLM keeps cached prompts of the checkpoint before: its weights cannot be exchanged.")
+        self._engine.reset_encoder_cache()
+        return True
 
     def close(self) -> None:
         """Free the model, so that the next one can be loaded in this process."""

@@ -167,7 +167,8 @@ class _Supervisor:
         """Until every job is complete, or the workers keep dying."""
         from specs_verl.plugin import entry  # noqa: F401  # decides between CPU and GPU as verl would
 
-        to_do = max(state.n_shards - len(state.run.shards()) for state in self._states)
+        # A worker without a shard of this job goes on to the next: small jobs are shared out as wholes.
+        to_do = sum(state.n_shards - len(state.run.shards()) for state in self._states)
         places = placement(self._states[0].job, to_do)
         with tempfile.TemporaryDirectory(prefix="specs-sampling-") as directory:
             plan = Path(directory) / "plan.json"

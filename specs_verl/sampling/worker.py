@@ -25,7 +25,7 @@ from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable, row_id
 from specs_verl.sampling.endpoint import is_endpoint
-from specs_verl.sampling.engine import Engine, Finished, Sample
+from specs_verl.sampling.engine import Engine, Finished, Sample, TakesWeights
 from specs_verl.sampling.exit_codes import HOPELESS, ORPHANED
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.prompts import Prompt, PromptError
@@ -305,10 +305,11 @@ def engine_of(job: Job) -> str:
 
 
 class Engines:
-    """The engine of the current job; the one before is kept when only sampling parameters differ."""
+    """The engine of the current job; the one before is kept when only sampling parameters or weights differ."""
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] | None = None
+        self._model: str | None = None
         self._engine: Engine | None = None
 
     def get(self, job: Job) -> Engine:
@@ -321,20 +322,26 @@ class Engines:
             wanted.instruction,
             wanted.logprobs,
         )
-        key = (job.model, job.engine, *built_for)
-        if self._engine is None or key != self._key:
-            if self._engine is not None:
-                self._engine.close()
+        key = (engine_of(job), job.engine, *built_for)
+        if self._engine is None or key != self._key or not self._holds(self._engine, job.model):
+            self.close()
             module, _, name = engine_of(job).partition(":")
             self._engine = getattr(importlib.import_module(module), name)(job.model, wanted, job.engine, Path(job.out))
-            self._key = key
+            self._key, self._model = key, job.model
         self._engine.parameters = wanted
         return self._engine
+
+    def _holds(self, engine: Engine, model: str) -> bool:
+        """Whether the engine holds a checkpoint's weights, or has taken them just now."""
+        if model != self._model and isinstance(engine, TakesWeights) and engine.take_weights(model):
+            self._model = model
+        return model == self._model
 
     def close(self) -> None:
         """End what the engine started elsewhere (servers, connections)."""
         if self._engine is not None:
             self._engine.close()
+            self._engine = None
 
 
 def run_plan(plan: dict[str, Any], rank: int) -> None:

@@ -25,6 +25,18 @@ def write_gf(folder, *runs):
     return folder
 
 
+def write_run(root):
+    """The record of a run of which a model came from outside, zero is complete and grpo is not."""
+    root.mkdir()
+    figures = {"seconds": 61.4, "peak_gib": 3.21, "note": "16 steps"}
+    stages = {
+        "teacher": {"complete": True, **figures, "commands": []},
+        "zero": {"complete": True, **figures, "commands": [["python"]]},
+        "grpo": {"complete": False},
+    }
+    (root / "run.json").write_text(json.dumps({"stages": stages}))
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, fabricate):
     folder = tmp_path_factory.mktemp("page_runs")
@@ -41,9 +53,7 @@ def inputs(tmp_path_factory, fabricate):
         for step in range(1, 41)
     ]  # fmt: skip
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    stage = folder / "run" / "zero"
-    stage.mkdir(parents=True)
-    (stage / "complete.json").write_text(json.dumps({"seconds": 61.4, "peak_gib": 3.21, "note": "16 steps"}))
+    write_run(folder / "run")
     cold = [fabricate.cold_start_log(folder / f"cold{number}.jsonl", 8) for number in range(2)]
     return ReportInputs(
         metrics=tuple(paths),
@@ -91,6 +101,14 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
     (tmp_path / "gf.json").write_text('{"curves": [{"run": "a"}]}')
     with pytest.raises(UserError, match="not what `specs gf RUN` writes"):
         read_gf(tmp_path)
-    (tmp_path / "stage").mkdir()
-    (tmp_path / "stage" / "complete.json").write_text('{"loss": {}}')
-    assert stage_rows(tmp_path) == ()
+    with pytest.raises(UserError, match=r"run.json: cannot be read .*folder of `specs run`"):
+        stage_rows(tmp_path)
+    for damaged in ("", "[]", '{"stages": {"zero": {"complete": true}}}', '{"stages": [1]}'):
+        (tmp_path / "run.json").write_text(damaged)
+        with pytest.raises(UserError, match=r"run.json: not what `specs run` writes"):
+            stage_rows(tmp_path)
+
+
+def test_stages_that_ran_are_listed(tmp_path):
+    write_run(tmp_path / "run")
+    assert stage_rows(tmp_path / "run") == (("zero", "61", "3.2", "16 steps"),)

@@ -32,6 +32,7 @@ def test_the_users_settings_win_over_the_file_and_the_file_over_its_world(tmp_pa
     file = tmp_path / "mine.yaml"
     lines = ["extends: specs", "world: nano", "pairs: {samples: 6, prompts: 64}", "cold_start: null"]
     lines += ["grpo: {model: zero}", "evaluation: {models: {base: base, warm-up: null}}"]
+    lines += ["gf: null", "report: {gf: null}"]
     file.write_text("\n".join(lines))
     definition = load(str(file), ["pairs.prompts=32"])
     assert [stage.name for stage in definition.stages] == ["data", "zero", "pairs", "grpo", "evaluation", "report"]

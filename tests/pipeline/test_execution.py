@@ -12,6 +12,7 @@ import pytest
 
 from data_prep.files import locked
 from specs_verl.errors import UserError
+from specs_verl.measure.page_runs import stage_rows
 from specs_verl.pipeline import execution
 from specs_verl.pipeline.definition import Definition
 from specs_verl.pipeline.execution import planned, run_stages
@@ -225,3 +226,6 @@ def test_the_record_says_what_was_run(tmp_path, make, base):
     two = record["stages"]["two"]
     assert two["complete"] and two["settings"] == {"value": 2} and two["seconds"] >= 0 and two["peak_gib"] >= 0
     assert two["commands"] == [[sys.executable, "-c", SCRIPT, str(tmp_path / "run" / "two"), "2", "0"]]
+    # The report page reads the same record.
+    shown = [(name, note) for name, _, _, note in stage_rows(tmp_path / "run")]
+    assert shown == [(name, f"{name} made {value}") for name, value in (("one", 1), ("side", 3), ("two", 2))]

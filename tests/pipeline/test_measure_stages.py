@@ -1,0 +1,53 @@
+"""The stages that measure: what their commands name, and that `specs` understands every command of every pipeline."""
+
+import pytest
+
+from specs_verl.cli import build_parser
+from specs_verl.errors import UserError
+from specs_verl.pipeline.definition import load, names
+from specs_verl.pipeline.execution import planned
+
+
+def commands(name, root, *overrides):
+    """Subcommands of `specs` with their parsed arguments, by stage."""
+    plan = planned(load(name, list(overrides)), root, fetch=False)
+    found = {}
+    for stage, command in plan.all_commands():
+        program = command.arguments
+        if "specs_verl.cli" in program:
+            words = program[program.index("specs_verl.cli") + 1 :]
+            found[stage.name] = build_parser(words[0]).parse_args(words)
+    return plan, found
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_command_is_understood(name, tmp_path):
+    _, found = commands(name, tmp_path)
+    assert found.keys() >= {"evaluation", "report"}
+
+
+def test_the_page_shows_the_run_and_the_steps_of_its_cold_start(tmp_path):
+    plan, found = commands("nano", tmp_path)
+    gf, report = found["gf"], found["report"]
+    assert gf.models == [f"warm-up={plan.places.folders['cold_start']}"] and gf.out == plan.places.folders["gf"]
+    assert [str(base) for base in gf.base] == [plan.places.base]
+    assert gf.data == [f"test={tmp_path / 'data/test.parquet'}", f"ood@ood={tmp_path / 'data/ood.parquet'}"]
+    assert report.gf == [gf.out] and report.run == tmp_path
+    assert report.cold_start == [f"warm-up={tmp_path / 'cold_start/metrics.jsonl'}"]
+    order = [stage.name for stage in plan.definition.stages]
+    assert order.index("cold_start") < order.index("gf") < order.index("report")
+
+
+def test_a_pipeline_without_a_cold_start_has_a_page_without_curves(tmp_path):
+    _, found = commands("grpo_only", tmp_path)
+    assert found["report"].gf == [] and "gf" not in found
+
+
+def test_log_probabilities_are_recorded_on_demand(tmp_path):
+    assert commands("specs", tmp_path)[1]["evaluation"].logprobs == 0
+    assert commands("specs", tmp_path, "evaluation.logprobs=20")[1]["evaluation"].logprobs == 20
+
+
+def test_only_a_cold_start_has_steps_to_walk(tmp_path):
+    with pytest.raises(UserError, match="Stage zero \\(grpo\\) leaves no run"):
+        commands("specs", tmp_path, "gf.runs.warm-up=zero")
