@@ -103,6 +103,11 @@ def always(text: str) -> bool:
     return True
 
 
+def never(text: str) -> bool:
+    """For callers that know that the response is not in the form that its own prompt asked for."""
+    return False
+
+
 RULES: dict[str, Callable[..., bool | float]] = {
     "think_answer": think_answer,
     "think_answer_boxed": think_answer_boxed,
@@ -110,6 +115,7 @@ RULES: dict[str, Callable[..., bool | float]] = {
     "tag_counts": tag_counts,
     "pattern": pattern,
     "none": always,
+    "never": never,
 }
 
 

@@ -10,16 +10,19 @@ THINK_ANSWER is in distribution. Every other form keeps its two blocks and chang
 answer block, or their order; all that is needed to obey stands in the prompt. A Slip is one of the ways in which a
 writer fails, the same for every form; for THINK_ANSWER the slips are the corruptions of Metis-SPECS. A slip of a form
 is never another form, so preference training does not push against the formats of the evaluation by construction.
-FAMILIES are the out-of-distribution forms, reported apart. Grading of the answer itself is not here: see reward_fns.
+FAMILIES are the out-of-distribution forms, reported apart; no training asks for them. PAIR_FAMILY is the one family
+that pairs and RL prompts may ask for, under names of its own.
+Not here: grading of the answer itself, see reward_fns.
 """
 
 import json
 import random
 import re
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
 
-from data_prep.nano.names import Source, draw
+from data_prep.nano.names import PAIR_NAMES, Source, draw
 from reward_fns.formats import think_answer
 
 Reason = Literal["kept", "dropped", "late"]
@@ -31,6 +34,9 @@ WRAPS: dict[Wrap, str] = {"box": r"\boxed{}", "plain": "the result", "json": "JS
 FAMILIES = ("test_names", "drilled_names", "unseen_names", "plain", "json", "answer_first")
 """Out-of-distribution forms: names of the corpus' questions; names of its drills only; names of no text; those of the
 first in another wrapper (two families), and with the blocks in the other order."""
+
+PAIR_FAMILY = "pair_names"
+"""Forms that training may ask for: PAIR_NAMES, boxed, reasoning first."""
 
 _NAME = re.compile("[a-z]{1,20}(?:_[a-z]{1,20})?")
 _LONGEST = 2000  # characters of a response that are looked at; no nano response has as many
@@ -81,12 +87,18 @@ def draw_format(family: str, rng: random.Random) -> str:
     return ":".join([family, *draw(_SOURCES.get(family, "test"), rng)])
 
 
+def pair_formats() -> list[str]:
+    """Names of all formats that training may ask for besides the trained one: "pair_names:plan:final", ..."""
+    return [":".join([PAIR_FAMILY, *names]) for names in permutations(PAIR_NAMES, 2)]
+
+
 def parse(name: str) -> Form:
     """The form that a format's name in data rows stands for; ValueError for anything else."""
     if name == "think_answer":
         return THINK_ANSWER
     family, *tags = name.split(":")
-    if family not in FAMILIES or len(set(tags)) != 2 or not all(_NAME.fullmatch(tag) for tag in tags):
+    known = family in FAMILIES or (family == PAIR_FAMILY and set(tags) <= set(PAIR_NAMES))
+    if not known or len(set(tags)) != 2 or not all(_NAME.fullmatch(tag) for tag in tags):
         raise ValueError(f"no output format of the nano world: {name[:80]!r}; one is json:notes:output")
     reason, answer = tags
     return Form(reason, answer, _WRAPS.get(family, "box"), family == "answer_first")

@@ -17,7 +17,7 @@ from data_prep.images import ImageError, decode_image
 from specs_verl.distill.pair import NO_PAIR
 from specs_verl.distill.pair_recipe import CORRUPTED_CHOSEN
 from specs_verl.distill.rule_judge import JUDGES
-from specs_verl.distill.write import Asked
+from specs_verl.distill.write import Asked, asking
 from specs_verl.files.rows import RowTable
 from specs_verl.grading.responses import ground_truth
 from specs_verl.sampling.usable import FLAWS
@@ -42,7 +42,8 @@ def write_card(out: Path, report: Report, data: tuple[str, ...], asked: Asked = 
         for example in report["examples"]:
             index = example["row"]
             ((_, row),) = table.slice(index, index + 1)
-            examples += _example(example, asked.of(row), _pictures(row, index, table.file_of(index), draft))
+            trained_on = asking(example["asked_format"], asked.of(row))
+            examples += _example(example, trained_on, _pictures(row, index, table.file_of(index), draft))
     write_text(out / "README.md", "\n".join([*summary(report), "", "## Examples", *examples]) + "\n")
 
 
@@ -151,11 +152,14 @@ def _rejected(funnel: dict[str, int], kind: str) -> list[str]:
 
 
 def _contents(report: Report) -> list[str]:
-    corruptions, sources = report["corruptions"], sorted(report["data_sources"].items())
-    return [
-        *_table("corruption", list(corruptions.items()), sum(corruptions.values())),
-        *_table("data source", sources, sum(count for _, count in sources)),
-    ]
+    tables = {"corruption": list(report["corruptions"].items()), "data source": sorted(report["data_sources"].items())}
+    if len(report["asked_formats"]) > 1:
+        tables["the prompt asks for"] = sorted(report["asked_formats"].items())
+    lines = [line for title, rows in tables.items() for line in _table(title, rows, sum(count for _, count in rows))]
+    kept = {name: count for name, count in report["funnel"].items() if name.startswith("formats: ")}
+    if kept:
+        lines += ["", "Pairs drawn for another format: " + ", ".join(f"{why[9:]} {n}" for why, n in kept.items()) + "."]
+    return lines
 
 
 def _lengths(report: Report) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from specs_verl.distill.asked_formats import refuse_held_out, refuse_prompts_without
 from specs_verl.distill.distillation import Distillation, distill
 from specs_verl.distill.pair import PAIR_KINDS
 from specs_verl.distill.pair_recipe import (
@@ -31,6 +32,7 @@ from specs_verl.distill.rollouts import import_rollouts
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import DUPLICATES
 from specs_verl.errors import UserError
+from specs_verl.formats.registry import for_training
 from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, Job, SamplingError, sample_all
 from specs_verl.sampling.cli import sampling_bars
@@ -83,6 +85,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="of pairs with a badly formed sample as it is, not a corrupted one",
     )
+    pairs.add_argument(
+        "--formats",
+        nargs="+",
+        metavar="NAME",
+        help="output formats that prompts of pairs may ask for",
+    )
+    pairs.add_argument("--formats-share", type=float, metavar="SHARE", help="of pairs that ask for one of them")
+    pairs.add_argument(
+        "--held-out",
+        nargs="+",
+        metavar="FILE",
+        help="prompts of the evaluation: no pair may ask for their formats",
+    )
     pairs.add_argument("--seed", type=int, help="of sampling, choice and corruptions")
     selection = parser.add_argument_group("selection")
     selection.add_argument("--max-pairs", type=int, help="balanced over data source, pass rate, length and corruption")
@@ -114,6 +129,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; 0 when the data set is complete, 1 when sampling keeps failing."""
     recipe = recipe_of(args)
     prompts = tuple(args.prompts)
+    if recipe.formats_share:
+        forms = for_training(recipe.formats)
+        refuse_held_out(forms, args.held_out or ())
+        if not recipe.instruction and not recipe.system_prompt:  # else known when the samples are read
+            refuse_prompts_without(forms, prompts)
     directories, jobs = {}, []
     for source in recipe.sources:
         if source == ROLLOUTS:

@@ -35,8 +35,13 @@ def complete(response: str, extracted: str | None) -> str | None:
     reasoning = reasoning_of(response, answer)
     if not re.search(r"\w", reasoning):
         return None
-    completed = rf"<think> {reasoning}</think><answer> The answer is $\boxed{{{answer}}}$</answer>"
+    completed = trained_form(reasoning, answer)
     return completed if think_answer(completed) else None
+
+
+def trained_form(reasoning: str, answer: str) -> str:
+    """Reasoning and answer in the form of Metis-SPECS."""
+    return rf"<think> {reasoning}</think><answer> The answer is $\boxed{{{answer}}}$</answer>"
 
 
 def reasoning_of(response: str, extracted: str) -> str:

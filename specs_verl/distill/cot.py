@@ -25,7 +25,7 @@ from data_prep.files import locked, sweep, write_json
 from data_prep.tables import write_rows
 from reward_fns import verify
 from reward_fns.scoring import row_grading
-from specs_verl.distill.pair import grade_again
+from specs_verl.distill.response import grade_again
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import anchored
 from specs_verl.errors import UserError

@@ -97,15 +97,17 @@ def _distill(
     maker = PairMaker(job.pairing)
     staged = out / "staged.parquet"
     candidates: list[Candidate] = []
-    write_staged(staged, _all_pairs(job, graded, judged, maker, candidates, on_progress))
+    asked = Asked.by(runs["chosen"])
+    write_staged(staged, _all_pairs(job, graded, judged, asked, maker, candidates, on_progress))
     if not candidates:
         raise UserError(
             f"{out}: no prompt gave a pair. Counts: {dict(maker.funnel)}. Sample more per prompt, or check that the "
             "ground truths and verifiers of the rows fit the answers."
         )
+    if job.pairing.formats_share and not maker.funnel["formats: rewritten"]:
+        raise UserError(f"{out}: no pair could be put into another format. Counts: {dict(maker.funnel)}.")
     selected = select(candidates, job.selection, job.pairing.seed)
     provenance = _provenance(job, runs)
-    asked = Asked.by(runs["chosen"])
     tally = Tally({candidate.row: candidate.data_source for candidate in candidates})
     pairs = tally.watch(read_staged(staged, selected.rows))
     written = write_pairs(out / "pairs.parquet", pairs, job.prompts, provenance, asked)
@@ -139,6 +141,7 @@ def _all_pairs(
     job: Distillation,
     graded: dict[str, GradedRun],
     judged: Path | None,
+    asked: Asked,
     maker: PairMaker,
     candidates: list[Candidate],
     on_progress: OnProgress | None,
@@ -151,7 +154,7 @@ def _all_pairs(
     for (index, row), good, bad in zip(table.slice(0, len(table)), chosen, rejected, strict=True):
         if on_progress and (index % 200 == 0 or index + 1 == len(table)):
             on_progress("pairing", index + 1, len(table))
-        pair = maker.make(row, index, good, bad)
+        pair = maker.make(asked.of(row), index, good, bad)
         if pair is None:
             continue
         lengths = body_length(pair.chosen), body_length(pair.rejected)

@@ -14,6 +14,8 @@ The chosen response is a sample as the model wrote it. The rejected one is
 - for a share `natural` of the pairs a badly formed sample as the model wrote it; or
 - with `corrupted_chosen` the chosen response itself after one corruption: the same text, nothing else differs.
 
+With `formats` the prompts of a share of the pairs ask for another format than the trained one (asked_formats.py).
+
 Each step is verified again, never assumed.
 """
 
@@ -26,14 +28,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from reward_fns import compute_score
-from reward_fns.formats import think_answer
 from reward_fns.scoring import row_grading
+from specs_verl.distill.asked_formats import TRAINED, AskedFormats
 from specs_verl.distill.complete import complete, reasoning_of
 from specs_verl.distill.corrupt import BalancedDraw, blocks, corrupt
 from specs_verl.distill.differ import difference
+from specs_verl.distill.response import Response, grade_again
 from specs_verl.distill.rule_judge import JUDGES, RULES, support
 from specs_verl.errors import UserError
+from specs_verl.formats.registry import for_training
 from specs_verl.grading.responses import grading_info, ground_truth
 from specs_verl.sampling.usable import unusable
 
@@ -56,8 +59,8 @@ NO_PAIR = (
 NOT_ASKED = "not asked"
 """The word on a sample that no judge has seen."""
 
-_FORM = re.compile(r"</think>\s*Answer: |</?(?:think|answer)>")
-"""What the form alone is written with: the tags, and the label that a corruption puts in the place of one."""
+_FORM = re.compile(r"</[a-z_]{1,20}>\s*Answer: |</?[a-z_]{1,20}>")
+"""What the form alone is written with: tags, and the label that a corruption puts in the place of one."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,17 @@ class Pairing:
     complete_chosen: bool = False
     """Complete the form of a right chosen sample when a prompt has no well-formed one."""
 
+    formats: tuple[str, ...] = ()
+    """Output formats that prompts may ask for besides the trained one, see formats.registry.for_training."""
+
+    formats_share: float = 0.0
+    """Share of the pairs, in [0, 1], whose prompts ask for one of them."""
+
     def __post_init__(self) -> None:
+        if not 0 <= self.formats_share <= 1:
+            raise UserError(f"formats_share is a share between 0 and 1, not {self.formats_share}.")
+        if self.formats_share:
+            for_training(self.formats)
         if self.kind not in PAIR_KINDS:
             raise UserError(f"Pairs are {' or '.join(PAIR_KINDS)}, not {self.kind!r}.")
         if self.judge not in JUDGES:
@@ -101,7 +114,7 @@ class Pair:
     chosen: str
     rejected: str
     corruption: str
-    """One of the five kinds, or `natural`."""
+    """One of the five kinds, or `natural`; where another format is asked for also `other_format` or `unmarked`."""
 
     chosen_sample: int
     rejected_sample: int
@@ -129,16 +142,8 @@ class Pair:
     chosen_soundness: str | None
     rejected_soundness: str | None
 
-
-@dataclass(frozen=True)
-class _Response:
-    """One side of a pair: a graded sample and the text made from it."""
-
-    sample: dict[str, Any]
-    text: str
-    origin: str
-    thought: str
-    corruption: str = ""
+    asked_format: str = TRAINED
+    """What the prompt asks for."""
 
 
 @dataclass
@@ -151,6 +156,9 @@ class PairMaker:
     def __post_init__(self) -> None:
         self._draw = BalancedDraw(self.pairing.seed)
         self._natural = 0
+        share = self.pairing.formats_share
+        forms = for_training(self.pairing.formats) if share else ()
+        self._formats = AskedFormats(forms, share, self.pairing.seed, self.funnel)
 
     def make(
         self, row: dict[str, Any], index: int, chosen: list[dict[str, Any]], rejected: list[dict[str, Any]]
@@ -170,12 +178,13 @@ class PairMaker:
             return None
         self.funnel["pairs"] += 1
         best, worst = sides
+        asked = self._formats.of(row, index, best, worst)
         return Pair(
             row=index,
             row_id=best.sample["row_id"],
-            chosen=best.text,
-            rejected=worst.text,
-            corruption=worst.corruption,
+            chosen=asked.chosen if asked else best.text,
+            rejected=asked.rejected if asked else worst.text,
+            corruption=asked.corruption if asked else worst.corruption,
             chosen_sample=best.sample["sample"],
             rejected_sample=worst.sample["sample"],
             chosen_origin=best.origin,
@@ -187,6 +196,7 @@ class PairMaker:
             chosen_pass_rate=pass_rate(chosen),
             rejected_pass_rate=pass_rate(rejected),
             rejected_format_rate=share(rejected, lambda s: s["format"]),
+            asked_format=asked.asked_format if asked else TRAINED,
             **asdict(difference(row, best.thought, worst.thought)),
         )
 
@@ -200,7 +210,7 @@ class PairMaker:
                 usable.append(sample)
         return usable
 
-    def _chosen(self, row: dict[str, Any], right: list[dict[str, Any]], rng: random.Random) -> list[_Response]:
+    def _chosen(self, row: dict[str, Any], right: list[dict[str, Any]], rng: random.Random) -> list[Response]:
         """What can be chosen of the right samples, in random order."""
         whole = [sample for sample in right if sample["format"]]
         self.funnel["chosen: well formed"] += len(whole)
@@ -213,7 +223,7 @@ class PairMaker:
             shuffled = rng.sample(fitting, len(fitting))
             texts = [sample["response"].strip() for sample in shuffled]
             return [
-                _Response(sample, text, "sampled", blocks(text).thought)
+                Response(sample, text, "sampled", blocks(text).thought)
                 for sample, text in zip(shuffled, texts, strict=True)
             ]
         for sample in rng.sample(right, len(right)):
@@ -223,7 +233,7 @@ class PairMaker:
             word = self._judged_by_rule(row, text)
             if word is None or word in kept:
                 self.funnel["chosen: form completed"] += 1
-                return [_Response({**sample, "support": word}, text, "completed", blocks(text).thought)]
+                return [Response({**sample, "support": word}, text, "completed", blocks(text).thought)]
         return []
 
     def _judged_by_rule(self, row: dict[str, Any], text: str) -> str | None:
@@ -233,7 +243,7 @@ class PairMaker:
         grading = row_grading(grading_info(row))
         return support(text, ground_truth(row), grading.verifier, grading.params)
 
-    def _same_text(self, row: dict[str, Any], candidates: list[_Response]) -> tuple[_Response, _Response] | None:
+    def _same_text(self, row: dict[str, Any], candidates: list[Response]) -> tuple[Response, Response] | None:
         """A response that can be chosen, and itself with one corruption."""
         for best in candidates:
             worst = self._corrupted(row, best.sample, best.text, CHOSEN)
@@ -242,8 +252,8 @@ class PairMaker:
         return None
 
     def _two_texts(
-        self, row: dict[str, Any], candidates: list[_Response], fitting: list[dict[str, Any]], rng: random.Random
-    ) -> tuple[_Response, _Response] | None:
+        self, row: dict[str, Any], candidates: list[Response], fitting: list[dict[str, Any]], rng: random.Random
+    ) -> tuple[Response, Response] | None:
         """A response that can be chosen, and one of the rejected source."""
         worst = self._rejected(row, fitting, rng) if candidates else None
         if worst is None:
@@ -253,7 +263,7 @@ class PairMaker:
             best = min(candidates, key=lambda candidate: abs(body_length(candidate.text) - body_length(worst.text)))
         return best, worst
 
-    def _rejected(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> _Response | None:
+    def _rejected(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> Response | None:
         """What is rejected, of samples with the right status."""
         natural = next((s for s in rng.sample(fitting, len(fitting)) if not s["format"]), None)
         wanted = self._natural < self.pairing.natural * (self.funnel["pairs"] + 1)
@@ -261,10 +271,10 @@ class PairMaker:
         if found is None and natural and self.pairing.natural:
             self._natural += 1
             text = natural["response"].strip()
-            found = _Response(natural, text, NATURAL, reasoning_of(text, natural["pred"] or ""), NATURAL)
+            found = Response(natural, text, NATURAL, reasoning_of(text, natural["pred"] or ""), NATURAL)
         return found
 
-    def _of_corrupted(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> _Response | None:
+    def _of_corrupted(self, row: dict[str, Any], fitting: list[dict[str, Any]], rng: random.Random) -> Response | None:
         # Samples that need no completion first; among equals a random order.
         for sample in sorted(rng.sample(fitting, len(fitting)), key=lambda s: not s["format"]):
             found = self._badly_formed(row, sample)
@@ -272,7 +282,7 @@ class PairMaker:
                 return found
         return None
 
-    def _badly_formed(self, row: dict[str, Any], sample: dict[str, Any]) -> _Response | None:
+    def _badly_formed(self, row: dict[str, Any], sample: dict[str, Any]) -> Response | None:
         """A sample without its form, its answer verified again."""
         origin = "well_formed" if sample["format"] else "completed"
         whole = sample["response"].strip() if sample["format"] else complete(sample["response"], sample["pred"])
@@ -284,14 +294,14 @@ class PairMaker:
             self.funnel["rejected: every corruption changes the answer"] += 1
         return found
 
-    def _corrupted(self, row: dict[str, Any], sample: dict[str, Any], whole: str, origin: str) -> _Response | None:
+    def _corrupted(self, row: dict[str, Any], sample: dict[str, Any], whole: str, origin: str) -> Response | None:
         """A well-formed response with the rarest corruption that leaves its answer as it is."""
         for kind in self._draw.order():
             text = corrupt(whole, kind)
             status, well_formed = grade_again(row, text)
             if status == sample["status"] and not well_formed:
                 self._draw.took(kind)
-                return _Response(sample, text, origin, blocks(whole).thought, kind)
+                return Response(sample, text, origin, blocks(whole).thought, kind)
         return None
 
 
@@ -304,12 +314,6 @@ def _why_not(chosen: list[dict[str, Any]], rejected: list[dict[str, Any]], has_c
     if not any(map(graded, chosen)) or not any(map(graded, rejected)):
         return f"prompts: {NO_PAIR[2]}"
     return f"prompts: {NO_PAIR[4] if has_chosen else NO_PAIR[3]}"
-
-
-def grade_again(row: dict[str, Any], text: str) -> tuple[str, bool]:
-    """Status and form of a text made from a sample."""
-    status = compute_score(row.get("data_source"), text, ground_truth(row), grading_info(row))["status"]
-    return str(status), think_answer(text)
 
 
 def body_length(text: str) -> int:

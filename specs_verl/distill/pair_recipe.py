@@ -22,6 +22,7 @@ from specs_verl.distill.pair import PAIR_KINDS, Pairing
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import Selection
 from specs_verl.errors import UserError
+from specs_verl.formats.registry import PAIR_FORMATS
 from specs_verl.sampling.parameters import SamplingParameters
 
 FOLDER = Path(__file__).parent.parent / "config" / "distill"
@@ -59,6 +60,8 @@ class Recipe:
     judge: str = "rule"
     complete_chosen: bool = False
     natural: float = 0.0
+    formats: tuple[str, ...] = PAIR_FORMATS
+    formats_share: float = 0.0
     match_length: bool = False
     max_pairs: int | None = None
     max_length_gap: float | None = None
@@ -83,7 +86,9 @@ class Recipe:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise UserError(f"Recipe: {name} is {', '.join(values)}, not {getattr(self, name)!r}.")
-
+        if not isinstance(self.formats, list | tuple):
+            raise UserError(f"Recipe: formats is a list of names, not {self.formats!r}.")
+        object.__setattr__(self, "formats", tuple(map(str, self.formats)))
         self.pairing()
 
     @property
@@ -99,6 +104,8 @@ class Recipe:
             seed=self.seed,
             judge=self.judge,
             natural=self.natural,
+            formats=tuple(self.formats) if self.formats_share else (),
+            formats_share=self.formats_share,
             corrupted_chosen=self.rejected == CORRUPTED_CHOSEN,
             match_length=self.match_length,
             complete_chosen=self.complete_chosen,

@@ -30,7 +30,8 @@ from data_prep.files import locked, sweep, write_json
 from data_prep.tables import write_rows
 from specs_verl.distill.complete import complete
 from specs_verl.distill.grades import GradedRun, grade, graded_rows
-from specs_verl.distill.pair import grade_again, graded, pass_rate
+from specs_verl.distill.pair import graded, pass_rate
+from specs_verl.distill.response import grade_again
 from specs_verl.distill.trajectories import Trajectory, write_trajectories
 from specs_verl.distill.write import Asked, anchored
 from specs_verl.errors import UserError

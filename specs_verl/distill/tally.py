@@ -23,6 +23,7 @@ class Tally:
         self._sources = sources
         self._corruptions: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
         self._data_sources: Counter[str] = Counter()
+        self._formats: Counter[str] = Counter()
         self._lengths: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         self._examples: dict[str, Pair] = {}
         self._identical = 0
@@ -35,6 +36,7 @@ class Tally:
         for pair in pairs:
             self._corruptions[pair.corruption] += 1
             self._data_sources[self._sources[pair.row]] += 1
+            self._formats[pair.asked_format.partition(":")[0]] += 1
             self._lengths[0][body_length(pair.chosen)] += 1
             self._lengths[1][body_length(pair.rejected)] += 1
             self._distance += pair.reasoning_distance
@@ -51,6 +53,7 @@ class Tally:
         return {
             "corruptions": dict(self._corruptions),
             "data_sources": dict(self._data_sources),
+            "asked_formats": dict(self._formats),
             "mean_chosen_length": _mean(chosen),
             "mean_rejected_length": _mean(rejected),
             "lengths": histogram(chosen, rejected),

@@ -3,9 +3,10 @@
     write_staged(out / "staged.parquet", pairs)                           # all pairs, without prompts and images
     write_pairs(out / "pairs.parquet", read_staged(path, rows), data_files, provenance)
 
-The prompt is written as it was sampled: with the run's system prompt and instruction, if it had any. Rows are copied in
-their order, a few at a time, so memory does not grow with the images or texts. Paths of images
-become absolute: the new file lies in another folder than the one they were relative to.
+The prompt is written as it was sampled: with the run's system prompt and instruction, if it had any. A pair that
+asks for another format has the instruction of that one instead. Rows are copied in their order, a few at a time, so
+memory does not grow with the images or texts. Paths of images become absolute: the new file lies in another folder than
+the one they were relative to.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.tables import ROWS_PER_GROUP, write_rows
+from specs_verl.distill.asked_formats import TRAINED
 from specs_verl.distill.pair import Pair
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
+from specs_verl.formats.registry import TRAINABLE
+from specs_verl.formats.rewrite import asking_for
 from specs_verl.sampling.prompts import with_prompts
 from specs_verl.sampling.store import SampleRun
 
@@ -48,6 +52,7 @@ PAIR_FIELDS = [
     ("rejected_reasoning", pa.int32()),
     ("chosen_soundness", pa.string()),
     ("rejected_soundness", pa.string()),
+    ("asked_format", pa.string()),
     ("provenance", pa.string()),
 ]
 
@@ -103,7 +108,19 @@ def read_staged(path: Path, rows: Collection[int]) -> Iterator[Pair]:
 def _with_columns(pairs: Iterable[Pair], table: RowTable, origin: str, asked: Asked) -> Iterator[dict[str, Any]]:
     for pair in pairs:
         ((_, row),) = table.slice(pair.row, pair.row + 1)
-        yield {**asked.of(anchored(row, table.file_of(pair.row))), **asdict(pair), "provenance": origin}
+        trained_on = asking(pair.asked_format, asked.of(anchored(row, table.file_of(pair.row))))
+        yield {**trained_on, **asdict(pair), "provenance": origin}
+
+
+def asking(asked_format: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with a prompt that asks for a format, the trained one being its own."""
+    if asked_format == TRAINED:
+        return row
+    changed = {**row, "prompt": asking_for(TRAINABLE[asked_format], row["prompt"])}
+    extra = row.get("extra_info")
+    if isinstance(extra, dict) and "format" in extra:
+        changed["extra_info"] = {**extra, "format": asked_format}
+    return changed
 
 
 def anchored(row: dict[str, Any], file: Path) -> dict[str, Any]:

@@ -73,4 +73,4 @@ def replaced(text: str, form: OutputFormat, instruction: str | None = None, appe
         if not append:
             raise
         kept = text.rstrip()
-    return f"{kept}\n{form.instruction}" if kept else form.instruction
+    return f"{kept}{form.gap}{form.instruction}" if kept else form.instruction

@@ -35,6 +35,12 @@ class OutputFormat:
 
     _read: Callable[[str], str | None]
 
+    gap: str = "\n"
+    """What stands between the question and the instruction."""
+
+    tags: tuple[str, str] | None = None
+    """Of a format that is the trained one under other names: what its tags for reasoning and answer are called."""
+
     def read(self, text: str) -> str | None:
         """The answer of a response that is exactly in this format, white space around it ignored; else None."""
         if len(text) > LONGEST or any(mark in text for mark in TRAINED_MARKS):

@@ -31,7 +31,19 @@ def rewritten_row(
     index: int, row: dict[str, object], form: OutputFormat, instruction: str | None = None, append: bool = False
 ) -> dict[str, object]:
     """A row that asks for ``form``; NoInstructionError where its own instruction cannot be found."""
-    prompt = row.get("prompt")
+    found = row.get("extra_info")
+    extra = found if isinstance(found, dict) else {}
+    return {
+        **row,
+        "prompt": asking_for(form, row.get("prompt"), instruction, append),
+        "extra_info": {**extra, "format": form.name, "id": f"{row_id(index, row)}@{form.name}"},
+    }
+
+
+def asking_for(
+    form: OutputFormat, prompt: object, instruction: str | None = None, append: bool = False
+) -> list[dict[str, object]]:
+    """The messages of a prompt that asks for ``form`` instead; NoInstructionError as above."""
     if not isinstance(prompt, list) or not prompt:
         raise UserError("`prompt` must be a list of messages")
     systems = [message for message in prompt if message["role"] == "system"]
@@ -42,13 +54,7 @@ def rewritten_row(
         raise UserError("no user message to put the instruction into")
     text = str(messages[last]["content"])
     messages[last]["content"] = replaced(text, form, instruction, append or bool(asking))
-    found = row.get("extra_info")
-    extra = found if isinstance(found, dict) else {}
-    return {
-        **row,
-        "prompt": messages,
-        "extra_info": {**extra, "format": form.name, "id": f"{row_id(index, row)}@{form.name}"},
-    }
+    return messages
 
 
 def rewrite(

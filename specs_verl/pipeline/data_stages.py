@@ -64,6 +64,9 @@ class Distill:
     """Responses per prompt and source."""
 
     judge: str | None = None
+    formats: list[str] | None = None
+    """Output formats that prompts of pairs may ask for, where the recipe has pairs in several formats."""
+
     max_pairs: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
@@ -149,10 +152,13 @@ def _distill_commands(stage: Stage, places: Places) -> list[Command]:
         **{source: places.checkpoint(given[source]) for source in wanted},
         rows=settings["prompts"],
         judge=settings["judge"],
+        held_out=places.outputs[str(settings["data"])].get("ood") if recipe.formats_share else None,
         seed=places.seed,
     )
     # Sizes are defaults: a recipe that says otherwise wins.
     sizes = {"n": settings["samples"], **{name: settings[name] for name in _SIZES}}
+    if recipe.formats_share:
+        sizes["formats"] = json.dumps(settings["formats"]) if settings["formats"] else None
     defaults = [part for name, value in sizes.items() if value is not None for part in ("--default", f"{name}={value}")]
     return [Command(specs("distill", *arguments, *defaults))]
 

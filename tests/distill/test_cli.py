@@ -154,6 +154,7 @@ def test_named_recipes_state_their_defaults_once():
         "base",
         "coupled",
         "form_only",
+        "formats",
         "natural",
         "no_judge",
         "rollouts",

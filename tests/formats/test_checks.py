@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data_prep.nano.formats import FAMILIES, draw_format
@@ -131,6 +131,7 @@ plain = st.text(
 )
 
 
+@settings(deadline=None)
 @given(steps=plain, answer=plain)
 def test_any_plain_text_goes_there_and_back_as_json(steps, answer):
     assume(steps.strip() and answer.strip() and "<think" not in steps + answer and "<answer" not in steps + answer)
@@ -138,6 +139,7 @@ def test_any_plain_text_goes_there_and_back_as_json(steps, answer):
         assert FORMATS[name].read(FORMATS[name].write(steps, answer)) == answer.strip(), name
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.sampled_from(sorted(FORMATS)))
 def test_no_text_breaks_a_check(text, name):
     form = FORMATS[name]
