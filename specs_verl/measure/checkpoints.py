@@ -17,16 +17,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-import pyarrow.parquet as pq
-
 from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.grading.responses import FormatChecks
 from specs_verl.measure.benchmarks.official import OfficialScore, official_score
+from specs_verl.measure.benchmarks.prepare import about
 from specs_verl.measure.benchmarks.scores import NAME
 from specs_verl.measure.compare import Comparison, compare
 from specs_verl.measure.evaluate import DEFAULT_REWARD, EvalSet, OnProgress, evaluate
+from specs_verl.measure.graded import read_graded
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.sampling import EngineSettings, Job, SampleRun, SamplingParameters, sample_all
 from specs_verl.sampling.supervisor import Progress
@@ -140,12 +139,10 @@ def benchmark_scores(folder: Path, sets: Sequence[EvalSet], reward: str) -> list
     """Official scores of the data sets that are prepared benchmarks."""
     found = []
     for entry in sets:
-        files = sorted((folder / "graded" / entry.name).glob("*.parquet"))
-        columns = ["row", "sample", "right", "finish_reason"]
-        frame = pd.concat([pq.read_table(file, columns=columns).to_pandas() for file in files], ignore_index=True)
-        if len(entry.prompts) == 1:
-            score = official_score(entry.prompts[0], frame, SampleRun(entry.samples).manifest, reward)
-            found += [] if score is None else [score]
+        if len(entry.prompts) == 1 and about(entry.prompts[0]) is not None:
+            files = sorted((folder / "graded" / entry.name).glob("*.parquet"))
+            frame = read_graded(files, ["row", "sample", "right", "finish_reason"])
+            found.append(official_score(entry.prompts[0], frame, SampleRun(entry.samples).manifest, reward))
     return found
 
 

@@ -21,7 +21,7 @@ from specs_verl.errors import UserError
 from specs_verl.measure import evaluate_command, gf_command
 from specs_verl.measure.gate import gate, print_gate
 from specs_verl.measure.metrics import read_metrics
-from specs_verl.measure.report import ReportInputs, TrainingLog, print_summary, write_figures, write_report
+from specs_verl.measure.report import ReportInputs, TrainingLog, collect, print_summary, write_figures, write_page
 from specs_verl.measure.summary import by_model
 
 
@@ -142,10 +142,13 @@ def run_report(args: argparse.Namespace) -> int:
     )
     console = Console()
     print_summary(console, inputs)
+    if args.out is None and args.figures is None:
+        return 0
+    page = collect(inputs)
     if args.out is not None:
-        console.print(f"Report: {write_report(inputs, args.out)}", markup=False, highlight=False)
+        console.print(f"Report: {write_page(page, args.out)}", markup=False, highlight=False)
     if args.figures is not None:
-        written = write_figures(inputs, args.figures)
+        written = write_figures(page, args.figures)
         console.print(f"Figures: {len(written)} files in {args.figures}", markup=False, highlight=False)
     return 0
 

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -37,6 +36,7 @@ from specs_verl.grading.responses import (
 )
 from specs_verl.grading.shards import ShardTask, grade_shards
 from specs_verl.measure.exploration import branching_of
+from specs_verl.measure.graded import read_graded
 from specs_verl.measure.metrics import GRADED_COLUMNS, ROLES, ModelMetrics, SetMetrics, set_metrics, write_metrics
 from specs_verl.measure.rollouts import Prompt, complete_shards, read_prompts
 from specs_verl.sampling.store import SampleRun, read_shard
@@ -136,10 +136,8 @@ def evaluate(
     _grade(tasks, checks, workers, on_progress)
     results: dict[str, SetMetrics] = {}
     for entry, _, _ in ready:
-        columns = list(GRADED_COLUMNS)
-        frames = [pq.read_table(task.graded, columns=columns).to_pandas() for task in tasks[entry.name]]
         results[entry.name] = set_metrics(
-            pd.concat(frames, ignore_index=True),
+            read_graded([task.graded for task in tasks[entry.name]], GRADED_COLUMNS),
             entry.role,
             skipped_prompts=sum(1 for _ in SampleRun(entry.samples).skipped()),
             graded=f"graded/{entry.name}",

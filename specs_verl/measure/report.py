@@ -4,6 +4,7 @@
                           grpo=(TrainingLog("zero", (zero_jsonl,), rollouts=zero_dumps), ...), cold_start=...)
     print_summary(console, inputs)
     write_report(inputs, Path("report.html"))
+    write_figures(collect(inputs), Path("figures"))
 
 Models are shown in the order of ``metrics``; the first is what the others are compared with, the last is "the result".
 Several metrics files of one model are its seeds. What is not given (curves, OOD sets, samples) is left out of the page.
@@ -37,9 +38,10 @@ from specs_verl.measure.summary import Summary, by_model, gain, graded_rollouts,
 from specs_verl.measure.tables import summary_table
 
 PICTURE_BUDGET = 1_800_000  # characters of base64 on the page, so that it stays under 3 MB whatever the images are
-SAMPLE_COLUMNS = (
-    "row", "row_id", "sample", "right", "format", "task", "asked_format", "ground_truth", "response", "status",
-    "extracted", "n_tokens", "finish_reason",
+CHOICE_COLUMNS = ("row", "sample", "right", "format", "task")
+SHOWN_COLUMNS = (
+    "row", "row_id", "right", "format", "task", "asked_format", "ground_truth", "response", "status", "extracted",
+    "n_tokens", "finish_reason",
 )  # fmt: skip
 
 
@@ -76,15 +78,20 @@ def print_summary(console: Console, inputs: ReportInputs) -> None:
 
 
 def write_report(inputs: ReportInputs, path: Path) -> Path:
+    """Read everything and write the page."""
+    return write_page(collect(inputs), path)
+
+
+def write_page(page: Page, path: Path) -> Path:
     """Write the page, whole or not at all."""
-    write_text(path, render(collect(inputs)))
+    write_text(path, render(page))
     return path
 
 
-def write_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
+def write_figures(page: Page, folder: Path) -> list[Path]:
     """Every chart of the page as PNG with its numbers as CSV."""
     written = []
-    for number, chart in enumerate(all_charts(collect(inputs)), 1):
+    for number, chart in enumerate(all_charts(page), 1):
         lines = [
             Line(name, curve.steps, curve.values, place, place)
             for place, (name, curve) in enumerate(chart.curves.items())
@@ -152,11 +159,14 @@ def _samples(models: Sequence[ModelMetrics], count: int) -> list[Sample]:
     name = next((name for name, entry in models[0].sets.items() if entry.role == "id"), None)
     if name is None or count < 1 or any(name not in model.sets for model in models):
         return []
-    frames = [graded_rollouts(model, name, SAMPLE_COLUMNS) for model in models]
+    before, after = (graded_rollouts(model, name, CHOICE_COLUMNS) for model in (models[0], models[-1]))
+    if before is None or after is None:
+        return []
+    chosen = choose(before, after, count)
+    frames = [graded_rollouts(model, name, SHOWN_COLUMNS, [row for row, _ in chosen]) for model in models]
     if any(frame is None for frame in frames):
         return []
-    firsts = [frame[frame["sample"] == 0].set_index("row", drop=False) for frame in frames]
-    chosen = choose(firsts[0].reset_index(drop=True), firsts[-1].reset_index(drop=True), count)
+    firsts = [frame.set_index("row") for frame in frames]
     chosen = [(row, why) for row, why in chosen if all(row in first.index for first in firsts)]
     contents = _prompt_contents(models[0].sets[name].prompts_files, [row for row, _ in chosen])
     budget = PICTURE_BUDGET

@@ -84,14 +84,13 @@ def choose(first: pd.DataFrame, last: pd.DataFrame, count: int) -> list[tuple[in
         first, last: graded rollouts with columns row, sample, right, format, task; only rows in both are candidates.
         count: at most so many rows.
     """
-    before = first[first["sample"] == 0].set_index("row")
-    after = last[last["sample"] == 0].set_index("row")
+    before, after = _first_samples(first), _first_samples(last)
     queues: dict[str, list[int]] = {name: [] for name in WHY}
     seen_of_task: dict[tuple[str, str], int] = {}
     turn: dict[int, tuple[int, int]] = {}
-    for row in sorted(set(before.index) & set(after.index)):
-        kind = _kind(before.loc[row], after.loc[row])
-        key = (kind, str(before.loc[row, "task"]))
+    for row in sorted(before.keys() & after.keys()):
+        kind = _kind(before[row], after[row])
+        key = (kind, str(before[row]["task"]))
         seen_of_task[key] = seen_of_task.get(key, 0) + 1
         turn[row] = (seen_of_task[key], row)
         queues[kind].append(row)
@@ -105,7 +104,13 @@ def choose(first: pd.DataFrame, last: pd.DataFrame, count: int) -> list[tuple[in
     return chosen
 
 
-def _kind(before: pd.Series, after: pd.Series) -> str:
+def _first_samples(frame: pd.DataFrame) -> dict[int, Mapping[str, object]]:
+    """Sample 0 of every row."""
+    firsts = frame.loc[frame["sample"] == 0, ["row", "right", "format", "task"]]
+    return {line["row"]: line for line in firsts.to_dict("records")}
+
+
+def _kind(before: Mapping[str, object], after: Mapping[str, object]) -> str:
     if not before["right"]:
         return "fixed" if after["right"] else "hard"
     if not after["right"]:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from specs_verl.errors import UserError
 from specs_verl.measure.bootstrap import Interval, Spread, paired_difference, seed_spread
+from specs_verl.measure.graded import read_graded
 from specs_verl.measure.metrics import Figures, ModelMetrics, SetMetrics
 from specs_verl.measure.passk import pass_at_k
 
@@ -120,17 +119,15 @@ def _row(model: str, seeds: list[ModelMetrics], k: int) -> Row:
     )
 
 
-def graded_rollouts(metrics: ModelMetrics, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
-    """Graded rollouts of one data set beside the metrics file, or None where they were not kept."""
+def graded_rollouts(
+    metrics: ModelMetrics, name: str, columns: Sequence[str], rows: Sequence[int] | None = None
+) -> pd.DataFrame | None:
+    """Graded rollouts of one data set beside the metrics file (see read_graded), or None where they were not kept."""
     evaluated = metrics.sets[name]
     if metrics.path is None or not evaluated.graded:
         return None
     files = sorted((metrics.path.parent / evaluated.graded).glob("*.parquet"))
-    return _read(files, columns) if files else None
-
-
-def _read(files: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.concat([pq.read_table(file, columns=list(columns)).to_pandas() for file in files], ignore_index=True)
+    return read_graded(files, columns, rows) if files else None
 
 
 def gain(before: Sequence[ModelMetrics], after: Sequence[ModelMetrics], quantity: str, k: int = 1) -> Interval | None:

@@ -8,7 +8,7 @@ import pytest
 from specs_verl.errors import UserError
 from specs_verl.measure.evaluate import EvalSet, evaluate
 from specs_verl.measure.page_runs import gf_charts, read_gf, stage_rows
-from specs_verl.measure.report import ReportInputs, TrainingLog, write_figures, write_report
+from specs_verl.measure.report import ReportInputs, TrainingLog, collect, write_figures, write_report
 
 
 def write_gf(folder, *runs):
@@ -75,7 +75,7 @@ def test_the_page_shows_it_all(inputs, tmp_path):
 
 
 def test_every_chart_becomes_a_figure_with_its_numbers(inputs, tmp_path):
-    written = write_figures(inputs, tmp_path / "figures")
+    written = write_figures(collect(inputs), tmp_path / "figures")
     names = {path.name for path in written}
     assert {
         "01_pass@k.png",

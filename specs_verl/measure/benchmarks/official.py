@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from specs_verl.errors import UserError
 from specs_verl.measure.benchmarks.benchmark import OVERALL
 from specs_verl.measure.benchmarks.prepare import Prepared, about
 from specs_verl.measure.benchmarks.registry import chosen
@@ -63,8 +64,8 @@ class OfficialScore:
 
 def official_score(
     prepared: Path, graded: pd.DataFrame, manifest: Mapping[str, object], extractor: str
-) -> OfficialScore | None:
-    """The score of graded responses to a prepared file; None where the file is no benchmark.
+) -> OfficialScore:
+    """The score of graded responses to a prepared file; UserError where the file is no benchmark (see about).
 
     Args:
         graded: one line per response with columns row, sample, right, finish_reason.
@@ -73,7 +74,7 @@ def official_score(
     """
     made = about(prepared)
     if made is None:
-        return None
+        raise UserError(f"{prepared}: not a benchmark that `specs benchmark` has prepared.")
     benchmark = chosen(made.benchmark)
     frame = graded.merge(_groups(prepared), left_on="row", right_index=True, validate="many_to_one")
     scores = benchmark.scores(frame)
