@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from reward_fns.answer.denial import DENIED_BEFORE
 from reward_fns.answer.phrases import Phrase
@@ -188,9 +189,12 @@ _CLOSES = (". ", "! ", "? ", "\n", "。")
 
 def _sentence_before(text: str) -> str:
     """The end of a text from the last sentence on."""
-    return (
-        text[max(text.rfind(sign) + len(sign) for sign in _CLOSES if sign in text) :] if _signs(text, _CLOSES) else text
-    )
+    start = 0
+    for sign in _CLOSES:
+        at = text.rfind(sign)
+        if at >= 0:
+            start = max(start, at + len(sign))
+    return text[start:]
 
 
 def taken_back(before: str, after: str) -> bool:
@@ -199,8 +203,17 @@ def taken_back(before: str, after: str) -> bool:
     Args:
         before, after: text around the value; only what belongs to its sentence is looked at, and the sentence after it.
     """
-    before = _COMMAND_BEFORE.sub("", _sentence_before(before).rstrip()).rstrip(" $*\\([{_`\"'")
-    after = after.lstrip("}")
+    before = _sentence_before(before).rstrip()
+    if before.endswith("{"):
+        before = _COMMAND_BEFORE.sub("", before)
+    return _taken_back(before.rstrip(" $*\\([{_`\"'"), after.lstrip("}"))
+
+
+@lru_cache(maxsize=4096)
+def _taken_back(before: str, after: str) -> bool:
+    """Models say the same around their answers again and again."""
+    if not before:
+        return DENIED_AFTER.match(after) is not None or TAKEN_BACK.match(after) is not None or hedged("", after)
     return disowned(f"{before} ", after) or hedged(f"{before} ", after)
 
 
@@ -238,6 +251,28 @@ def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False, d
 
 def places_of(words: str, text: str) -> list[tuple[int, int]]:
     """Where a letter or words stand in a text, as words of their own; only capitals count for a letter."""
-    flags = 0 if len(words) == 1 else re.IGNORECASE
-    sought = r"\s+".join(map(re.escape, words.split()))
-    return [match.span() for match in re.finditer(rf"(?<![\w]){sought}(?![\w])", text, flags)]
+    if not (words.isascii() and text.isascii()):  # letters of which capital and small are not of one length
+        flags = 0 if len(words) == 1 else re.IGNORECASE
+        sought = r"\s+".join(map(re.escape, words.split()))
+        return [match.span() for match in re.finditer(rf"(?<![\w]){sought}(?![\w])", text, flags)]
+    if len(words) > 1:
+        words, text = words.lower(), text.lower()
+    first, *others = words.split() or [""]
+    places = []
+    at = text.find(first)
+    while at >= 0:
+        end = at + len(first) if at == 0 or not _in_word(text[at - 1]) else 0
+        for word in others if end else ():
+            blanks = len(text) - len(text[end:].lstrip()) - end
+            end = end + blanks + len(word) if blanks and text.startswith(word, end + blanks) else 0
+            if not end:
+                break
+        found = end > 0 and not _in_word(text[end : end + 1])
+        if found:
+            places.append((at, end))
+        at = text.find(first, end if found else at + 1)
+    return places
+
+
+def _in_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"

@@ -191,22 +191,46 @@ _ATTRIBUTES = re.compile(rf"<(?!points?\b|b?box)([A-Za-z][\w-]{{0,40}})(?:\s{{1,
 
 def without_attributes(text: str) -> str:
     """Tags without their attributes, in which no answer stands: <answer value="12"> is <answer>."""
-    return _ATTRIBUTES.sub(r"<\1>", text) if "<" in text and ('="' in text or "='" in text or "= " in text) else text
+    possible = "<" in text and "=" in text and ('"' in text or "'" in text)
+    return _ATTRIBUTES.sub(r"<\1>", text) if possible and ('="' in text or "='" in text or "= " in text) else text
 
+
+FEW_SIGNS = 24
 
 _HIDDEN = re.compile(
     r"<!--.{0,2000}?-->|~~[^~\n]{1,200}~~|<(s|del|strike)>.{0,400}?</\1>|\\(?:[bx]?cancel|sout|st|xout)\s*\{(?:[^{}]|\{[^{}]{0,80}\}){0,200}\}"
     r"|(?:.[\u0335-\u0338])+",
     re.DOTALL,
 )
-_HIDES = ("<!--", "~~", "<s>", "<del>", "<strike>", "cancel", "\\sout", "\\st{", "\\xout")
+_HIDING_TAGS = ("!--", "s>", "del>", "strike>")
+_HIDING_COMMANDS = ("cancel", "bcancel", "xcancel", "sout", "st{", "xout")
 
 
 def visible(text: str) -> str:
     """A response without attributes of tags, comments and what is struck out: no answer stands there."""
     text = without_attributes(text)
     struck = not text.isascii() and any(mark in text for mark in "\u0335\u0336\u0337\u0338")
-    return _HIDDEN.sub(" ", text) if struck or any(map(text.__contains__, _HIDES)) else text
+    hides = (
+        struck
+        or ("<" in text and begins_after("<", _HIDING_TAGS, text))
+        or ("\\" in text and begins_after("\\", _HIDING_COMMANDS, text))
+        or ("~" in text and "~~" in text)
+    )
+    return _HIDDEN.sub(" ", text) if hides else text
+
+
+def begins_after(sign: str, words: tuple[str, ...], text: str) -> bool:
+    """Whether one of ``words`` follows ``sign`` somewhere: a single character is found many times quicker than a word.
+    Many of them fall back to the plain search."""
+    at = text.find(sign)
+    for _ in range(FEW_SIGNS):
+        if at < 0:
+            return False
+        at += 1
+        if text.startswith(words, at):
+            return True
+        at = text.find(sign, at)
+    return any(sign + word in text for word in words)
 
 
 def answer_block(text: str) -> str | None:

@@ -32,6 +32,9 @@ MARKED = Phrase(
     misses=["Bob's", "**Bob**", "(b)"],
     cased=True,
 )
+_MARKS = re.compile(r"[*_\"“”'‘’\[(（【<]")
+"""One of these opens every marked letter."""
+
 BOLD_END = Phrase(
     "bold words that end with a letter",
     r"\*\*([^*\n]{1,40}[:\s])\(?([A-Z])\)?[.)]?\*\*",
@@ -44,9 +47,13 @@ BOLD_END = Phrase(
 def undressed(text: str) -> str:
     """LaTeX and markdown taken off; a letter in bold, quotes or brackets becomes "(B)"."""
     text = unwrapped(text, r" \1 ", _LATEX_TEXT)
-    text = _LATEX_NOISE.sub(" ", _HTML.sub(" ", text) if "<" in text else text)
-    text = BOLD_END.sub(r"\1(\2). ", text)
-    text = MARKED.sub(lambda m: f"({next(g for g in m.groups() if g)})", text)
+    text = _HTML.sub(" ", text) if "<" in text else text
+    if "\\" in text or "$" in text or "`" in text:
+        text = _LATEX_NOISE.sub(" ", text)
+    if "**" in text:
+        text = BOLD_END.sub(r"\1(\2). ", text)
+    if _MARKS.search(text):
+        text = MARKED.sub(lambda m: f"({next(g for g in m.groups() if g)})", text)
     return squeezed(text.replace("**", "").replace("__", "").replace("##", ""))
 
 

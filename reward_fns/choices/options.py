@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from reward_fns.numbers import numerals, units
 from reward_fns.symbolic.compare import same
@@ -48,6 +49,7 @@ class Options:
         self.numbers = {letter: numerals.parse(text) for letter, text in self.texts.items()}
         self.numeric = bool(texts) and all(number is not None for number in self.numbers.values())
         self._stems = {letter: _stemmed(normal) for letter, normal in self.normal.items()}
+        self._blanks = {stem.count(" ") for stem in self._stems.values()}
         self._heads = self._unique_heads()
         self.yes_no = self._yes_no()
 
@@ -90,8 +92,10 @@ class Options:
             return exact[0]
         if wanted in self._heads:
             return self._heads[wanted]
-        stem = _stemmed(wanted)
-        stems = [letter for letter, other in self._stems.items() if other == stem] if not self.numeric else []
+        stems: list[str] = []
+        if not self.numeric and wanted.count(" ") in self._blanks:
+            stem = _stemmed(wanted)
+            stems = [letter for letter, other in self._stems.items() if other == stem]
         if len(stems) == 1:
             return stems[0]
         ratio = _ratio(text)
@@ -173,6 +177,7 @@ def _stemmed(text: str) -> str:
     return " ".join(_stem(word) for word in text.split())
 
 
+@lru_cache(maxsize=8192)
 def _stem(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         word = word[:-1]

@@ -333,16 +333,27 @@ def _power_groups(match: re.Match[str]) -> tuple[str | None, ...]:
     return match.group(*range(_POWER_FIRST, _POWER_FIRST + 4))
 
 
+_CLOCK_AFTER = re.compile(r":\d")
+_RANGE_AFTER = re.compile(r"\s?[-–—~]\s?\$?\d")
+_RANGE_BEFORE = re.compile(r"\d\s?[–—~]\s?\$?$|\d-\$?$")
+_ITEM_AFTER = re.compile(r"[.)]\s+\S")
+
+
+def _ends_open(before: str) -> bool:
+    """A quick look before _RANGE_BEFORE is tried."""
+    return before[-1:] in ("-", "–", "—", "~", "$") or before[-1:].isspace()
+
+
 def _context(text: str, start: int, end: int) -> str:
     """Whether the place of a plain number says that it is no quantity: part of a range, a clock time, an item
     marker."""
     before, after = text[max(0, start - 12) : start], text[end : end + 8]
-    if re.match(r":\d", after) or re.search(r"\d:$", before):  # 10:30, 4:9
+    if _CLOCK_AFTER.match(after) or (before.endswith(":") and before[-2:-1].isdigit()):  # 10:30, 4:9
         return "clock"
-    if re.match(r"\s?[-–—~]\s?\$?\d", after) or re.search(r"\d\s?[–—~]\s?\$?$|\d-\$?$", before):
+    if _RANGE_AFTER.match(after) or (_ends_open(before) and _RANGE_BEFORE.search(before)):
         return "range"
     if (
-        re.match(r"[.)]\s+\S", after)
+        _ITEM_AFTER.match(after)
         and (not before.strip(" *#") or before.rstrip(" *#").endswith("\n"))
         and end - start <= 2
     ):

@@ -49,6 +49,7 @@ _RANGE_BEFORE = re.compile(
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 
 
+@lru_cache(maxsize=1024)
 def best(sentence: str, early: bool = False, year: bool = False) -> Number | None:
     """The quantity that a sentence is about.
 

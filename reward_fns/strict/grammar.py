@@ -117,7 +117,9 @@ def core(text: str) -> str | None:
     or more than one answer long. What is left is not yet known to be a value."""
     if text.isalnum() and text.isascii():  # by far the commonest case
         return text
-    if len(text) > 4 * MAX_CORE or _STRUCK.search(text):
+    if len(text) > 4 * MAX_CORE:
+        return None
+    if not (text.isascii() and "\\" not in text and "~" not in text and "<" not in text) and _STRUCK.search(text):
         return None
     bare = undressed(text)
     if not bare or len(bare) > MAX_CORE:
@@ -125,8 +127,12 @@ def core(text: str) -> str | None:
     bare = _without_alternative(bare)
     for _ in range(3):
         before = bare
-        bare = undressed(_LEAD_IN.sub("", bare, count=1) if _LEAD_IN.match(bare) else bare)
-        bare = undressed(_without_subject(bare))
+        opening = _LEAD_IN.match(bare)
+        if opening is not None or "\\" in bare:  # a box that a dollar hid
+            bare = undressed(bare[opening.end() :] if opening is not None else bare)
+        stated = _without_subject(bare)
+        if stated is not bare:
+            bare = undressed(stated)
         if bare == before:
             break
     return bare or None
@@ -135,34 +141,44 @@ def core(text: str) -> str | None:
 def undressed(text: str) -> str:
     """Markdown, tags, frames, dollars and final stops taken off; the words of LaTeX text stay with their command."""
     text = _TAG.sub(" ", text) if "<" in text else text
-    text = unwrapped(text, r"\1", _BOXED)
-    if r"\boxed" in text:  # with braces inside
+    commands = "\\" in text
+    if commands:
+        text = unwrapped(text, r"\1", _BOXED)
+    if commands and r"\boxed" in text:  # with braces inside
         start = text.index(r"\boxed")
         if text.endswith("}") and text[start : start + 7] == r"\boxed{":
             text = text[:start] + text[start + 7 : -1]
     text = text.strip(_EDGE)
     for _ in range(4):
         before = text
-        for opens, closes in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`")):
-            inside = text[len(opens) : -len(closes)]
-            if (
-                len(text) > len(opens + closes)
-                and text.startswith(opens)
-                and text.endswith(closes)
-                and opens not in inside
-            ):
-                text = inside.strip(_EDGE)
+        if text.startswith(("$", "\\")):  # stars and backticks are gone already
+            for opens, closes in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+                inside = text[len(opens) : -len(closes)]
+                if (
+                    len(text) > len(opens + closes)
+                    and text.startswith(opens)
+                    and text.endswith(closes)
+                    and opens not in inside
+                ):
+                    text = inside.strip(_EDGE)
         if text.endswith("!") and _SAID.search(text):
             text = text[:-1]
-        text = _LAYOUT_EDGE.sub("", text)
+        if commands or "~" in text or text[:1].isspace() or text[-1:].isspace():
+            text = _LAYOUT_EDGE.sub("", text)
         text = text.removesuffix(".").removesuffix(",").strip(_EDGE) if not text.endswith("..") else text
         if text == before:
             break
     return text
 
 
+_ALTERNATIVES = ("not", "rather than", "instead of", "as opposed to")
+
+
 def _without_alternative(text: str) -> str:
     """ "not 11 but 12" and "12 rather than 11" are 12; a value that is denied and stated at once stays as it is."""
+    lowered = text.lower()
+    if not any(map(lowered.__contains__, _ALTERNATIVES)):
+        return text
     for pattern in (_NOT_BUT, _RATHER_THAN):
         match = pattern.fullmatch(text)
         if match is None:

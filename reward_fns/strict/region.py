@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeVar
 from reward_fns.answer.announced import phrase
 from reward_fns.answer.boxed import boxes, final_box
 from reward_fns.answer.commitment import taken_back
-from reward_fns.answer.places import answer_block, has_answer_block, own_turn, split_think, visible
+from reward_fns.answer.places import answer_block, begins_after, has_answer_block, own_turn, split_think, visible
 from reward_fns.verdict import CallError
 
 Reading = Literal["auto", "strict", "lenient"]
@@ -83,10 +83,17 @@ def whole_answer(response: str) -> str:
     return text if len(text) <= MAX_WHOLE and "\n" not in text else ""
 
 
+_ANSWER_TAGS = ("answer>", "/answer>")
+
+
 def committed_region(response: str, answer_after_think: bool = False) -> Region | None:
     """The last answer block or else the last box of what follows the thoughts; of the thoughts themselves only when
     nothing follows them."""
-    if "oxed" not in response and "answer>" not in response and "fbox" not in response:
+    if not (
+        ("<" in response and begins_after("<", _ANSWER_TAGS, response))
+        or response.rfind("oxed") >= 0
+        or ("\\" in response and response.rfind("\\fbox") >= 0)
+    ):
         return None  # nearly all raw responses: nothing else is looked at
     after, inside, _ = split_think(visible(response))
     if after:
@@ -104,7 +111,8 @@ def _region_of(text: str) -> Region | None:
     if box is None:
         return None
     end, content = box
-    start = max(text.rfind("oxed", 0, end), text.rfind("fbox", 0, end))
+    start = max(0, text.rfind("oxed", 0, end))
+    start = max(start, text.rfind("fbox", start, end))
     start = max(text.rfind("\\", 0, start), start - 2)
     back = taken_back(text[max(0, start - AROUND) : start], text[end : end + AROUND])
     later = phrase(text[end:]) if len(text) - end > SHORTEST_ANNOUNCEMENT else None

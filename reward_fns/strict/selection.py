@@ -70,6 +70,8 @@ def option_in(text: str, options: Options, several: bool) -> frozenset[str] | No
     Args:
         several: the gold has several letters, which may be run together.
     """
+    if len(text) == 1 and text.isascii() and text.isalpha():  # by far the commonest case
+        return frozenset(text.upper()) if text.upper() in options.letters else None
     announced = core(text)
     if announced is None or any(
         sign in text and not any(sign in t for t in options.texts.values()) for sign in _SIGNS_OF_DOUBT

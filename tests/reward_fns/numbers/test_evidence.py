@@ -52,7 +52,7 @@ def test_without_the_row_another_number_wins(reason, sentence, value, monkeypatc
     gone = row_of(reason)
     for name in ("BEFORE", "AROUND"):
         monkeypatch.setattr(evidence, name, tuple(row for row in getattr(evidence, name) if row is not gone))
-    assert best(sentence).value != value
+    assert best.__wrapped__(sentence).value != value  # past the cache
 
 
 def test_a_year_counts_where_it_is_asked_for():
