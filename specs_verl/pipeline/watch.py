@@ -5,11 +5,11 @@
     specs watch --log run.log -- python -m verl.trainer.main_ppo +specs=nano_grpo ...
 
 Why it is needed: when a vLLM engine dies while verl sends it new weights, verl's sender waits for ever. The watch ends
-a command when one of its engine processes has vanished, when its log says that a worker is dead and a worker process
-has vanished indeed (a model may write such words, too), or when neither its log nor its metrics have grown for
-`stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of them are known by an environment
-variable they inherit, and are ended with the command: at its end, at Ctrl-C (a second one kills them at once), at
-SIGTERM and SIGHUP. One log belongs to one watch at a time. Not here: signals.py, what they do to a watch.
+a command when an engine process has vanished whose parent lives, when its log says that a worker is dead and a worker
+process has vanished indeed (a model may write such words, too), or when neither its log nor its metrics have grown for
+`stall_s` seconds. Ray and vLLM start processes that outlive their parent; all of them are ended with the command: at
+its end, at Ctrl-C (a second one kills them at once), at SIGTERM and SIGHUP. One log belongs to one watch at a time.
+Not here: which processes belong to a command (family.py), what signals do to a watch (signals.py).
 """
 
 import argparse
@@ -17,7 +17,6 @@ import fcntl
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -32,10 +31,8 @@ import psutil
 
 from reward_fns.workers.parent import ENDS_WITH_PARENT
 from specs_verl.errors import UserError
+from specs_verl.pipeline.family import MARK, Family
 from specs_verl.pipeline.signals import ending_signals
-
-MARK = "SPECS_SUPERVISED_RUN"
-"""Environment variable by which the processes of one supervised command are found again."""
 
 DEAD_WORKER = (
     b"EngineDeadError",
@@ -48,7 +45,7 @@ DEAD_WORKER = (
 )
 """What the logs of verl, vLLM and Ray say when a worker is gone for good."""
 
-ENGINE_PROCESS = "VLLM::EngineCore"
+ENGINE = "VLLM::EngineCore"
 """Title of vLLM's engine process."""
 
 WORKER_PROCESS = ("VLLM::", "ray::")
@@ -56,9 +53,6 @@ WORKER_PROCESS = ("VLLM::", "ray::")
 
 CENSUS_S = 2.0
 """Seconds between two looks at the processes, which cost more than looks at files."""
-
-KILLING_ROUNDS = 10
-"""A process that forks while it is killed needs another round."""
 
 CLOSE_S = 60.0
 """A worker that vanishes within so many seconds of a sign in the log is what the sign is about."""
@@ -138,34 +132,6 @@ def tail(path: Path, lines: int = 25, width: int = 300) -> str:
     return "\n".join(line[:width] for line in text.splitlines()[-lines:])
 
 
-def marked_processes(mark: str, variable: str = MARK) -> list[psutil.Process]:
-    """All processes that inherited `variable`=mark, whatever has become of their parents."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(variable) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            continue
-    return found
-
-
-def end_processes(mark: str, patience_s: float = 5.0, hurry: Callable[[], bool] = lambda: False) -> None:
-    """End every process of a supervised run: asked first, killed after `patience_s` seconds or as soon as `hurry`."""
-    for process in marked_processes(mark):
-        _send(process, signal.SIGTERM)
-    until = time.monotonic() + patience_s
-    while marked_processes(mark) and time.monotonic() < until and not hurry():
-        time.sleep(0.1)
-    for _ in range(KILLING_ROUNDS):
-        left = marked_processes(mark)
-        if not left:
-            return
-        for process in left:
-            _send(process, signal.SIGKILL)
-        psutil.wait_procs(left, timeout=1.0)
-
-
 @contextmanager
 def _own(log: Path) -> Iterator[IO[str]]:
     """The note beside a log that holds the mark of the run: locked, empty, and removed at the end.
@@ -188,7 +154,7 @@ def _own(log: Path) -> Iterator[IO[str]]:
                 continue  # removed by its owner between our opening and our locking it
             note.seek(0)
             if left := note.read().strip():
-                end_processes(left)
+                Family(left).end()
             note.truncate(0)
             try:
                 yield note
@@ -222,10 +188,10 @@ def supervise(
     if shutil.which(command[0]) is None:
         raise UserError(f"There is no program {command[0]!r} to run.")
     log.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex
-    variables = {**os.environ, **(environment or {}), MARK: mark, "PYTHONUNBUFFERED": "1"}
+    family = Family(uuid.uuid4().hex)
+    variables = {**os.environ, **(environment or {}), MARK: family.mark, "PYTHONUNBUFFERED": "1"}
     with _own(log) as note:
-        note.write(mark)
+        note.write(family.mark)
         note.flush()
         watch = _LogWatch(log, offset=log.stat().st_size if log.exists() else 0)
         started = time.monotonic()
@@ -240,10 +206,10 @@ def supervise(
                     env=variables,
                     start_new_session=True,
                 )
-                peak = _wait(process, watch, watched, limits, on_poll, mark, log)
+                peak = _wait(process, watch, watched, limits, on_poll, family, log)
             finally:
                 signals.hold()  # from here on a signal only hurries us
-                end_processes(mark, hurry=signals.came)
+                family.end(hurry=signals.came)
                 if process is not None:
                     process.wait()
     if process.returncode != 0:
@@ -257,7 +223,7 @@ def _wait(
     watched: Sequence[Path],
     limits: Limits,
     on_poll: Callable[[], None] | None,
-    mark: str,
+    family: Family,
     log: Path,
 ) -> int:
     """Wait for the end of the process, within the limits; returns the peak of the resident memory in bytes."""
@@ -265,7 +231,7 @@ def _wait(
     alive_at = time.monotonic()
     sign_at: float | None = None
     vanished_at: float | None = None
-    workers: dict[int, str] = {}
+    workers: dict[int, tuple[str, int]] = {}
     engine_gone = False
     sizes = [_size(path) for path in watched]
     last_census = -math.inf
@@ -280,14 +246,14 @@ def _wait(
             sign_at = now
         if now - last_census >= min(CENSUS_S, limits.grace_s):
             last_census = now
-            processes = marked_processes(mark)
+            processes = family.members()
             peak = max(peak, _resident(processes))
-            titles = {process.pid: _title(process) for process in processes}
-            gone = [title for pid, title in workers.items() if pid not in titles]
-            # Engines also go at the orderly end of a run; grace_s covers the time from there to the exit.
-            engine_gone = engine_gone or any(title.startswith(ENGINE_PROCESS) for title in gone)
+            seen = {process.pid: (_title(process), _parent(process)) for process in processes}
+            gone = [(title, parent) for pid, (title, parent) in workers.items() if pid not in seen]
+            # At the orderly end of a run an engine goes with the process that started it.
+            engine_gone = engine_gone or any(title.startswith(ENGINE) and parent in seen for title, parent in gone)
             vanished_at = now if gone else vanished_at
-            workers = {pid: title for pid, title in titles.items() if _is_worker(title)}
+            workers = {pid: (title, parent) for pid, (title, parent) in seen.items() if _is_worker(title)}
         if on_poll:
             on_poll()
         certain_at = _worker_died_at(sign_at, vanished_at, engine_gone)
@@ -315,13 +281,6 @@ def _is_worker(title: str) -> bool:
     return title.startswith(WORKER_PROCESS) and not title.startswith("ray::IDLE")
 
 
-def _send(process: psutil.Process, signal_number: int) -> None:
-    try:
-        process.send_signal(signal_number)
-    except psutil.NoSuchProcess:
-        return
-
-
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -338,6 +297,13 @@ def _resident(processes: Sequence[psutil.Process]) -> int:
         except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError):
             continue
     return total
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _title(process: psutil.Process) -> str:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_prep.nano import base_checkpoint
+from specs_verl.pipeline.family import Family
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 
@@ -80,24 +81,8 @@ def kill(process: subprocess.Popen) -> None:
 
 
 def processes_of(out: Path) -> list[psutil.Process]:
-    """What the scripts have started with this OUT, whatever has become of its parents; nothing of anybody else's.
-
-    A process that sets its title, as vLLM's do, may overwrite its environment: it is found through its parent.
-    """
-    found: dict[int, psutil.Process] = {}
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("OUT") == str(out):
-                found.update((one.pid, one) for one in (process, *process.children(recursive=True)))
-        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            continue
-    return [process for process in found.values() if alive(process)]
-
-
-def alive(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
+    """What the scripts have started with this OUT, whatever has become of its parents; nothing of anybody else's."""
+    return Family(str(out), "OUT").members()
 
 
 def engine_cores(out: Path) -> list[psutil.Process]:
@@ -130,6 +115,11 @@ def step_of(checkpoints: Path) -> int:
 def attempts(stage: Path) -> list[list[dict]]:
     """Metrics of each attempt of a GRPO stage, oldest first."""
     return [[json.loads(line) for line in file.open()] for file in sorted((stage / "metrics").glob("*.jsonl"))]
+
+
+def shards(folder: Path) -> dict[Path, int]:
+    """The complete shards of samples in a folder, and when each was written, in nanoseconds."""
+    return {file: file.stat().st_mtime_ns for file in sorted(folder.rglob("shards/*.parquet"))}
 
 
 def small(stage: str) -> str:
@@ -190,24 +180,29 @@ def test_zero_survives_the_death_of_its_vllm_engine(out):
 
 def test_distill_continues_after_a_kill(out):
     process = start("2_distill.sh", out)
-    wait_until(lambda: any((out / "pairs").rglob("manifest.json")), process)
-    time.sleep(3)
+    wait_until(lambda: bool(shards(out / "pairs")), process)
     kill(process)
+    kept = shards(out / "pairs")
     assert not (out / "pairs" / "report.json").exists()
     finish("2_distill.sh", out)
+    assert kept.items() <= shards(out / "pairs").items()  # not sampled again
     report = json.loads((out / "pairs" / "report.json").read_text())
     assert report["pairs"] >= 16
 
 
 def test_cold_start_continues_after_a_kill(out):
     metrics = out / "cold_start" / "metrics.jsonl"
+    checkpoints = out / "cold_start" / "checkpoints"
     process = start("3_cold_start.sh", out, SMALL_COLD_START)
-    wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) >= 1, process)
+    wait_until(lambda: metrics.exists() and any(checkpoints.glob("step_*")), process)
     kill(process)
+    first = metrics.read_text().splitlines()[0]
     assert not (out / "cold_start" / "hf").exists()
     finish("3_cold_start.sh", out, SMALL_COLD_START)
     steps = [json.loads(line)["step"] for line in metrics.open()]
     assert steps == list(range(1, len(steps) + 1))
+    # not trained again: the record holds the seconds that the step took
+    assert metrics.read_text().splitlines()[0] == first and "seconds" in json.loads(first)
     assert_trained(base_checkpoint(), out / "cold_start" / "hf")
 
 
@@ -221,7 +216,10 @@ def test_evaluation_continues_after_a_kill_and_reports(out):
     process = start("5_evaluate.sh", out)
     wait_until(lambda: (out / "evaluation" / "base" / "metrics.json").exists(), process)
     kill(process)
+    kept = shards(out / "evaluation")
+    assert kept
     finish("5_evaluate.sh", out)
+    assert kept.items() <= shards(out / "evaluation").items()  # not sampled again
     for model in ("base", "zero", "warm-up", "final"):
         metrics = json.loads((out / "evaluation" / model / "metrics.json").read_text())
         assert metrics["sets"]["test"]["overall"]["responses"] == 32 * 8

@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from specs_verl.pipeline.watch import marked_processes
+from specs_verl.pipeline.family import Family
 
 ENDINGS = {"SIGKILL": [signal.SIGKILL], "SIGTERM": [signal.SIGTERM], "SIGINT twice": [signal.SIGINT, signal.SIGINT]}
 VARIABLE = "SPECS_FAULT_ROUND"
@@ -37,18 +37,19 @@ def one_round(command: Sequence[str], name: str, seconds: float) -> bool:
         StillThere: processes are left after LEAVING_S seconds.
         subprocess.CalledProcessError: the command failed before anybody ended it.
     """
-    mark = uuid.uuid4().hex
-    environment = {**os.environ, VARIABLE: mark}
+    family = Family(uuid.uuid4().hex, VARIABLE)
+    environment = {**os.environ, VARIABLE: family.mark}
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         code = process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
+        family.members()  # seen while it ran: some lose their environment and, later, their parent
         for number in ENDINGS[name]:
             process.send_signal(number)
             time.sleep(0.2)
         process.wait(timeout=LEAVING_S)
         until = time.monotonic() + LEAVING_S
-        while left := marked_processes(mark, VARIABLE):
+        while left := family.members():
             if time.monotonic() > until:
                 said = ", ".join(f"{child.pid} {child.name()}" for child in left)
                 for child in left:

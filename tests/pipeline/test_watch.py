@@ -11,7 +11,8 @@ import pytest
 
 from specs_verl.errors import UserError
 from specs_verl.pipeline import watch as module
-from specs_verl.pipeline.watch import MARK, CommandFailed, Limits, supervise, tail
+from specs_verl.pipeline.family import MARK, Family
+from specs_verl.pipeline.watch import CommandFailed, Limits, supervise, tail
 
 QUICK = Limits(stall_s=60, grace_s=1, poll_s=0.05)
 
@@ -188,7 +189,7 @@ def test_hurry_does_not_wait_for_those_that_ignore_a_signal(tmp_path):
     )
     process = subprocess.Popen(python(code), env={**os.environ, MARK: mark}, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
-    module.end_processes(mark, patience_s=3600, hurry=lambda: True)  # an hour if it did not hurry
+    Family(mark).end(patience_s=3600, hurry=lambda: True)  # an hour if it did not hurry
     assert gone(process.pid, within_s=5)
     process.stdout.close()
 
