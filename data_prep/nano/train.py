@@ -45,8 +45,8 @@ class Phase:
 
 
 PHASES = (
-    Phase(until=0.088, captions=1.0, kinds=("digits",)),
-    Phase(until=0.177, captions=1.0),
+    Phase(until=0.05, captions=1.0, kinds=("digits",)),
+    Phase(until=0.10, captions=1.0),
     Phase(until=0.60, captions=0.25),
     Phase(until=1.00, captions=CAPTION, careful=False),
 )
@@ -56,7 +56,7 @@ PHASES = (
 class Recipe:
     """Everything the resulting weights depend on, besides PHASES and the corpus."""
 
-    steps: int = 1700
+    steps: int = 3600
     batch: int = 32
     seed: int = 0
     muon_lr: float = 5e-3

