@@ -25,8 +25,6 @@ from typing import Any
 from specs_verl.distill.complete import trained_form
 from specs_verl.distill.corrupt import BalancedDraw
 from specs_verl.distill.response import Response, grade_again
-from specs_verl.errors import UserError
-from specs_verl.files.rows import RowTable
 from specs_verl.formats.instructions import NoInstructionError
 from specs_verl.formats.output_format import OutputFormat
 from specs_verl.formats.reward import in_trained_form
@@ -34,8 +32,6 @@ from specs_verl.formats.rewrite import asking_for
 
 TRAINED = "think_answer"
 """The format that rows ask for unless said otherwise."""
-
-PROMPTS_TRIED = 100
 
 OTHER, CORRUPTED, UNMARKED = "other_format", "corrupted", "unmarked"
 
@@ -49,33 +45,6 @@ class Rewritten:
     rejected: str
     corruption: str
     """`other_format`, `unmarked`, or the corruption that the rejected response had."""
-
-
-def refuse_held_out(forms: Sequence[OutputFormat], evaluated: Sequence[str]) -> None:
-    """UserError where prompts of an evaluation ask for one of the formats: trained on, it is held out no more."""
-    names = {form.name for form in forms}
-    table = RowTable(evaluated, columns=["extra_info"])
-    for index, row in table.slice(0, len(table)):
-        asked = (row["extra_info"] or {}).get("format")
-        if asked in names:
-            raise UserError(
-                f"{table.file_of(index)}, row {index} asks for the format {asked}, and so would the pairs: leave it "
-                "out of `formats`, or evaluate on other formats."
-            )
-
-
-def refuse_prompts_without(forms: Sequence[OutputFormat], prompts: Sequence[str]) -> None:
-    """UserError where none of the first prompts has a format instruction that another could stand for."""
-    table = RowTable(prompts, limit=PROMPTS_TRIED, columns=["prompt"])
-    said = ""
-    for _, row in table.slice(0, len(table)):
-        try:
-            asking_for(forms[0], row["prompt"])
-        except NoInstructionError as error:
-            said = said or str(error)
-        else:
-            return
-    raise UserError(f"{', '.join(prompts)}: {said}, nor in the {len(table)} prompts from it on: nothing to rewrite.")
 
 
 class AskedFormats:

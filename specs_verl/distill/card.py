@@ -72,6 +72,9 @@ def summary(report: Report) -> list[str]:
         *_lengths(report),
         *_reasoning(report),
         "",
+        "## What sampling took",
+        *_sampling(report),
+        "",
         "## What could not be sampled",
         *_losses(report["losses"]),
         "",
@@ -206,6 +209,20 @@ def _reasoning(report: Report) -> list[str]:
 
 def _bar(count: int, longest: int) -> str:
     return "#" * round(BAR * count / longest) or "."
+
+
+def _sampling(report: Report) -> list[str]:
+    """Responses of every run that was drawn on, once, with the time that they took or did not take."""
+    lines = {}
+    for found in report["sampling"].values():
+        taken = f"{found['responses']:,} responses ({found['tokens']:,} tokens) of {found['model']}"
+        seconds = found["seconds"]
+        if seconds is None:
+            cost = "taken over from the training that had sampled and graded them: no sampling time for these pairs"
+        else:
+            cost = f"sampled in {seconds:,.0f} s, or what was left of them in the last attempt"
+        lines[f"- {taken}: {cost}"] = None
+    return ["", *lines]
 
 
 def _losses(losses: dict[str, dict[str, Any]]) -> list[str]:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import yaml
 
-from specs_verl.distill.asked_formats import refuse_held_out, refuse_prompts_without
 from specs_verl.distill.distillation import Distillation, distill
 from specs_verl.distill.pair import PAIR_KINDS
 from specs_verl.distill.pair_recipe import (
@@ -32,6 +31,7 @@ from specs_verl.distill.rollouts import import_rollouts
 from specs_verl.distill.rule_judge import JUDGES
 from specs_verl.distill.select import DUPLICATES
 from specs_verl.errors import UserError
+from specs_verl.formats.held_out import refuse_held_out, refuse_prompts_without
 from specs_verl.formats.registry import for_training
 from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, Job, SamplingError, sample_all
@@ -148,7 +148,10 @@ def run(args: argparse.Namespace) -> int:
         if bool(model) == bool(samples):
             raise UserError(f"The recipe draws on {source}: pass either --{source} MODEL or --{source}-samples DIR.")
         directories[source] = samples or str(Path(args.out) / "samples" / source)
-        if model:
+        known = [job for job in jobs if job.model == model and job.parameters == recipe.sampling(source)]
+        if known:
+            directories[source] = known[0].out
+        elif model:
             checkpoint = not is_endpoint(model)
             engine = EngineSettings(
                 engine=args.engine if checkpoint else None,

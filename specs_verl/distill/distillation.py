@@ -28,6 +28,7 @@ from specs_verl.distill.grades import GradedRun, grade, graded_rows
 from specs_verl.distill.model_judge import judge_run
 from specs_verl.distill.pair import Pair, Pairing, PairMaker, body_length
 from specs_verl.distill.pair_recipe import CORRUPTED_CHOSEN
+from specs_verl.distill.rollouts import is_imported
 from specs_verl.distill.rule_judge import RULES
 from specs_verl.distill.select import Candidate, Selection, select
 from specs_verl.distill.tally import Tally
@@ -118,6 +119,7 @@ def _distill(
         "rejected": CORRUPTED_CHOSEN if job.pairing.corrupted_chosen else "sampled",
         "funnel": dict(+maker.funnel),
         "dropped": selected.dropped,
+        "sampling": {source: _sampling(run) for source, run in runs.items()},
         "losses": {source: losses_of(run) for source, run in runs.items()},
         **tally.report(),
         "provenance": provenance,
@@ -206,6 +208,17 @@ def _provenance(job: Distillation, runs: dict[str, SampleRun]) -> dict[str, Any]
         "judge_model": Endpoint.parse(job.judge_endpoint).model if job.judge_endpoint else None,
         "selection": asdict(job.selection),
         "specs_verl": version("specs-verl"),
+    }
+
+
+def _sampling(run: SampleRun) -> dict[str, Any]:
+    """What the responses of a source cost; nothing where they were taken over from a training."""
+    summary = run.summary
+    return {
+        "model": run.manifest["model"],
+        "responses": summary["samples"],
+        "tokens": summary["tokens"],
+        "seconds": None if is_imported(run) else summary["seconds_of_last_run"],
     }
 
 

@@ -29,6 +29,9 @@ from specs_verl.files.rows import RowTable, row_id
 from specs_verl.sampling.parameters import SamplingParameters, rows_per_shard
 from specs_verl.sampling.store import FORMAT, SampleRun
 
+IMPORTED = "rollouts-"
+"""How fingerprints begin that stand for a dump instead of a model."""
+
 _USER = re.compile(r"(?:^|\n)user\n")
 
 
@@ -68,7 +71,7 @@ def import_rollouts(folder: Path, prompts: tuple[str, ...], out: Path) -> Path:
                 "format": FORMAT,
                 "parameters": asdict(SamplingParameters(n=most)),
                 "model": str(folder.resolve()),
-                "model_fingerprint": f"rollouts-{data_fingerprint(files)[:32]}",
+                "model_fingerprint": f"{IMPORTED}{data_fingerprint(files)[:32]}",
                 "data": list(prompts),
                 "data_fingerprint": data_fingerprint(prompts),
                 "rows": len(table),
@@ -87,6 +90,11 @@ def import_rollouts(folder: Path, prompts: tuple[str, ...], out: Path) -> Path:
             run.write_shard(shard, samples, [])
         run.summarise(0.0)
     return out
+
+
+def is_imported(run: SampleRun) -> bool:
+    """Whether the responses of a run were taken over from a training instead of sampled."""
+    return str(run.manifest["model_fingerprint"]).startswith(IMPORTED)
 
 
 class _Rows:

@@ -150,6 +150,7 @@ class RecipeCheck(Callback):
             reward = config.reward.custom_reward_function.path
             if reward and not reward.startswith("pkg://") and not Path(reward).expanduser().exists():
                 raise UserError(f"There is no reward file {reward} (reward.custom_reward_function.path).")
+            recipe.kept_weights(config)
             recipe.steps(config, found["train_files"])
             recipe.attention(config, get_platform().device_name, recipe.flash_installed())
         except UserError as error:

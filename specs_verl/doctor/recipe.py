@@ -50,6 +50,16 @@ def attention(config: DictConfig, device: str, flash: bool) -> None:
         )
 
 
+def kept_weights(config: DictConfig) -> None:
+    """Weights can be kept only of steps at which verl saves."""
+    kept, saved = config.trainer.get("hf_freq") or -1, config.trainer.save_freq
+    if kept > 0 and (saved <= 0 or kept % saved):
+        raise UserError(
+            f"trainer.hf_freq={kept} must be a multiple of trainer.save_freq={saved}: weights are kept of steps at "
+            f"which verl saves. Set trainer.save_freq={kept}, or a divisor of it."
+        )
+
+
 def steps(config: DictConfig, train_rows: int) -> None:
     """The run ends at trainer.total_training_steps, not earlier at the end of trainer.total_epochs.
 

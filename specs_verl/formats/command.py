@@ -2,6 +2,7 @@
 
 specs formats --list
 specs formats --data data/test.parquet --out data/ood.parquet [--format json_object --format closing_sentence]
+specs formats --data data/train.parquet --out several.parquet --format pair_names --share 0.5 --held-out ood.parquet
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from specs_verl.errors import UserError
-from specs_verl.formats.registry import FORMATS, chosen
+from specs_verl.formats.held_out import refuse_held_out
+from specs_verl.formats.registry import FORMATS, chosen, for_training
 from specs_verl.formats.rewrite import rewrite
 
 
@@ -25,6 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="parquet file to write")
     parser.add_argument(
         "--format", dest="formats", action="append", metavar="NAME", help="ask for this format only; may be repeated"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the rows that is rewritten (default: all)",
+    )
+    parser.add_argument(
+        "--held-out",
+        nargs="+",
+        metavar="FILE",
+        help="prompts of the evaluation: their formats are refused",
     )
     parser.add_argument("--rows", type=int, metavar="N", help="only the first N rows")
     parser.add_argument("--instruction", metavar="TEXT", help="the prompts' own format instruction, word for word")
@@ -46,10 +61,15 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("Pass --data FILE and --out FILE, or --list.")
     if args.rows is not None and args.rows < 1:
         raise UserError(f"--rows must be at least 1, got {args.rows}.")
+    if not 0 < args.share <= 1:
+        raise UserError(f"--share is above 0 and at most 1, got {args.share}.")
+    forms = for_training(args.formats) if args.formats else chosen(None)
+    refuse_held_out(forms, args.held_out or ())
     counts = rewrite(
         args.data,
         args.out,
-        chosen(args.formats),
+        forms,
+        share=args.share,
         rows=args.rows,
         instruction=args.instruction,
         append=args.append,

@@ -43,7 +43,7 @@ def for_training(names: Sequence[str]) -> tuple[OutputFormat, ...]:
     unknown = [name for name in named if name not in TRAINABLE]
     if unknown or not named:
         wrong = f"No output format is called {unknown[0]!r}." if unknown else "No output format is named."
-        raise UserError(f"{wrong} Training can ask for {PAIR_FAMILY} (the nano world) and {', '.join(FORMATS)}.")
+        raise UserError(f"{wrong} Known: {', '.join(FORMATS)}, and {PAIR_FAMILY} for the nano world.")
     return tuple(TRAINABLE[name] for name in dict.fromkeys(named))
 
 

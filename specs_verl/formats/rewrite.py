@@ -9,6 +9,7 @@ meets every task also where tasks take turns. A system message that asks for the
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,9 +22,12 @@ from specs_verl.files.rows import RowTable, row_id
 from specs_verl.formats.instructions import NoInstructionError, asks_for_format, replaced
 from specs_verl.formats.output_format import OutputFormat
 
+AS_IT_WAS = "as it was"
+"""Stands for a format in the counts of rows that were not rewritten."""
+
 
 def turn(index: int, count: int) -> int:
-    """Which of ``count`` formats row ``index`` gets."""
+    """Which of ``count`` formats the row gets that is rewritten as number ``index``."""
     return (index + index // count) % count
 
 
@@ -62,6 +66,7 @@ def rewrite(
     out: str | Path,
     forms: Sequence[OutputFormat],
     *,
+    share: float = 1.0,
     rows: int | None = None,
     instruction: str | None = None,
     append: bool = False,
@@ -72,6 +77,7 @@ def rewrite(
         files: parquet files in verl's schema, read as one.
         out: parquet file to write.
         forms: the formats that take turns.
+        share: of the rows, in (0, 1]; the others stay as they are.
         rows: only the first so many rows.
         instruction, append: see `instructions.replaced`.
     """
@@ -83,7 +89,11 @@ def rewrite(
 
     def made() -> Iterator[dict[str, object]]:
         for index, row in table.slice(0, len(table)):
-            form = forms[turn(index, len(forms))]
+            if random.Random(index).random() >= share:
+                counts[AS_IT_WAS] += 1
+                yield row
+                continue
+            form = forms[turn(counts.total() - counts[AS_IT_WAS], len(forms))]
             try:
                 yield rewritten_row(index, row, form, instruction, append)
             except NoInstructionError as error:

@@ -1,6 +1,7 @@
 """Stages that make data: prompts, preference pairs, supervised conversations.
 
 data      -> train, test, ood        specs data MAKER ...; `files` names prompts that are there already
+reformat  data -> train              specs formats ...: training prompts that ask for several output formats
 distill   data, models -> rows       specs distill ...: preference pairs
 route     data, model -> rows        specs sample, specs route: Metis-RISE's conversations
 cot       data, teacher -> rows      specs cot: chain-of-thought conversations
@@ -45,6 +46,17 @@ class Files:
 
 
 @dataclass
+class Reformat:
+    """Training prompts of which a share asks for other output formats, none of which the evaluation asks for."""
+
+    data: str = "data"
+    formats: list[str] | None = None
+    """As in `specs formats --format`; null for those that pairs ask for by default."""
+
+    share: float = 0.5
+
+
+@dataclass
 class Distill:
     """Self-distilled preference pairs."""
 
@@ -56,6 +68,9 @@ class Distill:
     zero: str | None = None
     teacher: str | None = None
     """The sources that the recipe draws on."""
+
+    rollouts: str | None = None
+    """A GRPO stage whose rollouts are taken instead of samples, for recipes that draw on them."""
 
     prompts: int | None = None
     """Training prompts that are sampled, from the first on; null for all."""
@@ -129,19 +144,39 @@ def _files_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
     return {split: Path(str(file)).expanduser().resolve() for split, file in given.items() if file}
 
 
+def _reformat_commands(stage: Stage, places: Places) -> list[Command]:
+    # Imported here: the formats are read only when they are asked for.
+    from specs_verl.formats.registry import PAIR_FORMATS, for_training
+
+    settings = stage.settings
+    names = settings["formats"] if isinstance(settings["formats"], list) else list(PAIR_FORMATS)
+    for_training(names)
+    arguments = options(
+        data=places.output(settings["data"], "train"),
+        out=places.folders[stage.name].resolve() / "train.parquet",
+        share=settings["share"],
+        held_out=places.outputs[str(settings["data"])].get("ood"),
+    )
+    return [Command(specs("formats", *arguments, *(part for name in names for part in ("--format", name))))]
+
+
 def _distill_sources(settings: Settings) -> dict[str, str]:
     return {source: str(settings[source]) for source in ("base", "zero", "teacher") if settings[source]}
 
 
 def _distill_commands(stage: Stage, places: Places) -> list[Command]:
     # Imported here: the recipe is read only when a distillation is planned.
-    from specs_verl.distill.pair_recipe import read_recipe
+    from specs_verl.distill.pair_recipe import ROLLOUTS, read_recipe
 
     settings = stage.settings
     recipe = read_recipe(str(settings["recipe"]))
     given = _distill_sources(settings)
     wanted = recipe.sources
-    if missing := [source for source in wanted if source not in given]:
+    if ROLLOUTS in wanted and settings[ROLLOUTS] is not None:
+        drawn_on = {ROLLOUTS: str(places.output(settings[ROLLOUTS], "rollouts"))}
+    else:
+        drawn_on = {source: places.checkpoint(given[source]) for source in wanted if source in given}
+    if missing := [source for source in wanted if source not in drawn_on]:
         raise UserError(
             f"Stage {stage.name}: the recipe {settings['recipe']} draws on {missing[0]}, which is not given."
         )
@@ -149,7 +184,7 @@ def _distill_commands(stage: Stage, places: Places) -> list[Command]:
         recipe=settings["recipe"],
         prompts=places.output(settings["data"], "train"),
         out=places.folders[stage.name].resolve(),
-        **{source: places.checkpoint(given[source]) for source in wanted},
+        **drawn_on,
         rows=settings["prompts"],
         judge=settings["judge"],
         held_out=places.outputs[str(settings["data"])].get("ood") if recipe.formats_share else None,
@@ -226,9 +261,16 @@ def _named(*values: object) -> list[str]:
 KINDS = {
     "data": Kind(Data, lambda s: [], _data_commands, _data_outputs, _data_note, seeded=False),
     "files": Kind(Files, lambda s: [], lambda stage, places: [], _files_outputs, seeded=False),
+    "reformat": Kind(
+        Reformat,
+        lambda s: [str(s["data"])],
+        _reformat_commands,
+        lambda stage, folder: {"train": folder / "train.parquet"},
+        seeded=False,
+    ),
     "distill": Kind(
         Distill,
-        lambda s: [str(s["data"]), *_distill_sources(s).values()],
+        lambda s: _named(s["data"], *_distill_sources(s).values(), s["rollouts"]),
         _distill_commands,
         lambda stage, folder: {"rows": folder / "pairs.parquet"},
         _distill_note,

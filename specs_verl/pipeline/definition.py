@@ -6,8 +6,8 @@
 A file has settings of the whole run (title, seed, model, ...) and one mapping per stage: its `kind`, its `title` and
 the settings of that kind (kinds.py). `extends: NAME` starts from another pipeline, of which a stage set to null is left
 out; `world: NAME` adds model, data and sizes from config/pipelines/worlds, and stages that are used where a stage of
-the pipeline refers to them. What is named later wins: world, pipelines
-extended, the file itself, the user's key=value. An unknown key or a value of the wrong type is refused.
+the pipeline refers to them; `rounds: N` repeats pairs and cold start (rounds.py). What is named later wins: world,
+pipelines extended, the file itself, the user's key=value. An unknown key or a value of the wrong type is refused.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from specs_verl.errors import UserError
 from specs_verl.pipeline.kinds import BASE
 from specs_verl.pipeline.registry import KINDS
+from specs_verl.pipeline.rounds import in_rounds
 from specs_verl.pipeline.stage import Stage, in_order
 
 FOLDER = Path(str(resources.files("specs_verl"))) / "config" / "pipelines"
@@ -83,6 +84,7 @@ def load(name: str, overrides: list[str]) -> Definition:
         world = wanted.pop("world", None) or pipeline.pop("world", None)
         lowest = _read(_world_file(str(world))) if world else OmegaConf.create({})
         pipeline.pop("world", None)
+        rounds = wanted.pop("rounds", pipeline.pop("rounds", 1))
         merged = OmegaConf.merge(lowest, pipeline)
         assert isinstance(merged, DictConfig)
         typed = _typed(merged, name)
@@ -92,7 +94,10 @@ def load(name: str, overrides: list[str]) -> Definition:
         said = str(error).splitlines()[0]
         raise UserError(f"Pipeline {name}: {said} Settings are KEY=VALUE; see the pipeline's YAML.") from error
     assert isinstance(final, dict)
-    return _definition(name, _used(final, set(lowest) - set(pipeline)))
+    if not isinstance(rounds, int):
+        raise UserError(f"Pipeline {name}: rounds is a number, not {rounds!r}.")
+    used = _used(final, set(lowest) - set(pipeline))
+    return _definition(name, in_rounds(used, rounds, name))
 
 
 def _used(config: dict, offered: set) -> dict:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from data_prep.files import replacing_folder
+from data_prep.files import replace_folder, replacing_folder
 from specs_verl.errors import UserError
 from specs_verl.pipeline.kinds import CHECKPOINT, RUN, Bar, Command, Kind, Places, Settings
 from specs_verl.pipeline.stage import Stage
@@ -48,6 +48,9 @@ class Grpo:
 
     model: str = "base"
     data: str = "data"
+    prompts: str | None = None
+    """A stage whose training prompts are used instead of those of `data`."""
+
     steps: int = MISSING
     """Optimizer steps."""
 
@@ -92,7 +95,7 @@ def grpo_commands(stage: Stage, places: Places) -> list[Command]:
     arguments = [
         *(sys.executable, "-m", "verl.trainer.main_ppo", f"+specs={settings['recipe']}"),
         f"actor_rollout_ref.model.path={places.checkpoint(settings['model'])}",
-        f"data.train_files={places.output(settings['data'], 'train')}",
+        f"data.train_files={places.output(settings['prompts'] or settings['data'], 'train')}",
         f"data.val_files={places.output(settings['data'], 'test')}",
         f"data.seed={seed}",
         f"actor_rollout_ref.actor.data_loader_seed={seed}",
@@ -161,8 +164,10 @@ def _overrides(settings: Settings) -> list[str]:
 
 
 def publish_grpo(stage: Stage, folder: Path) -> str:
-    """Give the last checkpoint and the last state their final names; the older ones go."""
+    """Give the last checkpoint, the last state and the weights of single steps their final names; the rest goes."""
     checkpoints = folder / "checkpoints"
+    for kept in sorted(checkpoints.glob("hf_step_*")):
+        replace_folder(kept, folder / kept.name)
     newest = checkpoints / f"global_step_{stage.settings['steps']}"
     if newest.is_dir():
         (folder / LAST).mkdir(exist_ok=True)
@@ -201,7 +206,7 @@ def _cold_start_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
 
 
 def _grpo_references(settings: Settings) -> list[str]:
-    return [str(settings[name]) for name in ("model", "data", "continues") if settings[name] is not None]
+    return [str(settings[name]) for name in ("model", "data", "prompts", "continues") if settings[name] is not None]
 
 
 KINDS = {

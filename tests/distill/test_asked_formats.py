@@ -142,7 +142,7 @@ def test_formats_of_the_evaluation_are_refused(hand_made, tmp_path):
     row = building.row(3, 13)
     row["extra_info"]["format"] = "json_object"
     pq.write_table(pa.Table.from_pylist([row]), held_out)
-    with pytest.raises(UserError, match="row 0 asks for the format json_object, and so would the pairs"):
+    with pytest.raises(UserError, match="row 0 asks for the format json_object, and so would training"):
         run_recipe(*hand_made, tmp_path, "--held-out", held_out)
     assert run_recipe(*hand_made, tmp_path, "--held-out", held_out, "--formats", "result_tag", "boxed_only") == 0
     asked = {row["asked_format"] for row in building.read(tmp_path / "out" / "pairs.parquet")}

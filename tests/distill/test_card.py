@@ -129,6 +129,14 @@ def test_what_is_in_it_adds_up(made):
     assert max(bars) >= 24, "the longest bar fills its column"
 
 
+def test_the_card_says_what_sampling_took(made):
+    out, _ = made
+    # 119 prompts of zero and 120 of base, twice each, sampled in the one second that the run of hand-made samples says.
+    lines = [line for line in (out / "README.md").read_text().splitlines() if "responses (" in line]
+    assert [line.split(" responses")[0] for line in lines] == ["- 238", "- 240"]
+    assert all("models/hand: sampled in 1 s" in line for line in lines)
+
+
 def test_losses_are_named_with_their_place(made):
     text = (made[0] / "README.md").read_text()
     assert "- chosen: prompts: corrupt_image 1; single samples of other prompts: 0" in text

@@ -56,6 +56,9 @@ def test_groups_with_both_forms_become_natural_pairs(tmp_path):
     funnel = building.report_of(tmp_path / "out")["funnel"]
     assert funnel["prompts: not sampled"] == funnel["prompts: nothing to choose"] == 1
     assert funnel["rejected: cut off"] == 1
+    card = (tmp_path / "out" / "README.md").read_text()
+    # Five rollouts of seven tokens, on both sides of the pairs, named once.
+    assert card.count("5 responses (35 tokens)") == card.count("no sampling time for these pairs") == 1
     assert set(run(tmp_path, prompts, tmp_path / "dump")) == {0, 1}, "the same call again finds the import there"
 
 

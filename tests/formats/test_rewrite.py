@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep import nano
+from data_prep.nano.formats import parse, prompt
 from data_prep.prompts import PROMPTS
 from specs_verl.cli import main
 from specs_verl.errors import UserError
@@ -57,6 +58,30 @@ def test_nano_rows_are_rewritten_without_touching_anything_else(tmp_path):
         assert {key: new[key] for key in ("images", "reward_model", "data_source")} == {
             key: old[key] for key in ("images", "reward_model", "data_source")
         }
+
+
+def test_a_share_of_training_prompts_asks_for_other_formats_but_not_for_those_of_the_evaluation(tmp_path, capsys):
+    files = nano.write_data(tmp_path, n_train=200, n_test=60)
+    out = tmp_path / "several.parquet"
+    words = ["formats", "--data", str(files["train"]), "--out", str(out), "--share", "0.5"]
+    assert main([*words, "--format", "pair_names", "--held-out", str(files["ood"])]) == 0
+    before, after = (pq.read_table(path).to_pylist() for path in (files["train"], out))
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    # 200 draws with p = 0.5: standard deviation 7.1, four of them on each side.
+    assert 72 <= len(changed) <= 128
+    assert f"as it was: {200 - len(changed)} rows" in capsys.readouterr().out
+    for row in changed:
+        form = parse(row["extra_info"]["format"])
+        assert row["prompt"][0]["content"] == prompt(row["extra_info"]["question"], form)
+    # Thirty formats take turns.
+    assert len({row["extra_info"]["format"] for row in changed}) == 30
+    evaluated = pq.read_table(files["ood"]).to_pylist()[0]["extra_info"]["format"]
+    assert main([*words, "--format", evaluated]) == 2
+    assert main([*words, "--format", "json_object", "--share", "1.5"]) == 2
+    assert main([*words, "--format", "json_object", "--held-out", str(tmp_path / "judged.parquet")]) == 2
+    rewrite([files["test"]], tmp_path / "judged.parquet", (JSON,))
+    assert main([*words, "--format", "json_object", "--held-out", str(tmp_path / "judged.parquet")]) == 2
+    assert "row 0 asks for the format json_object, and so would training" in capsys.readouterr().err
 
 
 def test_formats_meet_every_task():

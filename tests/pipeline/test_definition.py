@@ -72,3 +72,68 @@ def test_bad_files_are_one_sentence(tmp_path):
             load(str(file), [])
     with pytest.raises(UserError, match="no pipeline 'mine'"):
         load("mine", [])
+
+
+def lines_of(name, tmp_path, *overrides):
+    """The command lines of a pipeline by stage, without the folder of the run."""
+    plan = planned(load(name, list(overrides)), tmp_path, fetch=False)
+    return {
+        stage.name: " ".join(command.arguments[1:]).replace(f"{tmp_path}/", "")
+        for stage, command in plan.all_commands()
+    }
+
+
+def test_pairs_in_several_formats_are_kept_from_those_of_the_evaluation(tmp_path):
+    pairs = lines_of("specs_formats", tmp_path)["pairs"]
+    assert "--recipe formats" in pairs and "--held-out data/ood.parquet" in pairs
+    assert '--default formats=["pair_names"]' in pairs
+    assert "formats" not in lines_of("specs", tmp_path)["pairs"]
+    own = lines_of("specs_formats", tmp_path, "world=qwen2_5_vl_7b", *FILES, "data.ood=/d/ood.parquet")["pairs"]
+    assert "--held-out /d/ood.parquet" in own and "formats=" not in own
+
+
+def test_pairs_from_rollouts_take_those_of_the_first_grpo(tmp_path):
+    lines = lines_of("specs_rollouts", tmp_path)
+    assert "--recipe rollouts --prompts data/train.parquet --out pairs --rollouts zero/rollouts" in lines["pairs"]
+    assert "--zero" not in lines["pairs"] and "--base" not in lines["pairs"]
+    assert "trainer.rollout_data_dir=zero/rollouts" in lines["zero"]
+    with pytest.raises(UserError, match="the recipe rollouts draws on rollouts, which is not given"):
+        lines_of("specs", tmp_path, "pairs.recipe=rollouts")
+
+
+def test_grpo_on_several_formats_asks_in_them_and_rewards_them(tmp_path):
+    lines = lines_of("specs_formats_grpo", tmp_path)
+    assert "formats --data data/train.parquet --out several/train.parquet --share 0.5" in lines["several"]
+    assert lines["several"].endswith("--held-out data/ood.parquet --format pair_names")
+    assert "data.train_files=several/train.parquet data.val_files=data/test.parquet" in lines["grpo"]
+    assert "reward.custom_reward_function.path=pkg://specs_verl.formats.reward" in lines["grpo"]
+    assert "data.train_files=data/train.parquet" in lines["zero"] and "reward" not in lines["zero"]
+
+
+def test_rounds_go_on_from_the_last_model(tmp_path):
+    lines = lines_of("specs", tmp_path, "rounds=3", "pairs.samples=2")
+    assert list(lines) == [
+        *("data", "zero", "pairs", "cold_start", "pairs_2", "cold_start_2", "pairs_3", "cold_start_3"),
+        *("grpo", "evaluation", "gf", "report"),
+    ]
+    for number, last in ((2, "cold_start"), (3, "cold_start_2")):
+        assert f"--zero {last}/hf --base {last}/hf" in lines[f"pairs_{number}"]
+        assert "--default n=2" in lines[f"pairs_{number}"]
+        assert f"model.path={last}/hf data.train_files=pairs_{number}/pairs.parquet" in lines[f"cold_start_{number}"]
+    assert "actor_rollout_ref.model.path=cold_start_3/hf" in lines["grpo"]
+    models = "warm-up-1=cold_start/hf warm-up-2=cold_start_2/hf warm-up=cold_start_3/hf final=grpo/hf"
+    assert models in lines["evaluation"]
+    assert "gf warm-up=cold_start_3 warm-up-1=cold_start warm-up-2=cold_start_2 --data" in lines["gf"]
+    assert lines_of("specs", tmp_path, "rounds=1") == lines_of("specs", tmp_path)
+    assert [stage for stage in lines_of("specs_rounds", tmp_path) if stage.endswith("_2")] == [
+        "pairs_2",
+        "cold_start_2",
+    ]
+    for wrong, message in (
+        (("specs", "rounds=0"), "at least 1"),
+        (("specs", "rounds=many"), "rounds is a number"),
+        (("rise", "rounds=2"), "there are 0 such"),
+        (("specs_rollouts", "rounds=2"), "the same in every round"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load(wrong[0], [*wrong[1:]])

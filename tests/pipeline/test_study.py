@@ -9,7 +9,7 @@ from rich.console import Console
 
 from specs_verl.errors import UserError
 from specs_verl.measure.metrics import ModelMetrics, set_metrics, write_metrics
-from specs_verl.pipeline.study import plans_of, read_study
+from specs_verl.pipeline.study import names, plans_of, read_study
 from specs_verl.pipeline.study_table import Entry, tabulate
 
 STUDY = """
@@ -37,6 +37,18 @@ def test_what_pipelines_share_is_one_stage(tmp_path):
     assert {stage for stage in specs if specs[stage] == other_seed[stage]} == {"data"}
     # The base is sampled with the run's seed; the control evaluates the same base.
     assert folders(plans, "only", 0)["evaluation_base"] == specs["evaluation_base"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_row_of_a_study_has_as_many_rl_steps_and_one_zero_model_serves_a_seed(name, tmp_path):
+    plans = plans_of(read_study(name, ("steps.zero=3", "steps.grpo=5", "seed=9")), tmp_path, fetch=False)
+    zeros: dict[int, set] = {}
+    for (row, seed), plan in plans.items():
+        stages = [stage for stage in plan.definition.stages if stage.kind == "grpo" and stage.name != "teacher"]
+        assert sum(stage.settings["steps"] for stage in stages) == 3 + 5, row
+        assert plan.definition.seed == seed
+        zeros.setdefault(seed, set()).update(folder for stage, folder in plan.places.folders.items() if stage == "zero")
+    assert len(zeros) == 3 and all(len(folders) == 1 for folders in zeros.values())
 
 
 @pytest.mark.parametrize(

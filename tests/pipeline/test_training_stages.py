@@ -73,13 +73,17 @@ def test_a_published_checkpoint_is_whole_and_replaces_an_old_one(tmp_path):
     (source / "config.json").write_text("new")
     target.mkdir()
     (target / "old.txt").write_text("old")
+    steps = tmp_path / "checkpoints" / "hf_step_000002"
+    steps.mkdir()
+    (steps / "config.json").write_text("step 2")
     assert publish_grpo(stage, tmp_path) == "4 steps"
     assert sorted(file.name for file in target.iterdir()) == ["config.json"]
-    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "last"]
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "hf_step_000002", "last"]
+    assert (tmp_path / "hf_step_000002" / "config.json").read_text() == "step 2"
     assert (tmp_path / "last" / "global_step_4" / "actor").is_dir()
     # Called again after a kill right before the marker: nothing is lost.
     assert publish_grpo(stage, tmp_path) == "4 steps"
-    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "last"]
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["hf", "hf_step_000002", "last"]
 
 
 def test_a_published_checkpoint_is_not_trained_again(tmp_path):
