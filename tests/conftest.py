@@ -1,6 +1,13 @@
-"""Shared by all tests: no test sees the process group that the cold-start tests make in pytest's own process."""
+"""Shared by all tests: no test sees the process group that the cold-start tests make in pytest's own process.
+
+Nor is any example of hypothesis timed: on a busy machine the fastest one takes a second now and then.
+"""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

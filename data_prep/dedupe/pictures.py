@@ -100,15 +100,13 @@ def near_pairs(ours: np.ndarray, theirs: np.ndarray, most: int) -> Iterator[tupl
     edges = np.linspace(0, BITS, most + 2).astype(int)
     for low, high in pairwise(edges.tolist()):
         mask = np.uint64(((1 << high - low) - 1) << low)
-        buckets: dict[int, list[int]] = {}
-        for index, key in enumerate((theirs & mask).tolist()):
-            buckets.setdefault(key, []).append(index)
-        for index, key in enumerate((ours & mask).tolist()):
-            found = buckets.get(key)
-            if not found:
-                continue
+        order = np.argsort(theirs & mask, kind="stable")
+        bands = (theirs & mask)[order]
+        starts, ends = (np.searchsorted(bands, ours & mask, side) for side in ("left", "right"))
+        for index in np.flatnonzero(ends > starts).tolist():
+            found = order[starts[index] : ends[index]]
             apart = np.bitwise_count(theirs[found] ^ ours[index])
-            for other in np.asarray(found)[apart <= most].tolist():
+            for other in found[apart <= most].tolist():
                 if (index, other) not in seen:
                     seen.add((index, other))
                     yield index, other

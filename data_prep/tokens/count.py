@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -36,6 +36,14 @@ class Tokenizer(Protocol):
 
     def __call__(self, text: list[str], add_special_tokens: bool) -> Mapping[str, list[list[int]]]: ...
     def get_added_vocab(self) -> dict[str, int]: ...
+
+
+class Backend(Protocol):
+    """What is used of a tokenizers.Tokenizer."""
+
+    def encode_batch_fast(self, input: list[str], add_special_tokens: bool) -> Sequence[Sized]: ...
+    def no_padding(self) -> None: ...
+    def no_truncation(self) -> None: ...
 
 
 class Template(Protocol):
@@ -83,6 +91,7 @@ class PromptCounter:
             ) from error
         self._template: Template = processor
         self.rules = _rules_of(processor)
+        self._backend = _backend_of(self._tokenizer)
         added = sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, added))) if added else None
         self._frames: dict[tuple[object, ...], _Pieces] = {}
@@ -182,8 +191,12 @@ class PromptCounter:
     def _measure(self, segments: list[str]) -> None:
         new = [segment for segment in dict.fromkeys(segments) if segment not in self._lengths]
         if new:
-            for segment, ids in zip(new, self._tokenizer(new, add_special_tokens=False)["input_ids"], strict=True):
-                self._lengths[segment] = len(ids)
+            encoded: Sequence[Sized] = (
+                self._backend.encode_batch_fast(new, add_special_tokens=False)
+                if self._backend is not None
+                else self._tokenizer(new, add_special_tokens=False)["input_ids"]
+            )
+            self._lengths.update(zip(new, map(len, encoded), strict=True))
         self._often = Counter(segments)
 
     def _forget(self) -> None:
@@ -220,6 +233,15 @@ def _with_texts(parts: Parts, make: Callable[[int], str]) -> Parts:
 
 def _filled(pieces: tuple[str, ...], parts: Parts) -> str:
     return pieces[0] + "".join(text + piece for text, piece in zip(_texts(parts), pieces[1:], strict=True))
+
+
+def _backend_of(tokenizer: Tokenizer) -> Backend | None:
+    """The Rust half of a fast tokenizer: it makes no lists of ids and no places in the text."""
+    backend: Backend | None = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:  # what a tokenizer.json may ask for, and no call here wants
+        backend.no_padding()
+        backend.no_truncation()
+    return backend
 
 
 def _rules_of(processor: object) -> ImageRules:

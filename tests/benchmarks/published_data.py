@@ -1,10 +1,12 @@
 """How fast and how large data_prep is: conversion, prompt lengths beside verl's own way, deduplication.
 
     python tests/benchmarks/published_data.py --rows 100000 --out /tmp/data_prep
+    python tests/benchmarks/published_data.py --rows 100000 --images 100000 --pixels 96x72 --only convert doctor dedupe
 
-Rows in the layout of ViRL39K with JPEG images of 640 x 480, 512 different ones. Each measurement runs
-in a process of its own. Speeds are rows per second of processor time, all threads together, so that other work on the
-machine does not count; the peak of resident memory is the kernel's (ru_maxrss) and includes the Python libraries.
+Rows in the layout of ViRL39K with JPEG images of 640 x 480, 512 different ones, unless other numbers are given. Each
+measurement runs in a process of its own. Speeds are rows per second of processor time, all threads together, so that
+other work on the machine does not count; the peak of resident memory is the kernel's (ru_maxrss) and includes the
+Python libraries.
 """
 
 from __future__ import annotations
@@ -16,27 +18,30 @@ import resource
 import subprocess
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-IMAGES = 512
 VERL_ROWS = 200
+CACHED = 512
 
 
-def make(path: Path, rows: int) -> None:
-    """The published file: images as bytes, so that reading them is part of what is measured."""
+@lru_cache(CACHED)
+def picture(number: int, pixels: tuple[int, int]) -> bytes:
+    """A JPEG like no other."""
     from PIL import Image
 
-    random = np.random.default_rng(0)
-    pool = []
-    for _ in range(IMAGES):
-        small = Image.fromarray(random.integers(0, 255, (24, 32, 3), dtype=np.uint8))
-        content = io.BytesIO()
-        small.resize((640, 480), Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
-        pool.append(content.getvalue())
+    small = Image.fromarray(np.random.default_rng(number).integers(0, 255, (24, 32, 3), dtype=np.uint8))
+    content = io.BytesIO()
+    small.resize(pixels, Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
+    return content.getvalue()
+
+
+def make(path: Path, rows: int, images: int, pixels: tuple[int, int]) -> None:
+    """The published file: images as bytes, so that reading them is part of what is measured."""
     image = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
     text = ((name, pa.string()) for name in ("question", "answer", "category", "source", "qid"))
     columns = pa.schema([*text, ("image", image), ("PassRate_7BBase", pa.float64())])
@@ -51,7 +56,7 @@ def make(path: Path, rows: int) -> None:
                         "category": "counting",
                         "source": "made",
                         "qid": f"q{i}",
-                        "image": [{"bytes": pool[i % IMAGES], "path": None}],
+                        "image": [{"bytes": picture(i % images, pixels), "path": None}],
                         "PassRate_7BBase": 0.5,
                     }
                     for i in range(start, min(rows, start + 256))
@@ -189,6 +194,8 @@ def _start() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=CACHED, help="different ones (default: %(default)s)")
+    parser.add_argument("--pixels", default="640x480", metavar="WIDTHxHEIGHT")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=MEASURED, default=list(MEASURED))
     parser.add_argument("--one", choices=MEASURED, help=argparse.SUPPRESS)
@@ -202,7 +209,8 @@ def main() -> None:
         return
     args.out.mkdir(parents=True, exist_ok=True)
     if not (args.out / "source.parquet").is_file():
-        make(args.out / "source.parquet", args.rows)
+        width, _, height = args.pixels.partition("x")
+        make(args.out / "source.parquet", args.rows, args.images, (int(width), int(height)))
     speeds = {}
     for name in args.only:
         command = [sys.executable, __file__, "--out", str(args.out), "--one", name]
