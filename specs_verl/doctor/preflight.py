@@ -139,7 +139,7 @@ class RecipeCheck(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         from verl.plugin.platform import get_platform  # not above: `specs doctor` works where verl does not import
 
-        keep_to_this_machine(int(config.trainer.nnodes))
+        keep_to_this_machine(int(config.trainer.nnodes), ray_address=config.ray_kwargs.ray_init.get("address"))
         try:
             compiler()
             memory(int(self.memory_gib * GIB))

@@ -27,14 +27,18 @@ VARIABLES = {
 }
 
 
-def keep_to_this_machine(nodes: int, environment: MutableMapping[str, str] = os.environ) -> bool:
+def keep_to_this_machine(
+    nodes: int, environment: MutableMapping[str, str] = os.environ, ray_address: str | None = None
+) -> bool:
     """Have what this process starts listen on 127.0.0.1, unless it is, or may become, part of a cluster.
 
     Args:
         nodes: machines that the run uses.
         environment: set in place; variables that the user has set stay as they are.
+        ray_address: what ray.init will be called with; "local" starts a Ray of its own beside any cluster.
     """
-    if nodes > 1 or environment.get("SPECS_LOOPBACK") == "0" or _cluster_address() is not None:
+    joins = ray_address != "local" and (ray_address is not None or _cluster_address() is not None)
+    if nodes > 1 or environment.get("SPECS_LOOPBACK") == "0" or joins:
         return False
     for name, value in VARIABLES.items():
         environment.setdefault(name, value)

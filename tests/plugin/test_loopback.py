@@ -36,12 +36,18 @@ def test_clusters_and_those_who_say_so_are_left_alone(constants, monkeypatch, no
     assert environment == before and constants.ENABLE_RAY_CLUSTER
 
 
+@pytest.mark.parametrize(("ray_address", "kept"), [("local", True), ("auto", False), ("10.0.0.1:6379", False)])
+def test_the_address_of_the_run_wins_over_a_cluster_on_this_machine(constants, monkeypatch, ray_address, kept):
+    monkeypatch.setattr(loopback, "_cluster_address", lambda: "10.0.0.1:6379")
+    assert keep_to_this_machine(1, {}, ray_address) is kept
+
+
 def test_ray_takes_this_node_for_127_0_0_1(tmp_path):
     # What verl's servers and TransferQueue ask Ray for, without starting it.
     code = """
 import ray
 from specs_verl.plugin.loopback import keep_to_this_machine
-kept = keep_to_this_machine(1)
+kept = keep_to_this_machine(1, ray_address="local")  # also where another cluster runs
 print(kept, ray.util.get_node_ip_address())
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
