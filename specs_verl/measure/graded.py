@@ -12,11 +12,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset as ds
+
+from specs_verl.errors import UserError
 
 
 def read_graded(files: Sequence[Path], columns: Sequence[str], rows: Sequence[int] | None = None) -> pd.DataFrame:
-    """One line per response, in the order of files; with ``rows``, of those prompts' first responses."""
+    """One line per response, in the order of files; with ``rows``, of those prompts' first responses.
+
+    Raises:
+        UserError: a file is damaged, or lacks a column.
+    """
     wanted = None if rows is None else ds.field("row").isin(list(rows)) & (ds.field("sample") == 0)
-    found = ds.dataset([str(file) for file in files], format="parquet").to_table(columns=list(columns), filter=wanted)
-    return found.to_pandas()
+    try:
+        data = ds.dataset([str(file) for file in files], format="parquet")
+        return data.to_table(columns=list(columns), filter=wanted).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{files[0].parent}: graded rollouts that cannot be read ({reason}). Call specs evaluate again."
+        ) from error

@@ -10,6 +10,7 @@ from specs_verl.errors import UserError
 from specs_verl.grading.responses import grade_of, grade_responses, load_function
 from specs_verl.measure.evaluate import EvalSet, evaluate
 from specs_verl.measure.metrics import read_metrics
+from specs_verl.measure.report import ReportInputs, collect
 from specs_verl.measure.rollouts import Prompt
 from specs_verl.measure.summary import warnings
 
@@ -262,3 +263,16 @@ def test_half_a_graded_shard_is_graded_again(tmp_path, fabricate):
     (shard,) = (tmp_path / "out" / "graded" / "test").glob("*.parquet")
     shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
     assert evaluate("m", sets, tmp_path / "out", workers=1).read_text() == first
+
+
+def test_damage_that_the_report_meets_is_one_sentence(tmp_path, fabricate):
+    prompts = fabricate.prompts(tmp_path / "test.parquet", 2)
+    fabricate.samples(tmp_path / "run", prompts, [[fabricate.response(10, True)], ["no"]])
+    path = evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
+    (shard,) = (tmp_path / "out" / "graded" / "test").glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"graded/test: graded rollouts that cannot be read .*specs evaluate again"):
+        collect(ReportInputs(metrics=(path,)))
+    path.write_text(path.read_text().replace('"accuracy": 0.5', '"accuracy": NaN', 1))
+    with pytest.raises(UserError, match="damaged"):
+        read_metrics(path)
