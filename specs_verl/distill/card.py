@@ -213,7 +213,7 @@ def _bar(count: int, longest: int) -> str:
 
 def _sampling(report: Report) -> list[str]:
     """Responses of every run that was drawn on, once, with the time that they took or did not take."""
-    lines = {}
+    lines: dict[str, None] = {}
     for found in report["sampling"].values():
         taken = f"{found['responses']:,} responses ({found['tokens']:,} tokens) of {found['model']}"
         seconds = found["seconds"]

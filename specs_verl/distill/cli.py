@@ -134,7 +134,8 @@ def run(args: argparse.Namespace) -> int:
         refuse_held_out(forms, args.held_out or ())
         if not recipe.instruction and not recipe.system_prompt:  # else known when the samples are read
             refuse_prompts_without(forms, prompts)
-    directories, jobs = {}, []
+    directories: dict[str, str] = {}
+    jobs: list[Job] = []
     for source in recipe.sources:
         if source == ROLLOUTS:
             if not args.rollouts:

@@ -2,6 +2,7 @@ r"""Chain-of-thought patterns for RL with Cold Start: what a teacher is asked to
 
     report = distill_cot(CotJob(prompts, teacher="http://host/v1#teacher", out="runs/cot", patterns=("reflection",)))
 
+    as_asked      what the teacher writes on the prompt as it is, for teachers that know no other words (a nano model)
     distilled     plain step-by-step reasoning
     reflection    a first attempt that is wrong, a re-evaluation, the right solution
     caption       a description of the image, then the reasoning
@@ -49,6 +50,7 @@ class Pattern:
 
 
 PATTERNS = {
+    "as_asked": Pattern(""),
     "distilled": Pattern(f"Please reason step by step. {END}"),
     "reflection": Pattern(
         "Write under three headings. 'First attempt:' a plausible solution with a mistake and a wrong result. "
@@ -106,6 +108,11 @@ def _wrong(row: dict[str, Any], attempt: str) -> bool:
 
 
 # Stopping rules by name, so that a worker process can import them.
+
+
+def as_asked_done(row: dict[str, Any], responses: list[str]) -> bool:
+    """A response of the pattern `as_asked` is there."""
+    return any(accepted("as_asked", row, response) for response in responses)
 
 
 def distilled_done(row: dict[str, Any], responses: list[str]) -> bool:
@@ -215,6 +222,6 @@ def _sampling(job: CotJob, pattern: str, rows: range) -> Job:
         temperature=job.temperature,
         max_tokens=job.max_tokens,
         seed=job.seed,
-        instruction=PATTERNS[pattern].instruction,
+        instruction=PATTERNS[pattern].instruction or None,
     )
     return Job(job.teacher, (str(prompts),), str(folder / "samples"), parameters)

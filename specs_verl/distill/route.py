@@ -7,7 +7,7 @@ With p the share of right samples of a prompt (Metis-RISE), those left out on wh
     p = 1        nothing to learn: dropped
     0 < p < 1    the model's own right trajectory: it can do it, it must do it reliably       stage 1, origin `self`
     p = 0        an expert's trajectory: the expert sees the reference answer (or the row's   stage 2, origin `expert`
-                 `extra_info.knowledge`) in its prompt; its response is verified, and dropped
+                 `extra_info.knowledge`) in its prompt, if told; its response is verified, and dropped
                  when it is wrong or gives away that it was told the answer
 
     out/sft.parquet    verl's multi-turn form, sorted by row, with columns `stage` and `origin`
@@ -72,6 +72,10 @@ class Routing:
     out: str
     expert: str | None = None
     """Chat endpoint as URL#MODEL or checkpoint directory; None drops the prompts that need one."""
+
+    told: bool = True
+    """Whether the expert is told the reference answer, or the row's knowledge, and the form; else it gets the prompt as
+    it is, for experts that know no other words (a nano model)."""
 
     attempts: int = 4
     """Samples of the expert per prompt at most."""
@@ -167,7 +171,7 @@ def _expert(
     folder = Path(routing.out) / "expert"
     folder.mkdir(exist_ok=True)
     prompts = folder / "prompts.parquet"
-    _write_expert_prompts(prompts, rows, routing.prompts)
+    _write_expert_prompts(prompts, rows, routing)
     parameters = SamplingParameters(
         n=1,
         until="specs_verl.distill.route:expert_done",
@@ -211,13 +215,14 @@ def _right(row: dict[str, Any], response: str) -> bool:
     return grade_again(row, response)[0] == "right"
 
 
-def _write_expert_prompts(path: Path, rows: list[int], data: tuple[str, ...]) -> None:
-    table = RowTable(data)
+def _write_expert_prompts(path: Path, rows: list[int], routing: Routing) -> None:
+    table = RowTable(routing.prompts)
 
     def converted() -> Iterator[dict[str, Any]]:
         for index in rows:
             ((_, row),) = table.slice(index, index + 1)
-            yield {**anchored(row, table.file_of(index)), "prompt": expert_prompt(row)}
+            kept = anchored(row, table.file_of(index))
+            yield {**kept, "prompt": expert_prompt(row)} if routing.told else kept
 
     write_rows(path, table.schema, converted())
 

@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attempts", type=int, default=4, help="expert samples per prompt at most (default %(default)s)"
     )
+    parser.add_argument(
+        "--untold", action="store_true", help="the expert gets the prompts as they are, without the reference answer"
+    )
     parser.add_argument("--max-tokens", type=int, default=2048, help="of the expert (default %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.7, help="of the expert (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
@@ -40,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         samples=args.samples,
         out=args.out,
         expert=args.expert,
+        told=not args.untold,
         attempts=args.attempts,
         max_tokens=args.max_tokens,
         temperature=args.temperature,

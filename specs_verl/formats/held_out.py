@@ -21,7 +21,7 @@ PROMPTS_TRIED = 100
 def refuse_held_out(forms: Sequence[OutputFormat], evaluated: Sequence[str]) -> None:
     """UserError where prompts of an evaluation ask for one of the formats: trained on, it is held out no more."""
     names = {form.name for form in forms}
-    table = RowTable(evaluated, columns=["extra_info"])
+    table = RowTable(list(evaluated), columns=["extra_info"])
     for index, row in table.slice(0, len(table)):
         asked = (row["extra_info"] or {}).get("format")
         if asked in names:
@@ -33,7 +33,7 @@ def refuse_held_out(forms: Sequence[OutputFormat], evaluated: Sequence[str]) -> 
 
 def refuse_prompts_without(forms: Sequence[OutputFormat], prompts: Sequence[str]) -> None:
     """UserError where none of the first prompts has a format instruction that another could stand for."""
-    table = RowTable(prompts, limit=PROMPTS_TRIED, columns=["prompt"])
+    table = RowTable(list(prompts), limit=PROMPTS_TRIED, columns=["prompt"])
     said = ""
     for _, row in table.slice(0, len(table)):
         try:

@@ -104,6 +104,9 @@ class Route:
     attempts: int = 4
     """Responses of the expert per prompt at most."""
 
+    told: bool = True
+    """Whether the expert is told the reference answer and the form; else it gets the prompts as they are."""
+
     temperature: float = 1.0
     expert_temperature: float = 0.7
     max_tokens: int = 2048
@@ -230,7 +233,8 @@ def _route_commands(stage: Stage, places: Places) -> list[Command]:
         temperature=settings["expert_temperature"],
         seed=places.seed,
     )
-    return [Command(specs("sample", *sampled)), Command(specs("route", *routed))]
+    untold = [] if settings["told"] else ["--untold"]
+    return [Command(specs("sample", *sampled)), Command(specs("route", *routed, *untold))]
 
 
 def _cot_commands(stage: Stage, places: Places) -> list[Command]:

@@ -79,16 +79,15 @@ def _repeated(config: Config, name: str) -> tuple[str, str]:
 def _after(stage: Config, trained: str, rounds: int) -> Config:
     """A stage that uses the cold start's model, as one that uses that of the last round."""
     last = f"{trained}_{rounds}"
-    changed = {key: last if key in MODELS and value == trained else value for key, value in stage.items()}
+    changed: Config = {key: last if key in MODELS and value == trained else value for key, value in stage.items()}
     earlier = [trained, *(f"{trained}_{number}" for number in range(2, rounds))]
     for key in MEASURED:
         if not isinstance(stage.get(key), Mapping):
             continue
-        changed[key] = {}
+        every: dict[str, object] = {}
         for label, reference in stage[key].items():
             if reference == trained:
-                changed[key] |= {f"{label}-{number}": model for number, model in enumerate(earlier, start=1)}
-                changed[key][label] = last
-            else:
-                changed[key][label] = reference
+                every |= {f"{label}-{number}": model for number, model in enumerate(earlier, start=1)}
+            every[label] = last if reference == trained else reference
+        changed[key] = every
     return changed

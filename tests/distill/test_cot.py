@@ -92,6 +92,20 @@ def test_a_teacher_is_sampled_until_it_gets_there(tmp_path):
         assert accepted(row["origin"], row, row["response"])
 
 
+def test_a_teacher_can_be_asked_as_the_row_asks(tmp_path):
+    prompts = building.write_prompts(tmp_path / "p.parquet", 2)
+
+    def teacher(body):
+        text = body["messages"][-1]["content"][-1]["text"].strip()
+        assert text in ("Question 0?", "Question 1?"), "nothing is added"
+        return building.whole(10 + int(text[9]), 10 + int(text[9]))
+
+    with ChatServer(teacher) as server:
+        distill_cot(CotJob((prompts,), f"{server.url}#t", str(tmp_path / "out"), ("as_asked",), max_samples=2))
+    rows = building.read(tmp_path / "out" / "sft.parquet")
+    assert [row["response"] for row in rows] == [building.whole(10, 10), building.whole(11, 11)]
+
+
 def test_an_unknown_pattern_is_named():
-    with pytest.raises(UserError, match="poem; there are distilled"):
+    with pytest.raises(UserError, match="poem; there are as_asked, distilled"):
         CotJob(("p",), "t", "o", patterns=("poem",))

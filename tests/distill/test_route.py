@@ -86,6 +86,24 @@ def test_without_an_expert_hard_prompts_are_dropped_and_counted(runs, tmp_path):
     assert report["trajectories"] == 2 and report["counts"]["expert: no expert given"] == 3
 
 
+def test_an_expert_that_is_told_nothing_gets_the_prompts_as_they_are(runs, tmp_path):
+    prompts, samples = runs
+    asked = []
+
+    def own_reader(body):
+        asked.append(body["messages"][-1]["content"][-1]["text"])
+        return building.whole(14, 14)
+
+    with ChatServer(own_reader) as server:
+        expert_at = f"{server.url}#teacher"
+        report = route(
+            Routing((prompts,), samples, str(tmp_path / "out"), expert_at, told=False, attempts=2, workers=1)
+        )
+    # Rows 4, 5 and 7 are never right; the truth of row 4 is 14, the others are tried twice.
+    assert sorted(text.strip() for text in asked) == [f"Question {row}?" for row in (4, 5, 5, 7, 7)]
+    assert report["counts"]["expert: verified"] == 1 and report["counts"]["expert: samples"] == 5
+
+
 def test_the_expert_is_told_the_answer_or_the_knowledge():
     row = building.row(0, 12)
     assert "the correct answer is 12." in expert_prompt(row)[-1]["content"]

@@ -137,3 +137,13 @@ def test_rounds_go_on_from_the_last_model(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             load(wrong[0], [*wrong[1:]])
+
+
+def test_a_nano_teacher_is_asked_in_the_words_that_it_knows(tmp_path):
+    """It answers no prompt with another instruction: an expert or teacher asked so gives nothing to train on."""
+    assert lines_of("rise", tmp_path)["routing"].endswith("--untold")
+    assert lines_of("rl_with_cold_start", tmp_path)["cot"].endswith("--patterns as_asked")
+    given = ["world=qwen2_5_vl_7b", *FILES, "teacher.checkpoint=http://127.0.0.1:8000/v1#big"]
+    assert "--untold" not in lines_of("rise", tmp_path, *given)["routing"]
+    patterns = "--patterns distilled reflection caption self_critic"
+    assert lines_of("rl_with_cold_start", tmp_path, *given)["cot"].endswith(patterns)
