@@ -1,12 +1,14 @@
 # Settings of the recipe scripts; every one can be given in the environment. Sourced, not run.
 #
 #   NANO=1          the same scripts on the built-in nano world: two CPU cores, minutes
-#   MODEL           base model: hub name or Hugging Face directory
+#   MODEL           base model: a name from specs_verl/config/specs/model, a hub name or a directory
+#   MODEL_LIKE      for a hub name or a directory: the model whose settings it takes (default: qwen2_5_vl_7b)
+#   HARDWARE        a name from specs_verl/config/specs/hardware (default: 8x80g)
 #   TRAIN_FILES     prompts of GRPO and distillation, parquet in verl's schema (one file)
 #   TEST_FILES      held-out prompts as in training
 #   OOD_FILES       prompts that ask for other output formats (optional; for the Generalization Factor)
 #   FORMAT_CHECK    module:function that checks those formats
-#   N_GPUS, NNODES  GPUs per node and nodes; for more than one node start Ray first and run the scripts on its head
+#   N_GPUS, NNODES  GPUs per node and nodes (default: those of the hardware); for more than one node start Ray first and run the scripts on its head
 #   PAIR_SAMPLES    responses per prompt and model, of which pairs are made
 #   N_SAMPLES       responses per held-out prompt
 #   OUT             folder of the run
@@ -33,7 +35,9 @@ if [[ "${NANO:-0}" == 1 ]]; then
 else
     OUT="${OUT:-runs/qwen2_5_vl_7b}"
     DATA="${DATA:-data}"
-    setting world qwen2_5_vl_7b
+    setting world "${WORLD:-gpu}"
+    setting hardware "${HARDWARE:-}"
+    setting model_like "${MODEL_LIKE:-}"
     setting data.train "${TRAIN_FILES:-$DATA/train.parquet}"
     setting data.test "${TEST_FILES:-$DATA/test.parquet}"
     setting data.ood "${OOD_FILES:-}"

@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from data_prep.errors import UserError
 from data_prep.markers import IMAGE
-from data_prep.tokens.resize import ImageRules, Size
+from data_prep.tokens.resize import ImageRules, PixelLimits, Size
 
 Messages = Sequence[Mapping[str, str]]
 Asked = tuple[Messages, Sequence[Size]]
@@ -76,7 +76,7 @@ _Pieces = tuple[_Piece, ...] | None
 class PromptCounter:
     """Tokenizer, chat template and image rules of one checkpoint."""
 
-    def __init__(self, checkpoint: str | Path) -> None:
+    def __init__(self, checkpoint: str | Path, limits: PixelLimits | None = None) -> None:
         from transformers import AutoProcessor, AutoTokenizer
 
         try:
@@ -90,7 +90,7 @@ class PromptCounter:
                 "a Hugging Face checkpoint."
             ) from error
         self._template: Template = processor
-        self.rules = _rules_of(processor)
+        self.rules = replace(_rules_of(processor), limits=limits or PixelLimits())
         self._backend = _backend_of(self._tokenizer)
         added = sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, added))) if added else None

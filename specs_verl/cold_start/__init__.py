@@ -22,7 +22,6 @@ What happens, in order:
     reference.py, reference_pass.py   log-probabilities of the initial policy, computed once and cached
     checkpoint.py   resumable checkpoints and Hugging Face export, both atomic
     step_sums.py    what a step reports, correct for any number of processes
-    memory.py       memory of one process, by arithmetic
     voice.py        what a process says when it has to end
     trainer.py      the loop
     on_ray.py       the same loop in Ray actors

@@ -25,7 +25,7 @@ CONFIG = Path(__file__).parent.parent / "config" / "cold_start"
 @hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)
 def main(config: DictConfig) -> None:
     try:
-        preflight.check(config)
+        preflight.check(config, int(os.environ.get("WORLD_SIZE", "1")))
         from specs_verl.cold_start.trainer import Trainer  # imports torch and verl: seconds
 
         Trainer(config).run()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from specs_verl.cold_start.conversations import ConversationTable
 from specs_verl.cold_start.encode import Encoder
-from specs_verl.cold_start.preference_dataset import check_settings, row_files
+from specs_verl.cold_start.preference_dataset import check_settings, pixel_limits, row_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
@@ -53,5 +53,5 @@ class ConversationDataset:
             end_of_turn=config["end_of_turn"],
         )
         files = [parquet_files] if isinstance(parquet_files, str) else [str(file) for file in parquet_files]
-        self.table = ConversationTable.open(files, max_samples, row_files=row_files(config))
+        self.table = ConversationTable.open(files, max_samples, row_files(config), pixel_limits(config))
         self.pairs, self.dropped = self.encoder.encode(self.table)

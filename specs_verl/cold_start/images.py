@@ -6,7 +6,8 @@
     load_pixels(table, rules, 7, 0)        # the same for the first image of row 7
 
 verl's rollout resizes with qwen_vl_utils.fetch_image and then hands the image to the processor, which resizes by rules
-of its own; both steps are repeated here, so that training sees the very pixels that sampling saw.
+of its own; both steps are repeated here, so that training sees the very pixels that sampling saw. The arithmetic is
+that of data_prep.tokens.resize; the limits of a run are already in the image entries (table.py).
 """
 
 from dataclasses import dataclass
@@ -14,15 +15,11 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 from qwen_vl_utils import fetch_image
-from qwen_vl_utils.vision_process import IMAGE_MAX_TOKEN_NUM, IMAGE_MIN_TOKEN_NUM
-from qwen_vl_utils.vision_process import smart_resize as rollout_resize
-from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize as processor_resize
 
+from data_prep.tokens import resize
+from data_prep.tokens.resize import SIZE_KEYS, PixelLimits
 from specs_verl.cold_start.table import UNREADABLE, ParquetTable
 from specs_verl.errors import UserError
-
-SIZE_KEYS = ("min_pixels", "max_pixels", "resized_height", "resized_width")
-"""Keys of an image entry that change how it is resized (qwen_vl_utils)."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,9 @@ class ImageRules:
         Raises:
             ValueError: an aspect ratio that the resizing rules refuse.
         """
-        factor = self.patch_size * self.merge_size
-        width, height = size
-        if "resized_height" in image and "resized_width" in image:
-            height, width = rollout_resize(image["resized_height"], image["resized_width"], factor)
-        else:
-            height, width = rollout_resize(
-                height,
-                width,
-                factor,
-                min_pixels=image.get("min_pixels", IMAGE_MIN_TOKEN_NUM * factor**2),
-                max_pixels=image.get("max_pixels", IMAGE_MAX_TOKEN_NUM * factor**2),
-            )
         limits = self.processor.size
-        height, width = processor_resize(height, width, factor, limits["shortest_edge"], limits["longest_edge"])
+        rules = resize.ImageRules(self.patch_size, self.merge_size, limits["shortest_edge"], limits["longest_edge"])
+        width, height = rules.resized(size, image)
         return 1, height // self.patch_size, width // self.patch_size
 
     def tokens(self, grid: tuple[int, int, int]) -> int:
@@ -78,8 +64,7 @@ class ImageRules:
 
     def pixels(self, opened: Image.Image, image: dict) -> dict[str, torch.Tensor]:
         """Flattened patches (patches, channels * time * patch_size^2) and grid (1, 3) of one image."""
-        entry = {key: image[key] for key in SIZE_KEYS if key in image}
-        resized = fetch_image({"image": opened, **entry}, image_patch_size=self.patch_size)
+        resized = fetch_image({"image": opened, **PixelLimits().keys(image)}, image_patch_size=self.patch_size)
         return self.processor(images=[resized], return_tensors="pt")
 
 

@@ -6,18 +6,23 @@ from omegaconf import DictConfig, ListConfig
 
 from specs_verl.cold_start.table import COLUMNS, Kind, check_files, kind_of
 from specs_verl.errors import UserError
+from specs_verl.estimate.fits import check_cold_start
 from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import local_checkpoint
 
 VISION_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig, processes: int = 1) -> None:
     """Raise UserError when a checkpoint or a file of pairs is not there, or not what it should be.
 
     Names on the Hugging Face hub become the directories of their snapshots, in `config` itself.
+
+    Args:
+        processes: that will train, for the estimate of memory.
     """
     find_checkpoints(config)
+    check_cold_start(config, processes)
     require_checkpoint(Path(config.model.path).expanduser(), "model.path")
     if config.reference.path is not None:
         require_checkpoint(Path(config.reference.path).expanduser(), "reference.path")

@@ -23,7 +23,7 @@ from specs_verl.plugin.loopback import keep_to_this_machine
 @hydra.main(config_path=str(CONFIG), config_name="cold_start", version_base=None)
 def main(config: DictConfig) -> None:
     try:
-        preflight.check(config.copy())
+        preflight.check(config.copy(), config.trainer.nnodes * config.trainer.n_gpus_per_node)
         run(config)
     except UserError as error:
         sys.exit(say(error))

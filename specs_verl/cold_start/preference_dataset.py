@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from data_prep.tokens.resize import PixelLimits
 from specs_verl.cold_start.encode import Encoded, Encoder
 from specs_verl.cold_start.images import load_pixels
 from specs_verl.cold_start.pairs import PairTable
@@ -80,7 +81,7 @@ class PreferenceDataset(Dataset):
             end_of_turn=settings.get("end_of_turn") or "auto",
         )
         names = [files] if isinstance(files, str) else [str(file) for file in files or ()]
-        self.table = PairTable.open(names, max_samples, row_files=row_files(settings))
+        self.table = PairTable.open(names, max_samples, row_files(settings), pixel_limits(settings))
         self.pairs, self.dropped = self.encoder.encode(self.table)
 
     def __len__(self) -> int:
@@ -136,6 +137,11 @@ def check_settings(settings: Mapping[str, object]) -> None:
             f"data.truncation={settings['truncation']}: a pair is never cut. Set data.truncation=error and raise "
             "data.max_length, or leave long pairs out with +data.too_long=drop."
         )
+
+
+def pixel_limits(settings: Mapping[str, object]) -> PixelLimits:
+    """How large images become, as in sampling and RL."""
+    return PixelLimits(settings.get("min_pixels"), settings.get("max_pixels"))  # type: ignore[arg-type]
 
 
 def row_files(settings: Mapping[str, object]) -> Path:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from data_prep.tokens.resize import PixelLimits
 from specs_verl.cold_start.rowfile import RowFile
 from specs_verl.errors import UserError
 
@@ -45,26 +46,43 @@ class Example:
     names: tuple[str, ...]  # of the responses, for messages to the user
 
 
+NO_LIMITS = PixelLimits()
+
+
 class ParquetTable:
     """Random access to the rows of one or more parquet files."""
 
     required: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ("images", "extra_info")
 
-    def __init__(self, files: list[Path], sources: list[pa.Table | RowFile], lengths: list[int]) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        sources: list[pa.Table | RowFile],
+        lengths: list[int],
+        limits: PixelLimits = NO_LIMITS,
+    ) -> None:
         self._files = files
+        self._limits = limits
         self._sources = sources
         self._starts = [0]
         for length in lengths:
             self._starts.append(self._starts[-1] + length)
 
     @classmethod
-    def open(cls, files: Sequence[str], max_rows: int = -1, row_files: Path | None = None) -> Self:
+    def open(
+        cls,
+        files: Sequence[str],
+        max_rows: int = -1,
+        row_files: Path | None = None,
+        limits: PixelLimits = NO_LIMITS,
+    ) -> Self:
         """Open the files, checked.
 
         Args:
             max_rows: use only the first so many rows; -1 for all.
             row_files: folder for the row-by-row copies of large files; None holds everything in memory.
+            limits: of the size of images that say nothing of their own.
         """
         paths = [Path(file).expanduser() for file in files]
         counts = check_files(paths, cls.required)
@@ -80,7 +98,7 @@ class ParquetTable:
                 sources.append(pq.read_table(path, columns=columns))
             lengths.append(min(count, left))
             left -= lengths[-1]
-        return cls(paths, sources, lengths)
+        return cls(paths, sources, lengths, limits)
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -113,7 +131,7 @@ class ParquetTable:
         return values
 
     def images(self, index: int) -> list[dict]:
-        """The images of a row, {bytes, path} as verl stores them; nothing is decoded."""
+        """The images of a row, {bytes, path} as verl stores them, with the keys of their size; nothing is decoded."""
         return self._values(index).get("images") or []
 
     def open_image(self, index: int, image: dict) -> Image.Image:
@@ -129,10 +147,13 @@ class ParquetTable:
         raise UserError(f"{self.where(index)}: an image has neither bytes nor path. Fix or drop the row.")
 
     def _values(self, index: int) -> dict:
-        """The columns of one row."""
+        """The columns of one row; images have the keys of their size."""
         number, row = self._locate(index)
         source = self._sources[number]
-        return source.slice(row, 1).to_pylist()[0] if isinstance(source, pa.Table) else source[row]
+        values = source.slice(row, 1).to_pylist()[0] if isinstance(source, pa.Table) else source[row]
+        if values.get("images"):
+            values["images"] = [{**image, **self._limits.keys(image)} for image in values["images"]]
+        return values
 
     def _locate(self, index: int) -> tuple[int, int]:
         for number, start in enumerate(self._starts[1:]):

@@ -35,7 +35,7 @@ from specs_verl.formats.held_out import refuse_held_out, refuse_prompts_without
 from specs_verl.formats.registry import for_training
 from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, Job, SamplingError, sample_all
-from specs_verl.sampling.cli import sampling_bars
+from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
 from specs_verl.sampling.endpoint import is_endpoint
 
 
@@ -112,6 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument("--top-p", type=float)
     sampling.add_argument("--max-tokens", type=int, help="longest response")
     sampling.add_argument("--max-prompt-tokens", type=int, help="longest prompt, images included")
+    add_pixel_arguments(sampling)
     sampling.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own")
     sampling.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     sampling.add_argument("--rows", type=int, metavar="N", help="only the first N prompts")
@@ -121,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument(
         "--rollout", nargs="*", default=[], metavar="OVERRIDE", help="Hydra overrides for --engine verl"
     )
+    add_engine_arguments(sampling)
     parser.add_argument("--workers", type=int, help="processes for sampling and grading (default: by the machine)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -158,6 +160,8 @@ def run(args: argparse.Namespace) -> int:
                 engine=args.engine if checkpoint else None,
                 rollout=tuple(args.rollout) if checkpoint else (),
                 workers=args.workers,
+                max_num_seqs=args.max_num_seqs,
+                gpu_memory_utilization=args.gpu_memory_utilization,
             )
             jobs.append(Job(model, prompts, directories[source], recipe.sampling(source), args.rows, engine))
     job = Distillation(

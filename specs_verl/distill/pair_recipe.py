@@ -41,7 +41,7 @@ CHOSEN_SOURCES = (*SOURCES, ROLLOUTS)
 REJECTED_SOURCES = (*SOURCES, ROLLOUTS, CORRUPTED_CHOSEN)
 
 SAMPLING = (
-    *("n", "max_samples", "temperature", "top_p", "max_tokens", "max_prompt_tokens"),
+    *("n", "max_samples", "temperature", "top_p", "max_tokens", "max_prompt_tokens", "max_pixels", "min_pixels"),
     *("system_prompt", "instruction"),
 )
 """Keys of a recipe that are sampling parameters, for all its sources."""
@@ -73,6 +73,8 @@ class Recipe:
     top_p: float = _DEFAULTS.top_p
     max_tokens: int = _DEFAULTS.max_tokens
     max_prompt_tokens: int = _DEFAULTS.max_prompt_tokens
+    max_pixels: int | None = None
+    min_pixels: int | None = None
     system_prompt: str | None = None
     instruction: str | None = None
 

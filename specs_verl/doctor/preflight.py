@@ -21,8 +21,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from specs_verl.doctor import recipe
+from specs_verl.doctor import prompts, recipe
 from specs_verl.errors import UserError
+from specs_verl.estimate.fits import check_rl
 from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import is_hub_name
 from specs_verl.plugin.freeze import SWITCH
@@ -151,8 +152,11 @@ class RecipeCheck(Callback):
             if reward and not reward.startswith("pkg://") and not Path(reward).expanduser().exists():
                 raise UserError(f"There is no reward file {reward} (reward.custom_reward_function.path).")
             recipe.kept_weights(config)
-            recipe.steps(config, found["train_files"])
             recipe.attention(config, get_platform().device_name, recipe.flash_installed())
+            check_rl(config)
+            recipe.steps(config, found["train_files"])
+            kept = prompts.count(config)
+            recipe.steps(config, (kept or found)["train_files"])
         except UserError as error:
             _leave(error)
 

@@ -27,7 +27,7 @@ from specs_verl.measure.report import ReportInputs, print_summary
 from specs_verl.measure.rollouts import read_prompts
 from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, SamplingParameters
-from specs_verl.sampling.cli import sampling_bars
+from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
 
 ROLE_HELP = f"ROLE is {', '.join(ROLES)} (id: as in training; ood: another output format; control: shuffled images)"
 
@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-p", type=float, default=defaults.top_p, help="default %(default)s")
     parser.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="response, default %(default)s")
     parser.add_argument("--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s")
+    add_pixel_arguments(parser)
     parser.add_argument("--sampling-seed", type=int, default=0, help="default %(default)s")
     parser.add_argument(
         "--logprobs", type=int, default=0, metavar="K", help="record K per token, for the branching factor (20 will do)"
@@ -74,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, metavar="N", help="only the first N rows of every data set")
     parser.add_argument("--engine", help="what samples: vllm, verl, endpoint, or module:class (default: by checkpoint)")
     parser.add_argument("--engine-workers", type=int, help="sampling processes (default: per core or per GPU)")
-    parser.add_argument("--gpu-memory-utilization", type=float, default=0.9, help="default %(default)s")
+    add_engine_arguments(parser)
     parser.add_argument("--model", help="with --set: name of the model in tables")
     parser.add_argument(
         "--set",
@@ -124,6 +125,8 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
         top_p=args.top_p,
         max_tokens=args.max_tokens,
         max_prompt_tokens=args.max_prompt_tokens,
+        max_pixels=args.max_pixels,
+        min_pixels=args.min_pixels,
         seed=args.sampling_seed,
         logprobs=args.logprobs,
     )
@@ -135,7 +138,10 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
             parameters,
             samples_of={entry.name: args.ood_n for entry in data if entry.role == "ood"} if args.ood_n else None,
             engine=EngineSettings(
-                engine=args.engine, workers=args.engine_workers, gpu_memory_utilization=args.gpu_memory_utilization
+                engine=args.engine,
+                workers=args.engine_workers,
+                max_num_seqs=args.max_num_seqs,
+                gpu_memory_utilization=args.gpu_memory_utilization,
             ),
             rows=args.rows,
             seed=args.seed,

@@ -86,6 +86,7 @@ class Distill:
     temperature: float | None = None
     max_tokens: int | None = None
     max_prompt_tokens: int | None = None
+    max_pixels: int | None = None
 
 
 @dataclass
@@ -111,6 +112,7 @@ class Route:
     expert_temperature: float = 0.7
     max_tokens: int = 2048
     max_prompt_tokens: int = 4096
+    max_pixels: int | None = None
 
 
 @dataclass
@@ -201,7 +203,7 @@ def _distill_commands(stage: Stage, places: Places) -> list[Command]:
     return [Command(specs("distill", *arguments, *defaults))]
 
 
-_SIZES = ("max_pairs", "temperature", "max_tokens", "max_prompt_tokens")
+_SIZES = ("max_pairs", "temperature", "max_tokens", "max_prompt_tokens", "max_pixels")
 
 
 def _distill_note(stage: Stage, folder: Path) -> str:
@@ -221,6 +223,7 @@ def _route_commands(stage: Stage, places: Places) -> list[Command]:
         temperature=settings["temperature"],
         max_tokens=settings["max_tokens"],
         max_prompt_tokens=settings["max_prompt_tokens"],
+        max_pixels=settings["max_pixels"],
         seed=places.seed,
     )
     routed = options(

@@ -6,12 +6,14 @@
 A file has settings of the whole run (title, seed, model, ...) and one mapping per stage: its `kind`, its `title` and
 the settings of that kind (kinds.py). `extends: NAME` starts from another pipeline, of which a stage set to null is left
 out; `world: NAME` adds model, data and sizes from config/pipelines/worlds, and stages that are used where a stage of
-the pipeline refers to them; `rounds: N` repeats pairs and cold start (rounds.py). What is named later wins: world,
-pipelines extended, the file itself, the user's key=value. An unknown key or a value of the wrong type is refused.
+the pipeline refers to them; `rounds: N` repeats pairs and cold start (rounds.py); `model` and `hardware` by name choose
+parts of config/specs (parts.py). What is named later wins: world, pipelines extended, the file itself, the user's
+key=value. An unknown key or a value of the wrong type is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,6 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from specs_verl.errors import UserError
 from specs_verl.pipeline.kinds import BASE
+from specs_verl.pipeline.parts import chosen
+from specs_verl.pipeline.parts import names as parts
 from specs_verl.pipeline.registry import KINDS
 from specs_verl.pipeline.rounds import in_rounds
 from specs_verl.pipeline.stage import Stage, in_order
@@ -43,6 +47,7 @@ class Definition:
         model: directory, hub name, or module:function that returns a directory.
         memory_gib: free memory that is asked for before the start.
         gpus, nodes: GPUs a node (processes on a CPU), and nodes.
+        parts: what chooses model and hardware on the command line of a recipe.
         stall_s: seconds without a sign of life after which a stage is given up.
         stages: in an order in which every stage comes after those it needs.
     """
@@ -54,6 +59,7 @@ class Definition:
     memory_gib: float
     gpus: int
     nodes: int
+    parts: tuple[str, ...]
     stall_s: float
     stages: tuple[Stage, ...]
 
@@ -81,8 +87,8 @@ def load(name: str, overrides: list[str]) -> Definition:
     try:
         wanted = OmegaConf.from_dotlist(overrides)
         pipeline = _extended(name, ())
-        world = wanted.pop("world", None) or pipeline.pop("world", None)
-        lowest = _read(_world_file(str(world))) if world else OmegaConf.create({})
+        world = wanted.pop("world", None) or _world_of(wanted) or pipeline.get("world")
+        lowest = _extended(str(world), (), _world_file) if world else OmegaConf.create({})
         pipeline.pop("world", None)
         rounds = wanted.pop("rounds", pipeline.pop("rounds", 1))
         merged = OmegaConf.merge(lowest, pipeline)
@@ -98,6 +104,11 @@ def load(name: str, overrides: list[str]) -> Definition:
         raise UserError(f"Pipeline {name}: rounds is a number, not {rounds!r}.")
     used = _used(final, set(lowest) - set(pipeline))
     return _definition(name, in_rounds(used, rounds, name))
+
+
+def _world_of(wanted: DictConfig) -> str | None:
+    """Who names a model or hardware from config/specs means GPUs."""
+    return "gpu" if "hardware" in wanted or wanted.get("model") in parts("model") else None
 
 
 def _used(config: dict, offered: set) -> dict:
@@ -128,8 +139,17 @@ def _definition(name: str, config: dict) -> Definition:
                 )
         needs = tuple(dict.fromkeys(reference for reference in references if reference in described))
         stages.append(Stage(key, value["kind"], str(value["title"]), settings, needs, BASE in references, kind.seeded))
-    plain = {key: config[key] for key in RUN_KEYS}
-    return Definition(name=Path(name).stem, **plain, stages=tuple(in_order(stages)))
+    placed = chosen(config)
+    plain = {key: config[key] for key in RUN_KEYS if key not in ("model", "gpus", "nodes")}
+    return Definition(
+        name=Path(name).stem,
+        **plain,
+        model=placed.checkpoint,
+        gpus=placed.gpus,
+        nodes=placed.nodes,
+        parts=placed.recipe,
+        stages=tuple(in_order(stages)),
+    )
 
 
 def _checked(name: str, key: str, settings: type, value: dict) -> dict:
@@ -148,15 +168,15 @@ def _is_model(reference: str) -> bool:
     return "/" in reference
 
 
-def _extended(name: str, seen: tuple[str, ...]) -> DictConfig:
-    """The file of a pipeline merged over those that it extends."""
+def _extended(name: str, seen: tuple[str, ...], file_of: Callable[[str], Path] | None = None) -> DictConfig:
+    """The file of a pipeline, or of a world, merged over those that it extends."""
     if name in seen:
-        raise UserError(f"Pipeline {name} extends itself: {' -> '.join([*seen, name])}.")
-    config = _read(_pipeline_file(name))
+        raise UserError(f"{name} extends itself: {' -> '.join([*seen, name])}.")
+    config = _read((file_of or _pipeline_file)(name))
     above = config.pop("extends", None)
     if above is None:
         return config
-    merged = OmegaConf.merge(_extended(str(above), (*seen, name)), config)
+    merged = OmegaConf.merge(_extended(str(above), (*seen, name), file_of), config)
     assert isinstance(merged, DictConfig)
     return merged
 

@@ -123,6 +123,7 @@ def planned(
         gpus=definition.gpus,
         nodes=definition.nodes,
         title=definition.title,
+        parts=definition.parts,
     )
     return Plan(replace(definition, stages=tuple(stages)), root, places, keys, inputs)
 

@@ -67,6 +67,7 @@ class Places:
         stages: by name.
         base: the checkpoint that the run starts from.
         seed, gpus, nodes, title: of the run.
+        parts: what chooses model and hardware on the command line of a recipe.
     """
 
     root: Path
@@ -78,6 +79,7 @@ class Places:
     gpus: int
     nodes: int
     title: str
+    parts: tuple[str, ...]
 
     def output(self, stage: object, name: str) -> Path:
         """One thing that a stage leaves."""

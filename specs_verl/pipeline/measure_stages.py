@@ -39,6 +39,7 @@ class Evaluate:
     temperature: float = 1.0
     max_tokens: int = MISSING
     max_prompt_tokens: int = MISSING
+    max_pixels: int | None = None
     format_check: str | None = None
     """module:function for the formats that out-of-distribution prompts ask for."""
 
@@ -108,6 +109,7 @@ def _evaluate_commands(stage: Stage, places: Places) -> list[Command]:
         temperature=settings["temperature"],
         max_tokens=settings["max_tokens"],
         max_prompt_tokens=settings["max_prompt_tokens"],
+        max_pixels=settings["max_pixels"],
         sampling_seed=places.seed,
         seed=places.seed,
         format_check=settings["format_check"],

@@ -54,6 +54,13 @@ class Grpo:
     steps: int = MISSING
     """Optimizer steps."""
 
+    max_prompt_tokens: int | None = None
+    max_tokens: int | None = None
+    """Longest prompt, image tokens included, and response; null leaves them to the recipe."""
+
+    max_pixels: int | None = None
+    """Of an image; null leaves it to the recipe."""
+
     continues: str | None = None
     """A GRPO stage of the same recipe from whose last state (weights, optimizer moments, place in the data) training
     goes on, up to `steps` in all."""
@@ -72,6 +79,9 @@ class ColdStart:
     model: str = "base"
     rows: str = "pairs"
     """The stage whose pairs or conversations are trained on."""
+
+    max_pixels: int | None = None
+    """Of an image; null leaves it to the recipe."""
 
     overrides: list[str] = field(default_factory=list)
     """Further Hydra overrides."""
@@ -93,7 +103,7 @@ def grpo_commands(stage: Stage, places: Places) -> list[Command]:
     if (folder / HF).is_dir() and any((folder / LAST).glob("global_step_*")):
         return []  # trained and published, though nobody was left to say so
     arguments = [
-        *(sys.executable, "-m", "verl.trainer.main_ppo", f"+specs={settings['recipe']}"),
+        *(sys.executable, "-m", "verl.trainer.main_ppo", f"+specs={settings['recipe']}", *places.parts),
         f"actor_rollout_ref.model.path={places.checkpoint(settings['model'])}",
         f"data.train_files={places.output(settings['prompts'] or settings['data'], 'train')}",
         f"data.val_files={places.output(settings['data'], 'test')}",
@@ -107,6 +117,7 @@ def grpo_commands(stage: Stage, places: Places) -> list[Command]:
         f"trainer.default_local_dir={folder / 'checkpoints'}",
         f"trainer.rollout_data_dir={folder / 'rollouts'}",
         f"hydra.run.dir={folder / 'hydra'}",
+        *_lengths(settings),
         *_resumption(folder, settings["continues"], places),
         *_overrides(settings),
     ]
@@ -115,6 +126,22 @@ def grpo_commands(stage: Stage, places: Places) -> list[Command]:
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARN"),
     }
     return [Command(tuple(arguments), environment, (attempt,), bar)]
+
+
+def _lengths(settings: Settings) -> list[str]:
+    prompt, response = settings["max_prompt_tokens"], settings["max_tokens"]
+    if prompt is None or response is None:
+        return _pixels(settings)
+    return [
+        *_pixels(settings),
+        f"data.max_prompt_length={prompt}",
+        f"data.max_response_length={response}",
+        f"actor_rollout_ref.rollout.max_model_len={int(str(prompt)) + int(str(response))}",
+    ]
+
+
+def _pixels(settings: Settings) -> list[str]:
+    return [] if settings["max_pixels"] is None else [f"data.max_pixels={settings['max_pixels']}"]
 
 
 def _resumption(folder: Path, continues: object, places: Places) -> list[str]:
@@ -131,7 +158,7 @@ def _resumption(folder: Path, continues: object, places: Places) -> list[str]:
 
 
 def cold_start_commands(stage: Stage, places: Places) -> list[Command]:
-    """The command of a cold start; torchrun where there is more than one GPU."""
+    """The command of a cold start: torchrun for several GPUs, the running Ray cluster for several nodes."""
     folder, settings = places.folders[stage.name].resolve(), stage.settings
     metrics = folder / "metrics.jsonl"
 
@@ -143,16 +170,24 @@ def cold_start_commands(stage: Stage, places: Places) -> list[Command]:
         note = f"loss {last.get('loss', float('nan')):.3f}" if margin is None else f"margin {margin:.2f}"
         return Bar(last["step"], last.get("total_steps", last["step"]), note)
 
-    launcher = [sys.executable]
-    if places.gpus > 1:
-        launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={places.gpus}"]
+    launcher = [sys.executable, "-m"]
+    if places.nodes > 1:
+        launcher += ["specs_verl.cold_start.on_ray", "+ray_kwargs.ray_init.address=auto"]
+        launcher += [f"trainer.nnodes={places.nodes}", f"trainer.n_gpus_per_node={places.gpus}"]
+    elif places.gpus > 1:
+        launcher += ["torch.distributed.run", "--standalone", f"--nproc_per_node={places.gpus}"]
+        launcher += ["-m", "specs_verl.cold_start"]
+    else:
+        launcher += ["specs_verl.cold_start"]
     arguments = [
         *launcher,
-        *("-m", "specs_verl.cold_start", f"+specs={settings['recipe']}"),
+        f"+specs={settings['recipe']}",
+        *places.parts,
         f"model.path={places.checkpoint(settings['model'])}",
         f"data.train_files={places.output(settings['rows'], 'rows')}",
         f"trainer.seed={places.seed}",
         f"trainer.default_local_dir={folder}",
+        *_pixels(settings),
         *_overrides(settings),
     ]
     return [Command(tuple(arguments), {}, (metrics,), bar)]

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, default=defaults.top_k, help="default %(default)s: the whole vocabulary")
     parser.add_argument("--max-tokens", type=int, default=defaults.max_tokens, help="response, default %(default)s")
     parser.add_argument("--max-prompt-tokens", type=int, default=defaults.max_prompt_tokens, help="default %(default)s")
+    add_pixel_arguments(parser)
     parser.add_argument("--seed", type=int, default=defaults.seed, help="default %(default)s")
     parser.add_argument(
         "--logprobs", type=int, default=0, metavar="K",
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-prompt", metavar="TEXT", help="instead of the rows' own system message")
     parser.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     parser.add_argument("--workers", type=int, help="processes with one engine each (default: per core or per GPU)")
-    parser.add_argument("--max-num-seqs", type=int, help="sequences decoded together (default: 256)")
+    add_engine_arguments(parser)
     parser.add_argument(
         "--engine", help="vllm, verl (its rollout servers), endpoint, or module:class (default: by model)"
     )
@@ -50,6 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rollout", nargs="*", default=[], metavar="OVERRIDE", help="Hydra overrides for --engine verl"
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but the summary")
+
+
+def add_engine_arguments(parser: argparse._ActionsContainer) -> None:
+    """Arguments that say how the engine uses a device, and change no sample."""
+    parser.add_argument("--max-num-seqs", type=int, metavar="N", help="sequences decoded together (default: 256)")
+    parser.add_argument(
+        "--gpu-memory-utilization", type=float, default=EngineSettings().gpu_memory_utilization, metavar="SHARE",
+        help="share of a GPU's memory for weights and cache (default %(default)s)",
+    )  # fmt: skip
+
+
+def add_pixel_arguments(parser: argparse._ActionsContainer) -> None:
+    """Arguments that limit the size of images, as data.max_pixels and data.min_pixels of the training recipes do."""
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="larger images are made smaller, as in training")
+    parser.add_argument("--min-pixels", type=int, metavar="N", help="smaller images are enlarged, as in training")
 
 
 def jobs_of(arguments: argparse.Namespace) -> list[Job]:
@@ -72,6 +88,8 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         top_k=arguments.top_k,
         max_tokens=arguments.max_tokens,
         max_prompt_tokens=arguments.max_prompt_tokens,
+        max_pixels=arguments.max_pixels,
+        min_pixels=arguments.min_pixels,
         seed=arguments.seed,
         logprobs=arguments.logprobs,
         system_prompt=arguments.system_prompt,
@@ -82,6 +100,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         rollout=tuple(arguments.rollout),
         workers=arguments.workers,
         max_num_seqs=arguments.max_num_seqs,
+        gpu_memory_utilization=arguments.gpu_memory_utilization,
     )
     return [Job(arguments.model, tuple(arguments.data), arguments.out, parameters, arguments.rows, engine)]
 

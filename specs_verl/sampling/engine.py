@@ -106,7 +106,11 @@ class VllmEngine:
         self.capacity = settings.max_num_seqs or SEQUENCES
         self._on_cpu = on_cpu
         self._builder = PromptBuilder(
-            checkpoint, parameters.max_prompt_tokens, parameters.system_prompt, parameters.instruction
+            checkpoint,
+            parameters.max_prompt_tokens,
+            parameters.pixels,
+            parameters.system_prompt,
+            parameters.instruction,
         )
         self._dtype = settings.dtype or ("float32" if on_cpu else None)
         self._shape = shape_fingerprint(checkpoint, dtype_matters=self._dtype is None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_prep.tokens.resize import PixelLimits
 from specs_verl.errors import UserError
 
 SAMPLES_PER_SHARD = 512
@@ -39,6 +40,10 @@ class SamplingParameters:
 
     max_prompt_tokens: int = 4096
     """Longer prompts, image tokens included, are skipped and counted."""
+
+    max_pixels: int | None = None
+    min_pixels: int | None = None
+    """Images are resized to lie within, as in the training recipes; None: as qwen_vl_utils has it."""
 
     seed: int = 0
 
@@ -78,8 +83,14 @@ class SamplingParameters:
             problems.append("until and max_samples belong together: give both or none")
         elif self.max_samples is not None and self.max_samples < self.n:
             problems.append(f"max_samples {self.max_samples} is less than the first n = {self.n}")
+        PixelLimits(self.min_pixels, self.max_pixels)  # refuses limits that contradict each other
         if problems:
             raise UserError("Sampling parameters: " + "; ".join(problems) + ".")
+
+    @property
+    def pixels(self) -> PixelLimits:
+        """Limits on the size of images."""
+        return PixelLimits(self.min_pixels, self.max_pixels)
 
 
 @dataclass(frozen=True)

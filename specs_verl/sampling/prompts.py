@@ -1,6 +1,6 @@
 """A row becomes what the engine gets: token ids of the chat template and decoded images, as in verl's rollouts.
 
-    builder = PromptBuilder(checkpoint_dir, max_prompt_tokens=4096)
+    builder = PromptBuilder(checkpoint_dir, 4096, PixelLimits(max_pixels=1_605_632))
     prompt = builder.build(row, data_file)            # Prompt, or PromptError for a row that cannot be sampled
 
 The rules are those of verl's RLHFDataset and agent loops: `<image>` in a message marks an image, in order; images are
@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image
 
 from data_prep.images import ImageError, decode_image
+from data_prep.tokens.resize import PixelLimits
 
 
 class PromptError(ValueError):
@@ -46,6 +47,7 @@ class PromptBuilder:
         self,
         checkpoint: str | Path,
         max_prompt_tokens: int,
+        pixels: PixelLimits,
         system_prompt: str | None = None,
         instruction: str | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class PromptBuilder:
         self.tokenizer = getattr(processor, "tokenizer", None) or AutoTokenizer.from_pretrained(checkpoint)
         self._image_processor = getattr(processor, "image_processor", None)
         self._max_prompt_tokens = max_prompt_tokens
+        self._pixels = pixels
         self._system_prompt = system_prompt
         self._instruction = instruction
         names = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<image>")
@@ -73,7 +76,7 @@ class PromptBuilder:
         messages = with_prompts(row.get("prompt"), self._system_prompt, self._instruction)
         messages = structured(messages, len(references))
         try:
-            images = [self._resized(decode_image(reference, data_file)) for reference in references]
+            images = [self._resized(decode_image(reference, data_file), reference) for reference in references]
         except ImageError as error:
             raise PromptError(error.kind, str(error)) from error
         try:
@@ -86,11 +89,12 @@ class PromptBuilder:
             raise PromptError("prompt_too_long", f"{n_tokens} prompt tokens, {self._max_prompt_tokens} are allowed")
         return Prompt(token_ids, images, n_tokens)
 
-    def _resized(self, image: Image.Image) -> Image.Image:
+    def _resized(self, image: Image.Image, reference: object) -> Image.Image:
         from qwen_vl_utils import fetch_image
 
+        entry = {"image": image, **self._pixels.keys(reference)}
         try:
-            return fetch_image({"image": image}, image_patch_size=getattr(self._image_processor, "patch_size", 14))
+            return fetch_image(entry, image_patch_size=getattr(self._image_processor, "patch_size", 14))
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise PromptError("unusable_image", f"image of {image.width}x{image.height}: {error}") from error
 

@@ -44,7 +44,11 @@ class VerlServersEngine:
         self.parameters = parameters
         self._patience = 3 * settings.stall_seconds
         self._builder = PromptBuilder(
-            checkpoint, parameters.max_prompt_tokens, parameters.system_prompt, parameters.instruction
+            checkpoint,
+            parameters.max_prompt_tokens,
+            parameters.pixels,
+            parameters.system_prompt,
+            parameters.instruction,
         )
         longest = parameters.max_prompt_tokens + parameters.max_tokens
         self._max_length = min(longest, int(text_config_of(checkpoint).get("max_position_embeddings") or longest))

@@ -318,6 +318,7 @@ class Engines:
         built_for = (
             wanted.max_tokens,
             wanted.max_prompt_tokens,
+            wanted.pixels,
             wanted.system_prompt,
             wanted.instruction,
             wanted.logprobs,

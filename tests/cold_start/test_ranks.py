@@ -12,7 +12,7 @@ from engine_setup import compose_config, one_process
 from test_conversations import conversation
 from transformers import AutoConfig, Qwen2_5_VLConfig
 
-from specs_verl.cold_start.memory import ModelShape, Setup, estimate
+from specs_verl.estimate.training import ModelShape, Setup, estimate
 
 HERE = Path(__file__).parent
 COMPARED = ("loss", "nll", "grad_norm", "lr")

@@ -99,7 +99,7 @@ def test_3b(tmp_path, capsys):
     from cold_start_world import DataSet, make_model, make_pairs
     from transformers import AutoConfig
 
-    from specs_verl.cold_start.memory import ModelShape, Setup, estimate
+    from specs_verl.estimate.training import ModelShape, Setup, estimate
 
     if torch.cuda.get_device_properties(0).total_memory < 70 * 2**30:
         pytest.skip("3B parameters with Adam in float32 need 80 GB")

@@ -28,6 +28,36 @@ def test_every_pipeline_plans_in_the_7b_world(name, tmp_path):
     assert not any("nano" in line.replace(str(tmp_path), "") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("given", "checkpoint", "parts", "gpus"),
+    [
+        (["world=qwen2_5_vl_3b"], "Qwen/Qwen2.5-VL-3B-Instruct", ("qwen2_5_vl_3b", "1x80g"), (1, 1)),
+        (["model=qwen3_vl_8b"], "Qwen/Qwen3-VL-8B-Instruct", ("qwen3_vl_8b", "8x80g"), (1, 8)),
+        (["hardware=2x8x80g"], "Qwen/Qwen2.5-VL-7B-Instruct", ("qwen2_5_vl_7b", "2x8x80g"), (2, 8)),
+        (
+            ["hardware=8x80g", "gpus=4", "model=me/mine", "model_like=qwen2_5_vl_3b"],
+            "me/mine",
+            ("qwen2_5_vl_3b", "8x80g"),
+            (1, 4),
+        ),
+    ],
+)
+def test_model_and_hardware_are_chosen_by_name(given, checkpoint, parts, gpus, tmp_path):
+    definition = load("specs", [*given, *FILES])
+    assert (definition.model, (definition.nodes, definition.gpus)) == (checkpoint, gpus)
+    plan = planned(definition, tmp_path, fetch=False)
+    chosen = [f"specs/model={parts[0]}", f"specs/hardware={parts[1]}"]
+    trained = [
+        (stage.name, command.arguments)
+        for stage, command in plan.all_commands()
+        if stage.kind in ("grpo", "cold_start")
+    ]
+    assert [name for name, _ in trained] == ["zero", "cold_start", "grpo"]
+    for name, arguments in trained:
+        assert [argument for argument in arguments if argument.startswith("specs/")] == chosen
+        assert f"+specs={name}" in arguments
+
+
 def test_the_users_settings_win_over_the_file_and_the_file_over_its_world(tmp_path):
     file = tmp_path / "mine.yaml"
     lines = ["extends: specs", "world: nano", "pairs: {samples: 6, prompts: 64}", "cold_start: null"]
@@ -50,6 +80,9 @@ def test_the_users_settings_win_over_the_file_and_the_file_over_its_world(tmp_pa
         (["world=mars"], "no world 'mars'"),
         (["world=qwen2_5_vl_7b"], "data.train"),
         (["cold_start.model=nothing"], "refers to 'nothing'"),
+        ([*FILES, "model=qwen2_5_vl_32b", "hardware=1x80g"], "take 125 GiB of a GPU in training .* 79 GiB are there"),
+        ([*FILES, "hardware=9x80g"], "no hardware '9x80g'. Known: 1x80g, 2x8x80g, 8x80g"),
+        ([*FILES, "hardware=8x80g", "model=qwen9"], "no model 'qwen9'. Known: .*qwen3_vl_8b"),
     ],
 )
 def test_bad_settings_are_one_sentence(overrides, message):

@@ -54,6 +54,19 @@ def test_several_gpus_are_torchruns(tmp_path):
     assert "trainer.n_gpus_per_node=4" in command_of(tmp_path, "zero", "gpus=4")
 
 
+def test_several_nodes_are_the_ray_clusters(tmp_path):
+    command = command_of(tmp_path, "cold_start", "gpus=4", "nodes=2")
+    assert command[1:3] == ["-m", "specs_verl.cold_start.on_ray"]
+    assert {"trainer.nnodes=2", "trainer.n_gpus_per_node=4", "+ray_kwargs.ray_init.address=auto"} < set(command)
+
+
+def test_lengths_of_a_world_are_the_recipes(tmp_path):
+    command = command_of(tmp_path, "grpo", "grpo.max_prompt_tokens=200", "grpo.max_tokens=300")
+    assert {"data.max_prompt_length=200", "data.max_response_length=300"} < set(command)
+    assert "actor_rollout_ref.rollout.max_model_len=500" in command
+    assert not any(argument.startswith("data.max_") for argument in command_of(tmp_path, "grpo"))
+
+
 def test_last_record_reads_complete_lines_only(tmp_path):
     file = tmp_path / "metrics.jsonl"
     assert last_record(file) is None

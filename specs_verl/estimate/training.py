@@ -1,24 +1,20 @@
-"""Memory of one process of a cold start, by part, as arithmetic: what fits can be known before anything is loaded.
+"""Memory of one process that trains, by part, as arithmetic: what fits can be known before anything is loaded.
 
     shape = ModelShape.of(hf_config)
     parts = estimate(shape, Setup(processes=8, row_tokens=16384))      # {"weights": bytes, ...}
     print(table(parts))
 
-    python -m specs_verl.cold_start.memory MODEL_DIR --processes 8 --row-tokens 16384
+    python -m specs_verl.estimate.training MODEL_DIR --processes 8 --row-tokens 16384
 
-For full fine-tuning with FSDP2: float32 weights, Adam. The first five parts are exact up to the padding of shards; the
-others count the tensors that live at the peak of a step. Not counted are the allocator's slack, NCCL's buffers (1 to 2
-GiB) and vision features, which lie in the memory of the host.
+For FSDP2 with float32 weights and Adam. The first five parts are exact up to the padding of shards; the others count
+the tensors that live at the peak of a step. Not counted are the allocator's slack, NCCL's buffers (1 to 2 GiB) and
+vision features, which lie in the memory of the host. What RL adds: memory.py.
 """
 
 import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import torch
-from transformers import AutoConfig
-from verl.utils.model import get_hf_auto_model_class
 
 FLOAT32 = 4
 
@@ -40,6 +36,9 @@ class ModelShape:
     @classmethod
     def of(cls, hf_config, freeze_vision_tower: bool = True, freeze_aligner: bool = True) -> "ModelShape":
         """Count the parameters of a model of this configuration, which is not built."""
+        import torch  # not above: the arithmetic alone needs no libraries
+        from verl.utils.model import get_hf_auto_model_class
+
         with torch.device("meta"):
             model = get_hf_auto_model_class(hf_config).from_config(hf_config)
         text = getattr(hf_config, "text_config", hf_config)
@@ -77,12 +76,18 @@ class Setup:
     checkpointing: bool = True
     reshard: bool = True
     no_sync: bool = False  # engine.use_no_sync_for_gradient_accumulation
+    adapters: int = 0  # parameters of LoRA, which alone are trained then; 0 trains the model
+    on_host: bool = False  # engine.offload_policy: weights, gradients and moments are in the memory of the host
 
 
 def estimate(shape: ModelShape, setup: Setup) -> dict[str, int]:
     """Bytes per process, by part."""
-    shard, width, tokens = -(-shape.trained // setup.processes), setup.number_bytes, setup.row_tokens
-    sharded = setup.processes > 1
+    width, tokens = setup.number_bytes, setup.row_tokens
+    trained = setup.adapters or shape.trained
+    weights = shape.trained + setup.adapters
+    shard, trained_shard = (0 if setup.on_host else -(-size // setup.processes) for size in (weights, trained))
+    several = setup.processes > 1
+    copied = several or setup.on_host or width < FLOAT32  # FSDP computes with copies of the weights
     gathered = 2 * shape.layer + shape.edges if setup.reshard else shape.trained  # a layer, and the next one prefetched
     # What the backward pass of a layer needs: its input, both norms (their float32 copies as well), projections and
     # attention's output, and the gated MLP's five intermediate results.
@@ -91,12 +96,12 @@ def estimate(shape: ModelShape, setup: Setup) -> dict[str, int]:
     head = min(setup.head_tokens, tokens)
     return {
         "weights": FLOAT32 * shard,
-        "gradients": FLOAT32 * shard,
-        "Adam's two moments": 2 * FLOAT32 * shard,
+        "gradients": FLOAT32 * trained_shard,
+        "Adam's two moments": 2 * FLOAT32 * trained_shard,
         "frozen vision half": FLOAT32 * shape.whole,
-        "unsharded gradients": FLOAT32 * shape.trained if setup.no_sync and sharded else 0,
-        "gathered weights": width * gathered if sharded else 0,
-        "gradients of a layer on their way": (width + FLOAT32) * shape.layer if sharded else 0,
+        "unsharded gradients": FLOAT32 * trained if setup.no_sync and several else 0,
+        "gathered weights": width * gathered if copied else 0,
+        "gradients of a layer on their way": (width + FLOAT32) * shape.layer if copied else 0,
         "activations kept for the backward pass": kept * tokens,
         "activations of one layer": in_layer * tokens if setup.checkpointing else 0,
         "logits": head * shape.vocabulary * (width + 2 * FLOAT32),  # and their float32 copy, and its gradient
@@ -118,6 +123,8 @@ def main() -> None:
     parser.add_argument("--train-aligner", action="store_true", help="model.freeze_aligner=false")
     parser.add_argument("--json", action="store_true", help="bytes by part")
     given = parser.parse_args()
+    from transformers import AutoConfig
+
     shape = ModelShape.of(AutoConfig.from_pretrained(given.model), freeze_aligner=not given.train_aligner)
     parts = estimate(shape, Setup(given.processes, given.row_tokens, no_sync=given.no_sync))
     print(json.dumps(parts) if given.json else table(parts))

@@ -1,0 +1,69 @@
+"""Which model on which hardware: the parts in config/specs that a run on GPUs chooses by name.
+
+    parts = chosen({"model": "qwen2_5_vl_3b", "hardware": "1x80g", "gpus": None, ...})
+    parts.checkpoint, parts.gpus, parts.recipe           # ("specs/model=qwen2_5_vl_3b", "specs/hardware=1x80g")
+
+`model` may be a checkpoint instead (a directory or a hub name): `model_like` then says whose settings it takes. A model
+without a place on the hardware is refused here; how much memory a recipe takes is checked when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from specs_verl.errors import UserError
+from specs_verl.estimate.fits import require_place
+
+FOLDER = Path(str(resources.files("specs_verl"))) / "config" / "specs"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model on its hardware.
+
+    Attributes:
+        checkpoint: directory, hub name, or module:function.
+        gpus, nodes: GPUs a node, and nodes.
+        recipe: what chooses the parts on the command line of a recipe; empty in a world without them.
+    """
+
+    checkpoint: str
+    gpus: int
+    nodes: int
+    recipe: tuple[str, ...] = ()
+
+
+def names(part: str) -> list[str]:
+    """The models or the hardware there are, by file name."""
+    return sorted(file.stem for file in (FOLDER / part).glob("*.yaml"))
+
+
+def chosen(config: Mapping[str, object]) -> Parts:
+    """From the settings of a run; UserError for a name that is none, or a model without a place."""
+    wanted = str(config["model"])
+    if config.get("hardware") is None:
+        return Parts(wanted, int(str(config["gpus"])), int(str(config["nodes"])))
+    model = wanted if wanted in names("model") else str(config["model_like"])
+    if model == wanted or "/" in wanted or Path(wanted).exists():
+        sizes, hardware = _read("model", model), _read("hardware", str(config["hardware"]))
+    else:
+        raise UserError(
+            f"There is no model {wanted!r}. Known: {', '.join(names('model'))}; or give a directory or a hub name."
+        )
+    require_place(OmegaConf.create({"model": sizes, "hardware": hardware}))
+    gpus, nodes = (int(config.get(key) or hardware[key]) for key in ("gpus", "nodes"))  # type: ignore[call-overload]
+    checkpoint = str(sizes["checkpoint"]) if model == wanted else wanted
+    return Parts(checkpoint, gpus, nodes, (f"specs/model={model}", f"specs/hardware={config['hardware']}"))
+
+
+def _read(part: str, name: str) -> dict[str, object]:
+    if name not in names(part):
+        raise UserError(f"There is no {part} {name!r}. Known: {', '.join(names(part))}.")
+    content = OmegaConf.to_container(OmegaConf.load(FOLDER / part / f"{name}.yaml"))
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
