@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from specs_verl.errors import UserError
-from specs_verl.measure import evaluate_command, gf_command
+from specs_verl.measure import evaluate_command, gf_command, gf_seeds
 from specs_verl.measure.gate import gate, print_gate
 from specs_verl.measure.metrics import read_metrics
 from specs_verl.measure.report import ReportInputs, TrainingLog, collect, print_summary, write_figures, write_page
@@ -41,13 +41,14 @@ def add_gf_arguments(parser: argparse.ArgumentParser) -> None:
         "Generalization Factor over the steps of a cold start; or, from metrics, the gate before RL.\n\n"
         "examples:\n"
         "  specs gf runs/cold_start --base MODEL --data data/test.parquet --out runs/gf\n"
-        "  specs gf --base runs/eval/base runs/eval/warm_up"
+        "  specs gf --base runs/eval/base runs/eval/warm_up\n"
+        "  specs gf runs/seed_*/gf/gf.json --out runs/gf_seeds      several seeds together"
     )
     parser.add_argument(
         "--base",
-        required=True,
         type=Path,
         action="append",
+        default=[],
         help="runs: the checkpoint that training started from; else metrics of the base model, again for more seeds",
     )
     parser.add_argument(
@@ -69,6 +70,12 @@ def run_gf(args: argparse.Namespace) -> int:
     """Print the gate for every model; see the module docstring for the exit code."""
     if not args.beta > 0:
         raise UserError(f"--beta must be positive, got {args.beta}.")
+    if all(Path(place).name == "gf.json" for place in args.models):
+        if args.out is None:
+            raise UserError("For the curves of several seeds pass --out DIR.")
+        return gf_seeds.run([Path(place) for place in args.models], args.out)
+    if not args.base:
+        raise UserError("Pass --base: the checkpoint that training started from or, for the gate, its metrics.")
     if all(gf_command.is_run(place) for place in args.models):
         return gf_command.run(args)
     console = Console()
