@@ -7,6 +7,7 @@
   manager drops them.
 - The whole ``reward_model`` of the row reaches the reward function, so ``verifier`` and ``params`` need not be
   repeated in ``extra_info``.
+- What is asked, from the prompt, where ``extra_info.question`` does not say it.
 - The response's length in tokens and the progress of the training are passed on, for overlong shaping and moving
   thresholds.
 - The row's id, the length and whether the response was cut off go into verl's rollout dump, for pairs made of it.
@@ -29,6 +30,7 @@ from verl import DataProto
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
+from reward_fns.question import with_question
 from reward_fns.scoring import compute_score as own_compute_score
 
 KEPT_TOKENS = ("box", "quad", "object_ref", "point")
@@ -73,7 +75,9 @@ class SpecsRewardManager(RewardManagerBase):
         length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
         row = item.non_tensor_batch
         reward_model = dict(row.get("reward_model") or {})
-        extra_info = {**(row.get("extra_info") or {}), "reward_model": reward_model}
+        extra_info = with_question(
+            {**(row.get("extra_info") or {}), "reward_model": reward_model}, row.get("raw_prompt")
+        )
         call = partial(
             self.function,
             data_source=row.get("data_source"),

@@ -141,8 +141,24 @@ def _wordy(answer: Answer) -> bool:
 
 
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}")
-_SAYS = re.compile(r"[A-Za-z]{2}.*\d|\d.*\b[A-Za-z]{2}|[\u0400-\u1fff\u3000-\uffef]|\n", re.DOTALL)
-"""A number among words: the number that they conclude with is the answer."""
+_DIGIT = re.compile(r"\d")
+_LETTERS = re.compile(r"[A-Za-z]{2}")
+_WORD_BEGINS = re.compile(r"\b[A-Za-z]{2}")
+_OTHER_SCRIPT = re.compile(r"[\u0400-\u1fff\u3000-\uffef]|\n")
+
+
+def _says(text: str) -> bool:
+    """Whether a number stands among words: the number that they conclude with is the answer."""
+    if _OTHER_SCRIPT.search(text):
+        return True
+    digit = _DIGIT.search(text)
+    if digit is None:
+        return False
+    letters = _LETTERS.search(text)
+    if letters is not None and _DIGIT.search(text, letters.end()):
+        return True
+    return _WORD_BEGINS.search(text, digit.end()) is not None
+
 
 _CONDITION = re.compile(r"(?i)\b(?:for|where|when|if|with|all|any|every|since|because)\s*$")
 _COPULA = re.compile(r"\b(?:is|are|be|get|obtain|have|equals)\b")
@@ -186,7 +202,7 @@ def stated_words(sentence: str, yes_no: bool = False) -> str:
 def _conclusion(text: str, gold: Gold, deadline: float, question: str) -> Verdict | None:
     """Running text without a committed piece: the whole of a short one, else the last mathematics of its conclusion."""
     whole = read(text) if len(text) <= 300 else None
-    said = gold.answer.number is not None and _SAYS.search(_COMMANDS.sub(" ", text)) is not None
+    said = gold.answer.number is not None and _says(_COMMANDS.sub(" ", text))
     if whole is not None and whole.key:
         outcome = None if said and whole.key != gold.answer.key else agree(gold, whole)
         if outcome or (outcome is False and not _wordy(whole)):

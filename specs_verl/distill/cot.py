@@ -179,7 +179,7 @@ def _distill_cot(job: CotJob, out: Path, on_progress: Callable[[Progress], None]
     counts: Counter[str] = Counter()
     trajectories: list[Trajectory] = []
     for (name, rows), run in zip(dealt.items(), runs, strict=False):
-        table = RowTable(job.prompts, columns=["prompt", *GRADING_COLUMNS])
+        table = RowTable(job.prompts, columns=GRADING_COLUMNS)
         for index, samples in zip(rows, aligned(run.by_row(), len(rows)), strict=True):
             ((_, row),) = table.slice(index, index + 1)
             whole = [s for s in samples if unusable(s["response"], s["finish_reason"], s["n_vision_tokens"]) is None]

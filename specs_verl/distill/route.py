@@ -182,7 +182,7 @@ def _expert(
     )
     run = sample(Job(str(routing.expert), (str(prompts),), str(folder / "samples"), parameters), on_progress)
     trajectories = []
-    table = RowTable((str(prompts),), columns=["prompt", *GRADING_COLUMNS])
+    table = RowTable((str(prompts),), columns=GRADING_COLUMNS)
     for (index, row), samples in zip(table.slice(0, len(rows)), aligned(run.by_row(), len(rows)), strict=True):
         whole = [s for s in samples if unusable(s["response"], s["finish_reason"], s["n_vision_tokens"]) is None]
         counts["expert: samples"] += len(samples)

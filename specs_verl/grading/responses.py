@@ -24,12 +24,13 @@ from typing import Any, Protocol
 from reward_fns import formats
 from reward_fns.batch import settle_all
 from reward_fns.grading import GroundTruth
+from reward_fns.question import with_question
 from specs_verl.errors import UserError
 
 DEFAULT_REWARD = "reward_fns:compute_score"
 OWN_FORMATS = {"think_answer": formats.think_answer, "think_answer_boxed": formats.think_answer_boxed}
 
-GRADING_COLUMNS = ["data_source", "reward_model", "extra_info"]
+GRADING_COLUMNS = ["data_source", "reward_model", "extra_info", "prompt"]
 """Columns of a row that decide how its responses are graded."""
 
 ROW_ERRORS = (KeyError, TypeError, ValueError)
@@ -93,7 +94,8 @@ class Grade:
 def grading_info(row: Row) -> dict[str, object]:
     """What compute_score needs to know of a row to grade it as the row says."""
     extra = row.get("extra_info")
-    return {**(extra if isinstance(extra, Mapping) else {}), "reward_model": row.get("reward_model")}
+    info = {**(extra if isinstance(extra, Mapping) else {}), "reward_model": row.get("reward_model")}
+    return with_question(info, row.get("prompt"))
 
 
 def ground_truth(row: Row) -> GroundTruth:

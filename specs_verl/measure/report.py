@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from data_prep.files import write_text
+from reward_fns.question import question_in
 from specs_verl.files.rows import RowTable
 from specs_verl.measure.benchmarks.scores import read_benchmarks
 from specs_verl.measure.curves import cold_start_curves, grpo_curves
@@ -32,7 +33,7 @@ from specs_verl.measure.gate import GateResult, gate
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.page import Page, all_charts, render
 from specs_verl.measure.page_runs import read_gf, stage_rows
-from specs_verl.measure.samples import Answer, Picture, Sample, choose, clean_text, picture, question_text
+from specs_verl.measure.samples import Answer, Picture, Sample, choose, clean_text, picture
 from specs_verl.measure.stability import groups_without_variance, stability
 from specs_verl.measure.summary import Summary, by_model, gain, graded_rollouts, summarise, warnings
 from specs_verl.measure.tables import summary_table
@@ -220,7 +221,7 @@ def _prompt_contents(files: Sequence[str], rows: Sequence[int]) -> dict[int, tup
     for row in sorted(rows):
         for index, values in table.slice(row, row + 1):
             images = [_image_bytes(image, table.file_of(index)) for image in values.get("images") or []]
-            question = question_text(values.get("prompt") or [])
+            question = question_in(values.get("prompt"))
             contents[index] = (question, [content for content in images if content])
     return contents
 

@@ -21,6 +21,7 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reward_fns.question import with_question
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import row_id
@@ -46,7 +47,7 @@ def read_prompts(files: Sequence[Path]) -> list[Prompt]:
     """Prompts in the order of rows; pictures are not read."""
     prompts: list[Prompt] = []
     for file in files:
-        for row in _columns(file, ("data_source", "reward_model", "extra_info", "ability")):
+        for row in _columns(file, ("data_source", "reward_model", "extra_info", "ability", "prompt")):
             prompts.append(_prompt(row, len(prompts), file))
     if not prompts:
         raise UserError(f"{', '.join(map(str, files))}: no rows, nothing to evaluate.")
@@ -79,7 +80,7 @@ def _prompt(row: Mapping[str, object], index: int, file: Path) -> Prompt:
         row_id=row_id(index, dict(row)),
         data_source=str(row["data_source"]),
         ground_truth=_text(reward_model["ground_truth"]),
-        extra_info=extra,
+        extra_info=with_question(extra, row.get("prompt")),
         task=str(extra.get("task") or row.get("ability") or "all"),
         asked_format=str(extra.get("format") or DEFAULT_FORMAT),
         verifier=str(extra.get("verifier") or "math"),

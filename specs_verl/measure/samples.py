@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -142,15 +141,6 @@ def picture(content: bytes, alt: str) -> Picture | None:
         width, height, kind = copy.width, copy.height, "jpeg"
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(f"data:image/{kind};base64,{encoded}", width, height, alt, pixelated=tiny)
-
-
-def question_text(messages: Sequence[Mapping[str, object]]) -> str:
-    """The last user turn as text, without image placeholders."""
-    turns = [message for message in messages if message.get("role") == "user"] or list(messages)
-    content = turns[-1].get("content", "") if turns else ""
-    if not isinstance(content, str):  # a list of parts
-        content = " ".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
-    return re.sub(r"<(image|video)>", "", content).strip()
 
 
 def clean_text(text: str, limit: int = LONGEST_TEXT) -> str:

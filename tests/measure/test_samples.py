@@ -5,7 +5,7 @@ import io
 import pandas as pd
 from PIL import Image
 
-from specs_verl.measure.samples import LONGEST_SIDE, choose, clean_text, picture, question_text
+from specs_verl.measure.samples import LONGEST_SIDE, choose, clean_text, picture
 
 
 def graded(*rows):
@@ -58,13 +58,3 @@ def test_what_is_no_picture_is_left_out():
     assert picture(b"<svg onload=alert(1)>", "x") is None
     assert picture(file_of(Image.new("RGB", (50, 50)))[:60], "cut short") is None
     assert picture(file_of(Image.new("1", (9000, 8000))), "72 million pixels in a few kB") is None
-
-
-def test_questions():
-    assert (
-        question_text([{"role": "system", "content": "s"}, {"role": "user", "content": "<image>How many?"}])
-        == "How many?"
-    )
-    parts = [{"type": "image"}, {"type": "text", "text": "How many?"}]
-    assert question_text([{"role": "user", "content": parts}]) == "How many?"
-    assert question_text([]) == ""

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from reward_fns import compute_score, compute_score_async, register, verify, verify_batch
+from reward_fns.verifiers.math_lenient import _says
 from reward_fns.workers import pool
 
 DEADLINE = 0.6
@@ -172,6 +173,13 @@ def test_hostile_golds_cost_no_more_and_are_reported_alike():
     for gold in ["9**9**9**9", "\\frac{" * 100, "\\begin{matrix}", "}{", "\\int_0^{", "\\"]:
         for response in ("\\boxed{1}", "no", "\\boxed{x+1}"):
             assert verify(response, gold, deadline=DEADLINE).status != "right"
+
+
+def test_a_number_among_words_is_found_in_one_pass():
+    # A pattern that tries every start of a word against every end would take 4.5e10 steps, past any limit of pytest.
+    assert not _says("a" * 300_000)
+    assert _says("a" * 300_000 + "1") and _says("1" + " " * 300_000 + "aa")
+    assert not _says("12") and not _says("12x") and _says("12 cm") and _says("x is cm 1")
 
 
 def test_an_unreadable_gold_has_one_status_for_all_responses():

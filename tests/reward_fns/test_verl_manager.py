@@ -73,6 +73,21 @@ def test_box_tokens_reach_the_parser_and_other_special_tokens_do_not():
     assert result["reward_extra_info"]["status"] == "right"
 
 
+def test_the_question_comes_from_the_prompt():
+    told = []
+
+    def function(data_source, solution_str, ground_truth, extra_info):
+        told.append(extra_info.get("question"))
+        return 0.0
+
+    prompt = [{"role": "user", "content": "<image>How many?"}]
+    config = settings(custom_reward_function={"path": "mine.py"})
+    graded(config, rollout([5, 1], {"ground_truth": "12"}, raw_prompt=prompt), function)
+    graded(config, rollout([5, 1], {"ground_truth": "12"}, {"question": "Own?"}, raw_prompt=prompt), function)
+    graded(config, rollout([5, 1], {"ground_truth": "12"}), function)
+    assert told == ["How many?", "Own?", None]
+
+
 def test_verifier_and_parameters_come_from_reward_model():
     gold = {"ground_truth": "11.9", "verifier": "number", "params": '{"abs_tol": 0.2}'}
     assert graded(settings(), rollout([6, 5, 1], gold))["reward_score"] == 1.0
