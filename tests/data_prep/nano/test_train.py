@@ -66,9 +66,9 @@ def test_state_of_another_recipe_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "SAVE_EVERY_S", 0)
     monkeypatch.setattr(builder, "export", lambda *_: (_ for _ in ()).throw(Killed))
     with pytest.raises(Killed):
-        train(SMALL, tmp_path / "base")
+        train(Recipe(steps=1, batch=2), tmp_path / "base")
     with pytest.raises(SystemExit, match="other options"):
-        train(Recipe(steps=11, batch=4), tmp_path / "base")
+        train(Recipe(steps=2, batch=2), tmp_path / "base")
 
 
 def test_exported_directory_loads_in_float32(tmp_path):
