@@ -102,7 +102,7 @@ def near_pairs(ours: np.ndarray, theirs: np.ndarray, most: int) -> Iterator[tupl
         mask = np.uint64(((1 << high - low) - 1) << low)
         order = np.argsort(theirs & mask, kind="stable")
         bands = (theirs & mask)[order]
-        starts, ends = (np.searchsorted(bands, ours & mask, side) for side in ("left", "right"))
+        starts, ends = np.searchsorted(bands, ours & mask, "left"), np.searchsorted(bands, ours & mask, "right")
         for index in np.flatnonzero(ends > starts).tolist():
             found = order[starts[index] : ends[index]]
             apart = np.bitwise_count(theirs[found] ^ ours[index])

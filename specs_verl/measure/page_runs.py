@@ -63,7 +63,7 @@ def overlaid(
 ) -> Chart:
     """A chart of short curves, every point shown and listed."""
     series = [
-        Series(name, colours.get(name, number), curve.steps, curve.values)
+        Series(name, colours.get(name.partition(" #")[0], number), curve.steps, curve.values)
         for number, (name, curve) in enumerate(curves.items())
     ]
     steps = sorted({step for curve in curves.values() for step in curve.steps})

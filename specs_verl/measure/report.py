@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -30,6 +30,7 @@ from specs_verl.measure.benchmarks.scores import read_benchmarks
 from specs_verl.measure.curves import cold_start_curves, grpo_curves
 from specs_verl.measure.figures import Line, write_lines
 from specs_verl.measure.gate import GateResult, gate
+from specs_verl.measure.gf_curve import GfCurve
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.page import Page, all_charts, render
 from specs_verl.measure.page_runs import read_gf, stage_rows
@@ -122,7 +123,7 @@ def collect(inputs: ReportInputs) -> Page:
         gains=gains,
         gates=tuple(_gates(groups, summary)),
         grpo=grpo,
-        gf=tuple(curve for folder in inputs.gf for curve in read_gf(folder)),
+        gf=tuple(_numbered(read_gf(folder) for folder in inputs.gf)),
         stability=tuple(
             stability(name, grpo[name], None if log.rollouts is None else groups_without_variance(log.rollouts))
             for name, log in _labelled(inputs.grpo)
@@ -148,6 +149,15 @@ def _labelled(logs: Sequence[TrainingLog]) -> list[tuple[str, TrainingLog]]:
         seen[log.model] += 1
         labelled.append((log.model if seen[log.model] == 1 else f"{log.model} #{seen[log.model]}", log))
     return labelled
+
+
+def _numbered(folders: Iterable[Sequence[GfCurve]]) -> Iterator[GfCurve]:
+    """Curves of several folders; a run whose name came before (another seed) is numbered, as in _labelled."""
+    seen: Counter[str] = Counter()
+    for curves in folders:
+        seen.update({curve.run for curve in curves})
+        for curve in curves:
+            yield curve if seen[curve.run] == 1 else replace(curve, run=f"{curve.run} #{seen[curve.run]}")
 
 
 def _gates(groups: Mapping[str, Sequence[ModelMetrics]], summary: Summary) -> list[GateResult]:

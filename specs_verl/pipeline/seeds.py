@@ -23,7 +23,10 @@ def combine(out: Path, plans: Sequence[Plan]) -> None:
     )
     if not metrics:
         return
-    inputs = ReportInputs(metrics=metrics, title=f"{plans[0].definition.title}, {len(plans)} seeds")
+    gf = tuple(
+        plan.places.folders[stage.name] for plan in plans for stage in plan.definition.stages if stage.kind == "gf"
+    )
+    inputs = ReportInputs(metrics=metrics, gf=gf, title=f"{plans[0].definition.title}, {len(plans)} seeds")
     console = Console()
     print_summary(console, inputs)
     console.print(f"Report: {write_report(inputs, out / 'report.html')}", markup=False, highlight=False)

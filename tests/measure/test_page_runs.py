@@ -95,6 +95,16 @@ def test_runs_are_overlaid(tmp_path):
     assert charts[0].svg.count("<polyline") == 2
 
 
+def test_runs_of_one_name_are_seeds_of_one_colour(inputs, tmp_path):
+    folders = tuple(write_gf(tmp_path / f"seed_{seed}", "final") for seed in range(2))
+    page = collect(ReportInputs(metrics=inputs.metrics, gf=folders))
+    assert [(curve.run, curve.definition) for curve in page.gf] == [
+        ("final", "compliance"), ("final", "right"), ("final #2", "compliance"), ("final #2", "right"),
+    ]  # fmt: skip
+    chart = gf_charts(page.gf, {"base": 0, "final": 5})[0]
+    assert chart.svg.count('<polyline class="line s5"') == 2
+
+
 def test_files_that_are_not_what_they_should_be(tmp_path):
     with pytest.raises(UserError, match=r"gf.json: cannot be read .*Run `specs gf RUN` first"):
         read_gf(tmp_path / "gf.json")
