@@ -130,16 +130,19 @@ def graded_rollouts(
     return read_graded(files, columns, rows) if files else None
 
 
-def gain(before: Sequence[ModelMetrics], after: Sequence[ModelMetrics], quantity: str, k: int = 1) -> Interval | None:
-    """Paired gain over the prompts of the in-distribution set, averaged over seeds; None without graded rollouts.
+def gain(
+    before: Sequence[ModelMetrics], after: Sequence[ModelMetrics], quantity: str, k: int = 1, role: str = "id"
+) -> Interval | None:
+    """Paired gain over the prompts of a role, averaged over seeds; None without graded rollouts.
 
     Args:
         before, after: the seeds of one model each.
         quantity: "acc", "format" or "pass" (then at ``k``).
+        role: of the data sets; of `id` the first counts, of the others all.
     """
     sides = []
     for seeds in (before, after):
-        per_seed = [_per_prompt(entry, quantity, k) for entry in seeds]
+        per_seed = [_per_prompt(entry, quantity, k, role) for entry in seeds]
         if not per_seed or any(series is None for series in per_seed):
             return None
         sides.append(pd.concat(per_seed, axis=1, join="inner").mean(axis=1))
@@ -147,9 +150,16 @@ def gain(before: Sequence[ModelMetrics], after: Sequence[ModelMetrics], quantity
     return paired_difference(paired[:, 1], paired[:, 0]) if len(paired) else None
 
 
-def _per_prompt(metrics: ModelMetrics, quantity: str, k: int) -> pd.Series | None:
-    name = next((name for name, entry in metrics.sets.items() if entry.role == "id"), None)
-    frame = graded_rollouts(metrics, name, ["row", "right", "acc", "format"]) if name is not None else None
+def _per_prompt(metrics: ModelMetrics, quantity: str, k: int, role: str) -> pd.Series | None:
+    """One value per prompt, by set and row."""
+    names = [name for name, entry in metrics.sets.items() if entry.role == role]
+    found = {name: _of_set(metrics, name, quantity, k) for name in (names[:1] if role == "id" else names)}
+    known = {name: series for name, series in found.items() if series is not None}
+    return pd.concat(known) if known and len(known) == len(found) else None
+
+
+def _of_set(metrics: ModelMetrics, name: str, quantity: str, k: int) -> pd.Series | None:
+    frame = graded_rollouts(metrics, name, ["row", "right", "acc", "format"])
     if frame is None:
         return None
     groups = frame.groupby("row")

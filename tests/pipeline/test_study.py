@@ -78,20 +78,26 @@ def test_an_unknown_pipeline_or_setting_is_refused_before_anything_runs(tmp_path
         plans_of(read_study(str(file)), tmp_path / "out", fetch=False)
 
 
-def measured(folder, model, seed, right):
-    """Metrics of a model that answered four prompts once each; `right` says which were right."""
-    rows = [
-        {"row": row, "row_id": str(row), "sample": 0, "data_source": "d", "task": "t", "asked_format": "think_answer",
-         "ground_truth": "1", "response": "", "right": bool(value), "acc": float(value), "format": True,
-         "score": float(value), "status": "right" if value else "wrong", "extracted": None, "n_tokens": 1,
-         "verifier": "number", "finish_reason": "stop"}
-        for row, value in enumerate(right)
-    ]  # fmt: skip
-    (folder / "graded" / "test").mkdir(parents=True)
-    table = pa.Table.from_pylist(rows)
-    pq.write_table(table, folder / "graded" / "test" / "shard-00000.parquet")
-    figures = set_metrics(table.to_pandas(), "id", skipped_prompts=0, graded="graded/test")
-    write_metrics(folder / "metrics.json", ModelMetrics(model, seed, {"test": figures}))
+def measured(folder, model, seed, right, obeyed=(True,) * 4, ood=()):
+    """Metrics of a model that answered four prompts once each: which were right, which were in the asked format, and
+    which of the out-of-distribution prompts were."""
+    sets = {}
+    given = {"test": ("id", right, obeyed), "ood": ("ood", [0] * len(ood), ood)}
+    for name, (role, answers, forms) in given.items():
+        rows = [
+            {"row": row, "row_id": str(row), "sample": 0, "data_source": "d", "task": "t",
+             "asked_format": "think_answer", "ground_truth": "1", "response": "", "right": bool(value),
+             "acc": float(value), "format": bool(form), "score": float(value),
+             "status": "right" if value else "wrong", "extracted": None, "n_tokens": 1, "verifier": "number",
+             "finish_reason": "stop"}
+            for row, (value, form) in enumerate(zip(answers, forms, strict=True))
+        ]  # fmt: skip
+        if rows:
+            (folder / "graded" / name).mkdir(parents=True)
+            table = pa.Table.from_pylist(rows)
+            pq.write_table(table, folder / "graded" / name / "shard-00000.parquet")
+            sets[name] = set_metrics(table.to_pandas(), role, skipped_prompts=0, graded=f"graded/{name}")
+    write_metrics(folder / "metrics.json", ModelMetrics(model, seed, sets))
     return folder / "metrics.json"
 
 
@@ -104,18 +110,23 @@ def test_differences_are_paired_with_the_first_pipeline_over_the_seeds_of_both(t
         ("SFT", 0): [1, 0, 0, 0],
         ("SFT", 1): [1, 0, 0, 0],
     }
-    entries = [
-        Entry(name, seed, measured(tmp_path / f"{name}{seed}", "final", seed, right))
-        for (name, seed), right in answers.items()
-    ]
-    out = tmp_path / "out"
-    console = Console(record=True, width=200)
-    tabulate("Two losses", entries, out, console)
-    found = json.loads((out / "study.json").read_text())["differences"]
-    accuracy = {entry["treated"]: entry["difference"]["value"] for entry in found if entry["quantity"] == "acc"}
-    # Means: SPECS (3 + 2) / 8, SFT 2 / 8, base 1 / 8.
-    assert accuracy == {"base": pytest.approx(-4 / 8), "SFT": pytest.approx(-3 / 8)}
-    assert all(entry["control"] == "SPECS" for entry in found)
-    shown = console.export_text()
-    assert "SFT" in shown and "-37.5" in shown
-    assert "SPECS" in (out / "report.html").read_text()
+    entries = []
+    for (name, seed), shares in obeyed.items():
+        inside, outside = ([prompt < share for prompt in range(4)] for share in shares)
+        metrics = measured(tmp_path / f"{name}{seed}", "final", seed, [0] * 4, inside, outside)
+        entries.append(Entry(name, seed, metrics))
+    tabulate("Two losses", entries, tmp_path / "out", Console(record=True, width=200))
+    found = json.loads((tmp_path / "out" / "study.json").read_text())["differences"]
+    sft = {entry["quantity"]: entry for entry in found if entry["treated"] == "SFT"}
+    # OOD: SPECS 3/4 with both seeds, SFT 2/4 and 1/4; differences -1/4 and -2/4, standard deviation 0.25 / sqrt(2).
+    assert sft["ood_format"]["difference"]["value"] == pytest.approx(-3 / 8)
+    assert sft["ood_format"]["per_seed"] == {
+        "mean": pytest.approx(-3 / 8),
+        "std": pytest.approx(0.17678, abs=1e-5),
+        "n": 2,
+    }
+    # Gains over the base: ID 3/4 always. GF = 5 a b / (4 a + b): SPECS 5 (3/4)(3/4) / (3 + 3/4) = 0.75;
+    # SFT 5 (3/4)(2/4) / (3 + 2/4) = 0.535714 and 5 (3/4)(1/4) / (3 + 1/4) = 0.288462.
+    assert sft["gf"]["difference"] is None
+    assert sft["gf"]["per_seed"]["mean"] == pytest.approx((0.535714 + 0.288462) / 2 - 0.75, abs=1e-5)
+    assert sft["format"]["difference"]["value"] == 0
