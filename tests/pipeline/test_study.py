@@ -110,6 +110,33 @@ def test_differences_are_paired_with_the_first_pipeline_over_the_seeds_of_both(t
         ("SFT", 0): [1, 0, 0, 0],
         ("SFT", 1): [1, 0, 0, 0],
     }
+    entries = [
+        Entry(name, seed, measured(tmp_path / f"{name}{seed}", "final", seed, right))
+        for (name, seed), right in answers.items()
+    ]
+    out = tmp_path / "out"
+    console = Console(record=True, width=200)
+    tabulate("Two losses", entries, out, console)
+    found = json.loads((out / "study.json").read_text())["differences"]
+    accuracy = {entry["treated"]: entry["difference"]["value"] for entry in found if entry["quantity"] == "acc"}
+    # Means: SPECS (3 + 2) / 8, SFT 2 / 8, base 1 / 8.
+    assert accuracy == {"base": pytest.approx(-4 / 8), "SFT": pytest.approx(-3 / 8)}
+    assert all(entry["control"] == "SPECS" for entry in found)
+    shown = console.export_text()
+    assert "SFT" in shown and "-37.5" in shown
+    assert "SPECS" in (out / "report.html").read_text()
+
+
+def test_other_formats_and_the_factor_are_compared_with_what_prompts_and_what_seeds_decide(tmp_path):
+    # Shares of the asked format in and out of distribution, of four prompts each.
+    obeyed = {
+        ("base", 0): (1, 0),
+        ("base", 1): (1, 0),
+        ("SPECS", 0): (4, 3),
+        ("SPECS", 1): (4, 3),
+        ("SFT", 0): (4, 2),
+        ("SFT", 1): (4, 1),
+    }
     entries = []
     for (name, seed), shares in obeyed.items():
         inside, outside = ([prompt < share for prompt in range(4)] for share in shares)
