@@ -2,6 +2,7 @@
 
     specs doctor            a table and a one-line verdict; exit code 0 when nothing is wrong, 1 otherwise
     specs doctor --json     the same for scripts
+    specs doctor --estimate memory, hours and disk of every model on every hardware (specs_verl/estimate)
 
 check.py      what a finding is, and the verdict over all of them
 versions.py   installed versions against the pins that came with the package

@@ -19,12 +19,16 @@ from specs_verl.doctor.machine import machine_checks
 from specs_verl.doctor.probes import probe_checks, run_probes
 from specs_verl.doctor.versions import DISTRIBUTION, package_checks, profile, version_checks
 from specs_verl.errors import UserError
+from specs_verl.estimate.table import table as estimates
 
 COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `specs doctor`."""
+    parser.add_argument(
+        "--estimate", action="store_true", help="print memory, hours and disk of every model on every hardware, and end"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument(
         "--timeout", type=float, default=180.0, metavar="SECONDS", help="limit for each import (default: %(default)s)"
@@ -38,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
     """Examine and print; 0 when training can start, 1 when there is a problem."""
     if not args.timeout > 0:
         raise UserError(f"--timeout must be positive, got {args.timeout}.")
+    if args.estimate:
+        print(estimates())
+        return 0
     console = Console(highlight=False)
     if args.json:
         checks = examine(args.out, args.timeout)

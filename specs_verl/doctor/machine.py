@@ -18,29 +18,32 @@ from specs_verl.doctor import preflight
 from specs_verl.doctor.check import Check
 from specs_verl.doctor.probes import NVIDIA
 from specs_verl.errors import UserError
+from specs_verl.estimate.disk import Disk, run
+from specs_verl.estimate.shape import Shape
+from specs_verl.estimate.table import read
 
 GIB = preflight.GIB
 MEMORY = 8 * GIB  # peak of the nano quickstart, with some room
 DISK = 5 * GIB  # checkpoints and samples of a nano run, and Ray's spill
 
 GB = 10**9
-RL_CHECKPOINT = 111 * GB  # 7.6e9 parameters x 12 bytes (fp32, two moments), tower 0.7e9 x 4, bf16 export 8.3e9 x 2
-COLD_START = 130 * GB  # one checkpoint and the export; every one of 8 processes writes its own frozen tower
-RL_STAGES, RL_KEPT = 2, 2  # zero and grpo; trainer.max_actor_ckpt_to_keep
 
 SHARED = 1 * GIB
 FILES = 4096  # Ray keeps several per worker
 
 
-def full_run() -> int:
-    """Bytes of all checkpoints that a whole 7B run keeps."""
-    return RL_STAGES * RL_KEPT * RL_CHECKPOINT + COLD_START
+def full_run() -> Disk:
+    """Checkpoints of a whole run of the paper's model."""
+    return run(Shape.of(read("model", "qwen2_5_vl_7b").shape))
 
 
-DISK_TERMS = (
-    f"All stages of a 7B run keep {full_run() / GB / 1000:.1f} TB (estimated): {RL_STAGES} RL stages x {RL_KEPT} "
-    f"checkpoints x {RL_CHECKPOINT // GB} GB, and {COLD_START // GB} GB of the cold start."
-)
+def disk_terms() -> str:
+    """What a whole 7B run keeps, in words."""
+    needed = full_run()
+    return (
+        f"All stages of a 7B run take {needed.peak / GB:.0f} GB at most (estimated): {needed.checkpoint / GB:.0f} GB "
+        f"an RL checkpoint, two of them while GRPO runs; {needed.final / GB:.0f} GB stay."
+    )
 
 
 def machine_checks(folder: Path, profile: str | None) -> list[Check]:
@@ -98,7 +101,7 @@ def disk(folder: Path, gpu: bool = False) -> Check:
     if free < DISK:
         return Check("disk", "problem", text, f"A run needs {DISK / GIB:.0f} GiB: free some, or choose another --out.")
     if gpu:
-        return Check("disk", "note" if free < full_run() else "ok", text, DISK_TERMS)
+        return Check("disk", "note" if free < full_run().peak else "ok", text, disk_terms())
     return Check("disk", "ok", text)
 
 
