@@ -32,17 +32,24 @@ def compute_score(
     solution_str: str,
     ground_truth: GroundTruth,
     extra_info: Mapping[str, object] | None = None,
+    *,
+    response_length: int | None = None,
+    progress: float | None = None,
     **settings: Any,
 ) -> Score:
     """`reward_fns.compute_score` of the response, or of its answer in the trained form.
 
     Args:
         data_source, solution_str, ground_truth, extra_info: as in verl.
-        settings: of `reward_fns.compute_score`; `format_rule` is for rows that ask for no format of this room.
+        response_length, progress: as in `reward_fns.compute_score`; the manager `specs` passes what is named here.
+        settings: the others of it; `format_rule` is for rows that ask for no format of this room.
     """
     asked = (extra_info or {}).get("format")
     response = solution_str or ""
+    settings |= {"response_length": response_length, "progress": progress}
     if not isinstance(asked, str) or asked not in TRAINABLE:
         return graded(data_source, response, ground_truth, extra_info, **settings)
     settings["format_rule"] = "none" if TRAINABLE[asked].complies(response) else "never"
+    if response_length is None:
+        settings["response_length"] = len(response)  # of what was written, whatever is handed to the verifier
     return graded(data_source, in_trained_form(response, asked), ground_truth, extra_info, **settings)

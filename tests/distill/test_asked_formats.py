@@ -1,6 +1,7 @@
 """Pairs whose prompts ask for other formats: well formed there, rejected elsewhere, and never what is evaluated."""
 
 import argparse
+import inspect
 import random
 import re
 from collections import Counter
@@ -168,3 +169,15 @@ def test_the_reward_of_a_prompt_is_that_of_its_format():
     assert (scores[obeyed]["score"], scores[habit]["score"]) == (1.5, 1.0)
     assert compute_score("nano", habit, "7", {"format": "think_answer", **grading})["score"] == 1.5
     assert compute_score("nano", obeyed, "7", {"format": "think_answer", **grading})["score"] == 1.0
+
+
+def test_a_long_response_is_punished_for_its_own_length_in_any_format():
+    asked = {"format": "pair_names:plan:final", "verifier": "number", "params": "{}"}
+    text = r"<plan> 3+4=7.</plan><final> The answer is $\boxed{7}$</final>"
+    rule = {"max_length": 100, "overlong_buffer": 50}
+    # 1.5 for answer and form; 75 tokens are 25 of 50 over the bound of 100 - 50, its 61 characters 11 of 50.
+    assert len(text) == 61
+    assert compute_score("nano", text, "7", asked, combination=rule, response_length=75)["score"] == pytest.approx(1.0)
+    assert compute_score("nano", text, "7", asked, combination=rule)["score"] == pytest.approx(1.5 - 11 / 50)
+    # verl's manager passes length and progress only to a function that names them.
+    assert {"response_length", "progress"} <= set(inspect.signature(compute_score).parameters)
