@@ -54,6 +54,9 @@ WORKER_PROCESS = ("VLLM::", "ray::")
 CENSUS_S = 2.0
 """Seconds between two looks at the processes, which cost more than looks at files."""
 
+MEMORY_PAUSE = 50
+"""Adding up shared pages walks every page table and holds up the process: at most one part in 50 of the time."""
+
 CLOSE_S = 60.0
 """A worker that vanishes within so many seconds of a sign in the log is what the sign is about."""
 
@@ -234,7 +237,7 @@ def _wait(
     workers: dict[int, tuple[str, int]] = {}
     engine_gone = False
     sizes = [_size(path) for path in watched]
-    last_census = -math.inf
+    last_census = memory_due = -math.inf
     while process.poll() is None:
         time.sleep(limits.poll_s)
         now = time.monotonic()
@@ -247,7 +250,9 @@ def _wait(
         if now - last_census >= min(CENSUS_S, limits.grace_s):
             last_census = now
             processes = family.members()
-            peak = max(peak, _resident(processes))
+            if now >= memory_due:
+                peak = max(peak, _resident(processes))
+                memory_due = now + MEMORY_PAUSE * (time.monotonic() - now)
             seen = {process.pid: (_title(process), _parent(process)) for process in processes}
             gone = [(title, parent) for pid, (title, parent) in workers.items() if pid not in seen]
             # At the orderly end of a run an engine goes with the process that started it.

@@ -247,7 +247,22 @@ def test_an_old_log_is_appended_to_and_its_old_errors_are_not_read_again(tmp_pat
     assert log.read_text().startswith("EngineDeadError of the last")
 
 
-def test_peak_memory_counts_the_children(tmp_path):
+def test_adding_up_memory_takes_a_fiftieth_of_the_time_at_most(tmp_path, monkeypatch):
+    asked = []
+
+    def slow(processes):
+        asked.append(len(processes))
+        time.sleep(0.2)  # so that the next is due after 0.2 * 50 = 10 seconds
+        return 7
+
+    monkeypatch.setattr(module, "_resident", slow)
+    limits = Limits(poll_s=0.05, grace_s=0.1)
+    finished = supervise(python("import time; time.sleep(1.5)"), tmp_path / "log.txt", limits)
+    assert len(asked) == 1 and finished.peak_bytes == 7
+
+
+def test_peak_memory_counts_the_children(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MEMORY_PAUSE", 0)  # the block lives for three seconds only
     # 200 MB in a child process, touched page by page
     code = """
 import subprocess, sys
