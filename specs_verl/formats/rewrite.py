@@ -109,6 +109,19 @@ def rewrite(
     return dict(counts)
 
 
+def check_rewritable(files: Sequence[str | Path], form: OutputFormat, rows: int) -> None:
+    """UserError, with file and row, where one of the first rows cannot be asked for another format; nothing is written.
+
+    For those who will rewrite hours later.
+    """
+    table = RowTable([str(file) for file in files], rows)
+    for index, row in table.slice(0, len(table)):
+        try:
+            asking_for(form, row.get("prompt"))
+        except UserError as error:
+            raise UserError(f"{table.file_of(index)}, row {index}: {error}.") from error
+
+
 def _schema_with_format(schema: pa.Schema) -> pa.Schema:
     """The file's own columns, with `id` and `format` in extra_info."""
     place = schema.get_field_index("extra_info")

@@ -19,13 +19,15 @@ from rich.console import Console
 
 from specs_verl.doctor import preflight
 from specs_verl.errors import UserError
+from specs_verl.formats.registry import FORMATS
+from specs_verl.formats.rewrite import check_rewritable
 from specs_verl.pipeline.definition import Definition, load, names, summary
 from specs_verl.pipeline.display import StageDisplay, duration
 from specs_verl.pipeline.execution import Plan, planned, run_stages
 from specs_verl.pipeline.kinds import Command
 from specs_verl.pipeline.registry import KINDS
 from specs_verl.pipeline.seeds import combine
-from specs_verl.pipeline.stage import completed
+from specs_verl.pipeline.stage import Stage, completed
 from specs_verl.pipeline.watch import CommandFailed
 
 
@@ -66,10 +68,27 @@ def check(definition: Definition, root: Path) -> None:
         if stage.kind == "files":
             for file in KINDS["files"].outputs(stage, root).values():
                 preflight.rows(str(file))
+        elif stage.kind == "gf":
+            _check_formats(definition.stage(str(stage.settings["data"])), stage, root)
     preflight.compiler()
     preflight.master_port(os.environ)
     preflight.memory(int(definition.memory_gib * preflight.GIB))
     preflight.disk(root, 2 * preflight.GIB)
+
+
+def _check_formats(data: Stage, gf: Stage, root: Path) -> None:
+    """Whether held-out prompts that come without other formats can be asked in ours, before hours of training."""
+    if data.kind != "files" or data.settings["ood"] is not None:
+        return
+    try:
+        check_rewritable(
+            [KINDS["files"].outputs(data, root)["test"]], next(iter(FORMATS.values())), int(str(gf.settings["rows"]))
+        )
+    except UserError as error:
+        raise UserError(
+            f"Stage {gf.name} asks the held-out prompts in other formats, and cannot: {error} "
+            f"Give {data.name}.ood=FILE, or leave the stage out: {gf.name}=null report.gf=null."
+        ) from error
 
 
 def run(args: argparse.Namespace) -> int:

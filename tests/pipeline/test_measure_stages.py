@@ -1,9 +1,13 @@
 """The stages that measure: what their commands name, and that `specs` understands every command of every pipeline."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from data_prep.nano import base_checkpoint
 from specs_verl.cli import build_parser
 from specs_verl.errors import UserError
+from specs_verl.pipeline.command import check
 from specs_verl.pipeline.definition import load, names
 from specs_verl.pipeline.execution import planned
 
@@ -51,3 +55,19 @@ def test_log_probabilities_are_recorded_on_demand(tmp_path):
 def test_only_a_cold_start_has_steps_to_walk(tmp_path):
     with pytest.raises(UserError, match="Stage zero \\(grpo\\) leaves no run"):
         commands("specs", tmp_path, "gf.runs.warm-up=zero")
+
+
+def test_prompts_that_cannot_be_asked_otherwise_are_found_before_any_training(tmp_path):
+    def held_out(name, text):
+        row = {"data_source": "d", "prompt": [{"role": "user", "content": text}], "reward_model": {"ground_truth": "1"}}
+        row |= {"images": [{"bytes": b"x", "path": None}], "extra_info": {"id": "a"}}
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / name)
+        return tmp_path / name
+
+    asking, silent = held_out("a.parquet", "What is 1? Put it in \\boxed{}."), held_out("s.parquet", "What is 1?")
+    given = ["world=qwen2_5_vl_7b", f"model={base_checkpoint()}", f"data.train={asking}", "memory_gib=0"]
+    check(load("specs", [*given, f"data.test={asking}"]), tmp_path)
+    with pytest.raises(UserError, match=r"s.parquet, row 0: no format instruction found.*gf=null report.gf=null"):
+        check(load("specs", [*given, f"data.test={silent}"]), tmp_path)
+    for way_out in ([f"data.ood={asking}"], ["gf=null", "report.gf=null"]):
+        check(load("specs", [*given, f"data.test={silent}", *way_out]), tmp_path)
