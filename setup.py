@@ -26,7 +26,7 @@ setup(
     packages=find_namespace_packages(include=["specs_verl*", "reward_fns*", "data_prep*"], exclude=["*.__pycache__*"]),
     include_package_data=True,
     package_data={
-        "specs_verl": ["config/**/*.yaml", "measure/templates/*"],
+        "specs_verl": ["config/**/*.yaml", "measure/templates/*", "rails/*.j2"],
         "data_prep": ["nano/base/*", "pages/*.j2"],
     },
     install_requires=read_requirements("base"),

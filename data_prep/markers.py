@@ -9,6 +9,7 @@ mark that it has no image for crashes the rollout of its whole batch, hours late
 from __future__ import annotations
 
 import re
+from typing import Any
 
 IMAGE = "<image>"
 
@@ -26,3 +27,21 @@ def with_images(question: str, count: int) -> str:
     if count and IMAGE not in question:
         return IMAGE * count + question
     return question
+
+
+VISION_TOKENS = (
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<|vision_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<image>",
+    "<IMG_CONTEXT>",
+)
+"""Tokens that stand for (a part of) an image or a video, in the models that we know."""
+
+
+def vision_token_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids of VISION_TOKENS in a Hugging Face tokenizer: in a response they break training, since no image is there."""
+    vocabulary = tokenizer.get_vocab()
+    return frozenset(vocabulary[name] for name in VISION_TOKENS if name in vocabulary)

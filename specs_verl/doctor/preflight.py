@@ -28,6 +28,8 @@ from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import is_hub_name
 from specs_verl.plugin.freeze import SWITCH
 from specs_verl.plugin.loopback import keep_to_this_machine
+from specs_verl.plugin.rails import EXIT_CODE, StoppedByAlarm
+from specs_verl.rails.settings import Settings
 
 GIB = 1024**3
 COLUMNS = ("data_source", "prompt", "images", "reward_model")
@@ -152,6 +154,7 @@ class RecipeCheck(Callback):
             if reward and not reward.startswith("pkg://") and not Path(reward).expanduser().exists():
                 raise UserError(f"There is no reward file {reward} (reward.custom_reward_function.path).")
             recipe.kept_weights(config)
+            Settings.of(config)
             recipe.attention(config, get_platform().device_name, recipe.flash_installed())
             check_rl(config)
             recipe.steps(config, found["train_files"])
@@ -163,7 +166,14 @@ class RecipeCheck(Callback):
     def on_run_end(  # type: ignore[override]  # Hydra gives every callback of this name the job's result
         self, config: DictConfig, job_return: JobReturn, **kwargs: object
     ) -> None:
-        """A run that ends before its steps fails: verl's loop also ends, with exit code 0, where its epochs end."""
+        """A run that ends before its steps fails: verl's loop also ends, with exit code 0, where its epochs end.
+
+        A run that an alarm has stopped ends with the reason instead of Ray's traceback.
+        """
+        if isinstance(error := job_return._return_value, StoppedByAlarm):
+            # Ray hands it on as an exception of both kinds, whose text is the remote traceback.
+            print(f"specs-verl: {getattr(error, 'cause', error)}", file=sys.stderr)
+            raise SystemExit(EXIT_CODE) from None
         if job_return.status is not JobStatus.COMPLETED:
             return
         try:

@@ -7,5 +7,6 @@ fixes.py        bugs of verl, mended while the installed verl has them
 freeze.py       the vision-tower freeze that verl's configuration promises; freeze_switch.py asks for it
 loopback.py     a run on one machine listens on 127.0.0.1 only
 rollout_worker.py  verl's rollout worker, which prepares an image once
+rails.py        alarms and sample tables while an RL run goes on; vision_tokens.py forbids image tokens in rollouts
 reward_log.py   the reward manager `specs`, and the rewards of training rollouts in the log
 """

@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image
 
 from data_prep.images import ImageError, decode_image
+from data_prep.markers import vision_token_ids
 from data_prep.tokens.resize import PixelLimits
 
 
@@ -62,11 +63,10 @@ class PromptBuilder:
         self._pixels = pixels
         self._system_prompt = system_prompt
         self._instruction = instruction
-        names = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<image>")
         vocabulary = self.tokenizer.get_vocab()
         ends = (self.tokenizer.eos_token, "<|im_end|>", "<|endoftext|>")
         self.end_token_ids = frozenset(vocabulary[name] for name in ends if name in vocabulary)
-        self.vision_token_ids = frozenset(vocabulary[name] for name in names if name in vocabulary)
+        self.vision_token_ids = vision_token_ids(self.tokenizer)
 
     def build(self, row: dict[str, Any], data_file: Path) -> Prompt:
         """Token ids and images of a row; raises PromptError with a kind for rows that cannot be sampled."""
