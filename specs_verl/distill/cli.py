@@ -37,6 +37,7 @@ from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, Job, SamplingError, sample_all
 from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
 from specs_verl.sampling.endpoint import is_endpoint
+from specs_verl.sampling.parameters import RAY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +118,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument("--instruction", metavar="TEXT", help="appended to the last user message")
     sampling.add_argument("--rows", type=int, metavar="N", help="only the first N prompts")
     sampling.add_argument(
-        "--engine", choices=("vllm", "verl"), help="of checkpoints: vLLM in worker processes, or verl's rollout servers"
+        "--engine",
+        choices=("vllm", "ray", "verl"),
+        help="of checkpoints: vLLM in worker processes of this machine, or of a Ray cluster (which grades, too), or "
+        "verl's rollout servers",
     )
     sampling.add_argument(
         "--rollout", nargs="*", default=[], metavar="OVERRIDE", help="Hydra overrides for --engine verl"
@@ -173,6 +177,7 @@ def run(args: argparse.Namespace) -> int:
         selection=recipe.selection(),
         judge_endpoint=args.judge_endpoint,
         workers=args.workers,
+        on_ray=args.engine == RAY,
     )
     with Steps(args.quiet) as steps:
         try:

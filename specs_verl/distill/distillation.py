@@ -62,6 +62,9 @@ class Distillation:
     workers: int | None = None
     """Grading processes; by default one per core."""
 
+    on_ray: bool = False
+    """Grade on a Ray cluster instead."""
+
 
 def distill(job: Distillation, on_progress: OnProgress | None = None) -> dict[str, Any]:
     """Grade, pair and write; returns the report that the card shows."""
@@ -93,6 +96,7 @@ def _distill(
         job.prompts,
         job.workers,
         on_progress and partial(on_progress, "grading"),
+        job.on_ray,
     )
     judged = _judged(job, graded["chosen"], on_progress)
     maker = PairMaker(job.pairing)

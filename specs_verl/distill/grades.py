@@ -65,6 +65,7 @@ def grade(
     data: tuple[str, ...],
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    on_ray: bool = False,
 ) -> None:
     """Grade all shards that are not graded yet; `on_progress` gets shards done and shards in all."""
     tasks = [
@@ -72,7 +73,7 @@ def grade(
         for graded in runs
         for shard in graded.run.shards()
     ]
-    for done, _ in enumerate(grade_shards(tasks, grade_shard, workers), start=1):
+    for done, _ in enumerate(grade_shards(tasks, grade_shard, workers, on_ray=on_ray), start=1):
         if on_progress:
             on_progress(done, len(tasks))
 

@@ -24,6 +24,8 @@ import pyarrow as pa
 from data_prep.files import sweep
 from specs_verl.files.derived import is_derived, write_derived
 from specs_verl.grading.processes import available_cores, in_processes
+from specs_verl.grading.ray_tasks import in_ray
+from specs_verl.ray_cluster import connected
 
 MOST_WORKERS = 8
 """Processes at most, unless more are asked for."""
@@ -58,6 +60,7 @@ def grade_shards(
     grade: Callable[[Task], pa.Table],
     workers: int | None = None,
     finish: Callable[[Task, pa.Table], pa.Table] = lambda _, table: table,
+    on_ray: bool = False,
 ) -> Iterator[Task]:
     """Grade the shards that are not graded yet; yields every task once its file is there, those done before first.
 
@@ -66,12 +69,19 @@ def grade_shards(
         grade: makes the grades of one shard; picklable, runs in any process.
         workers: processes. By default as many as cores, up to 8, and only once grading has proved to be much work.
         finish: makes the table that is written out of the grades; runs in this process only, so need not be picklable.
+        on_ray: grade on a Ray cluster (ray_tasks.py) instead of in processes of this machine.
     """
     for folder in {task.graded.parent for task in tasks}:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
     left = [task for task in tasks if not task.done]
     yield from (task for task in tasks if task not in left)
+    if on_ray and left:
+        with connected():
+            for task, table in in_ray(grade, left):
+                _write(task, finish(task, table))
+                yield task
+        return
     most = workers or min(available_cores(), MOST_WORKERS)
     patience = PATIENCE if workers is None else 0.0
 

@@ -125,6 +125,7 @@ def evaluate_checkpoints(
             format_checks=format_checks,
             reward=reward,
             workers=workers,
+            on_ray=engine is not None and engine.on_ray,
             on_progress=on_grading,
         )
         scores = benchmark_scores(folder, sets, reward)

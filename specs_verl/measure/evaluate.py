@@ -100,6 +100,7 @@ def evaluate(
     format_checks: FormatChecks | None = None,
     reward: str = DEFAULT_REWARD,
     workers: int | None = None,
+    on_ray: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Path:
     """Grade all responses of one model and write its metrics.
@@ -112,6 +113,7 @@ def evaluate(
         format_checks: check per name in `extra_info.format`, for formats other than think_answer and those of formats/.
         reward: "module:function" or "file.py:function" in verl's signature.
         workers: grading processes; by default one per core, at most 8, once grading has proved to be much work.
+        on_ray: grade on a Ray cluster instead.
         on_progress: see `OnProgress`.
 
     Returns:
@@ -133,7 +135,7 @@ def evaluate(
         entry.name: _tasks(prompts, shards, out_dir / "graded" / entry.name, checks, reward)
         for entry, prompts, shards in ready
     }
-    _grade(tasks, checks, workers, on_progress)
+    _grade(tasks, checks, workers, on_ray, on_progress)
     results: dict[str, SetMetrics] = {}
     for entry, _, _ in ready:
         results[entry.name] = set_metrics(
@@ -170,7 +172,11 @@ def _tasks(
 
 
 def _grade(
-    tasks: Mapping[str, Sequence[_Task]], checks: FormatChecks, workers: int | None, on_progress: OnProgress | None
+    tasks: Mapping[str, Sequence[_Task]],
+    checks: FormatChecks,
+    workers: int | None,
+    on_ray: bool,
+    on_progress: OnProgress | None,
 ) -> None:
     """Grade the shards of all sets, in the same processes."""
 
@@ -184,7 +190,8 @@ def _grade(
     names = {task.graded: name for name, own in tasks.items() for task in own}
     sizes = {task.graded: pq.read_metadata(task.samples).num_rows for own in tasks.values() for task in own}
     done = dict.fromkeys(tasks, 0)
-    for task in grade_shards([task for own in tasks.values() for task in own], _graded_table, workers, finish):
+    everything = [task for own in tasks.values() for task in own]
+    for task in grade_shards(everything, _graded_table, workers, finish, on_ray):
         name = names[task.graded]
         done[name] += sizes[task.graded]
         if on_progress is not None:

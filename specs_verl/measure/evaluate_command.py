@@ -73,7 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--logprobs", type=int, default=0, metavar="K", help="record K per token, for the branching factor (20 will do)"
     )
     parser.add_argument("--rows", type=int, metavar="N", help="only the first N rows of every data set")
-    parser.add_argument("--engine", help="what samples: vllm, verl, endpoint, or module:class (default: by checkpoint)")
+    parser.add_argument(
+        "--engine",
+        help="what samples: vllm, ray (on a Ray cluster, which grades, too), verl, endpoint, or module:class",
+    )
     parser.add_argument("--engine-workers", type=int, help="sampling processes (default: per core or per GPU)")
     add_engine_arguments(parser)
     parser.add_argument("--model", help="with --set: name of the model in tables")

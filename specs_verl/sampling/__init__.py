@@ -17,6 +17,7 @@ usable.py       whether a sample may become training text
 store.py        the run directory: manifest, shards, progress, summary
 worker.py       one process, one engine: samples shard after shard
 placement.py    which worker runs on which cores or GPU
+local_workers.py  workers as processes of this machine; ray_workers.py as actors on a Ray cluster
 supervisor.py   starts the workers, watches them, restarts them, reports progress
 cli.py          the command `specs sample`
 

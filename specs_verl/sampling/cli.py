@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="processes with one engine each (default: per core or per GPU)")
     add_engine_arguments(parser)
     parser.add_argument(
-        "--engine", help="vllm, verl (its rollout servers), endpoint, or module:class (default: by model)"
+        "--engine",
+        help="vllm, ray (vLLM on all nodes of a Ray cluster), verl (its rollout servers), endpoint, or module:class "
+        "(default: by model)",
     )
     parser.add_argument(
         "--rollout", nargs="*", default=[], metavar="OVERRIDE", help="Hydra overrides for --engine verl"

@@ -16,6 +16,9 @@ from specs_verl.errors import UserError
 SAMPLES_PER_SHARD = 512
 """A shard holds about this many samples: enough to fill an engine, few enough that a killed run loses little."""
 
+RAY = "ray"
+"""Engine name that has the workers run on a cluster."""
+
 MOST_LOGPROBS = 200
 """A position takes 4 bytes per recorded log-probability: more than this fills disks, not figures."""
 
@@ -98,8 +101,9 @@ class EngineSettings:
     """How the run uses the machine. None means: decided by the device, see `engine.py` and `supervisor.py`."""
 
     engine: str | None = None
-    """What samples: `vllm` in the workers' own processes (the default for a checkpoint), `verl` for verl's servers,
-    `endpoint` (the default for an address), or a class of your own as module:name, see engine.Engine."""
+    """What samples: `vllm` in the workers' own processes (the default for a checkpoint), `ray` for the same on all
+    nodes of a Ray cluster, `verl` for verl's servers, `endpoint` (the default for an address), or a class of your own
+    as module:name, see engine.Engine; `ray:module:name` for one on a cluster."""
 
     rollout: tuple[str, ...] = ()
     """Hydra overrides for verl's rollout servers, as for verl.trainer.main_ppo."""
@@ -118,6 +122,16 @@ class EngineSettings:
 
     stall_seconds: float = 600.0
     """A worker that shows no sign of life for so long is restarted (loading a checkpoint may take three times that)."""
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether the workers, and the grading that follows, run on a Ray cluster."""
+        return self.engine is not None and self.engine.partition(":")[0] == RAY
+
+    @property
+    def placed(self) -> str | None:
+        """The engine itself, wherever it runs."""
+        return (self.engine or "").removeprefix(RAY).removeprefix(":") or None if self.on_ray else self.engine
 
 
 @dataclass(frozen=True)

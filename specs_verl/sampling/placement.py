@@ -18,6 +18,26 @@ TRAINING_PROCESS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MAS
 """What torchrun tells a training process. A worker that such a process starts is no member of its group."""
 
 
+ENGINE_SETTINGS = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
+    "HF_HUB_OFFLINE": "1",
+    # Each worker is alone with its engine: its sockets are nobody else's.
+    "VLLM_HOST_IP": "127.0.0.1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    # The worker binds itself; vLLM would bind every worker to the same cores.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "PYTHONUNBUFFERED": "1",
+}
+"""What an engine's process is told, wherever it runs."""
+
+NOT_FOR_USERS = ("VLLM_CPU_OMP_THREADS_BIND", "PYTHONUNBUFFERED")
+"""Those of them that a user's environment does not change."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a worker runs."""
@@ -60,20 +80,10 @@ def _visible_gpus() -> list[str]:
 def worker_environment(place: Place) -> dict[str, str]:
     """Environment of a worker process."""
     environment = {
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "TOKENIZERS_PARALLELISM": "false",
-        # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
-        "HF_HUB_OFFLINE": "1",
-        # Each worker is alone with its engine: its sockets are nobody else's.
-        "VLLM_HOST_IP": "127.0.0.1",
-        "GLOO_SOCKET_IFNAME": "lo",
+        **ENGINE_SETTINGS,
         **os.environ,
         "OMP_NUM_THREADS": str(place.threads),
-        # The worker binds itself; vLLM would bind every worker to the same cores.
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "PYTHONUNBUFFERED": "1",
+        **{name: ENGINE_SETTINGS[name] for name in NOT_FOR_USERS},
     }
     for name in TRAINING_PROCESS:
         environment.pop(name, None)

@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -31,8 +30,9 @@ from specs_verl.files.rows import RowTable
 from specs_verl.sampling.endpoint import Endpoint, is_endpoint
 from specs_verl.sampling.engine import text_config_of
 from specs_verl.sampling.exit_codes import HOPELESS
+from specs_verl.sampling.local_workers import LocalWorkers
 from specs_verl.sampling.parameters import Job, rows_per_shard
-from specs_verl.sampling.placement import Place, placement, worker_environment
+from specs_verl.sampling.ray_workers import RayWorker, RayWorkers
 from specs_verl.sampling.stopping import predicate
 from specs_verl.sampling.store import FORMAT, AfterDeath, SampleRun
 
@@ -156,7 +156,7 @@ class _Supervisor:
     def __init__(self, states: list[_JobState], on_progress: Callable[[Progress], None] | None) -> None:
         self._states = states
         self._on_progress = on_progress
-        self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._workers: dict[int, subprocess.Popen[bytes] | RayWorker] = {}
         self._last_sign: dict[int, tuple[float, object]] = {}
         self._fruitless_deaths = 0
         self._broken_rows = 0
@@ -169,19 +169,17 @@ class _Supervisor:
 
         # A worker without a shard of this job goes on to the next: small jobs are shared out as wholes.
         to_do = sum(state.n_shards - len(state.run.shards()) for state in self._states)
-        places = placement(self._states[0].job, to_do)
-        with tempfile.TemporaryDirectory(prefix="specs-sampling-") as directory:
-            plan = Path(directory) / "plan.json"
-            open_jobs = [asdict(state.job) for state in self._states if not state.run.complete]
-            cores = [place.cores for place in places]
-            write_json(plan, {"jobs": open_jobs, "cores": cores, "parent": os.getpid()})
+        open_jobs = [asdict(state.job) for state in self._states if not state.run.complete]
+        plan = {"jobs": open_jobs, "parent": os.getpid()}
+        on_ray = self._states[0].job.engine.on_ray
+        with RayWorkers(plan, to_do) if on_ray else LocalWorkers(plan, to_do) as fleet:
             try:
-                for rank, place in enumerate(places):
-                    self._start(plan, rank, place)
+                for rank in range(fleet.count):
+                    self._start(fleet, rank)
                 while not self._all_complete():
                     time.sleep(POLL_SECONDS)
-                    for rank, place in enumerate(places):
-                        self._look_after(plan, rank, place)
+                    for rank in range(fleet.count):
+                        self._look_after(fleet, rank)
             finally:
                 self._end_workers()
 
@@ -197,16 +195,11 @@ class _Supervisor:
                 worker.kill()
                 worker.wait()
 
-    def _start(self, plan: Path, rank: int, place: Place) -> None:
-        log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
-        command = [sys.executable, "-m", "specs_verl.sampling.worker", str(plan), str(rank)]
-        with log.open("ab") as file:
-            self._workers[rank] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=worker_environment(place)
-            )
+    def _start(self, fleet: LocalWorkers | RayWorkers, rank: int) -> None:
+        self._workers[rank] = fleet.start(rank, self._states[0].run.path / "logs" / f"worker-{rank}.log")
         self._last_sign[rank] = (time.monotonic(), None)
 
-    def _look_after(self, plan: Path, rank: int, place: Place) -> None:
+    def _look_after(self, fleet: LocalWorkers | RayWorkers, rank: int) -> None:
         worker = self._workers.get(rank)
         if worker is None:
             return
@@ -233,9 +226,9 @@ class _Supervisor:
                 f"Sampling into {self._states[0].job.out}: a worker ended {self._fruitless_deaths} times "
                 f"(exit code {code}) without completing a shard. The end of {log}:\n{_tail(log)}"
             )
-        self._start(plan, rank, place)
+        self._start(fleet, rank)
 
-    def _kill_if_stalled(self, rank: int, worker: subprocess.Popen[bytes]) -> None:
+    def _kill_if_stalled(self, rank: int, worker: subprocess.Popen[bytes] | RayWorker) -> None:
         beats = {state.job.out: beat for state in self._states if (beat := state.beats().get(rank))}
         signs = {out: (beat, _modified(Path(out) / "claims" / f"worker-{rank}.json")) for out, beat in beats.items()}
         moment, last = self._last_sign[rank]
@@ -306,6 +299,8 @@ def _check_model(job: Job) -> None:
     if job.parameters.logprobs and (is_endpoint(job.model) or job.engine.engine in ("endpoint", "verl")):
         raise UserError(f"{job.out}: log-probabilities are recorded by vLLM in this process only: use --engine vllm.")
     if is_endpoint(job.model):
+        if job.engine.on_ray:
+            raise UserError(f"{job.out}: {job.model} is an endpoint, which one process asks: leave --engine ray out.")
         Endpoint.parse(job.model)
         return
     check_checkpoint(job.model)

@@ -1,9 +1,9 @@
-"""One sampling process: one engine, shard after shard. Started by supervisor.py, not by people.
+"""One sampling process: one engine, shard after shard. Started by local_workers.py, not by people.
 
     python -m specs_verl.sampling.worker PLAN.json RANK
 
 A shard is claimed by creating a file that must not exist yet, so any number of workers share the shards of a job. The
-worker ends by itself when its supervisor is gone.
+worker ends by itself when its supervisor is gone. ray_workers.py runs the same in an actor, which Ray ends.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class OrphanedError(RuntimeError):
 class Heartbeat:
     """Tells the supervisor what the worker is doing, twice a second."""
 
-    def __init__(self, path: Path, parent: int) -> None:
+    def __init__(self, path: Path, parent: int | None) -> None:
         self._path = path
         self._parent = parent
         self._last = 0.0
@@ -92,7 +92,7 @@ class Heartbeat:
         if not now and moment - self._last < BEAT_SECONDS:
             return
         self._last = moment
-        if os.getppid() != self._parent:
+        if self._parent is not None and os.getppid() != self._parent:
             raise OrphanedError("The supervisor is gone.")
         # Rows finished in shards that are not written yet; the others can be counted on disk.
         write_json(self._path, {"stage": self.stage, "tokens": self.tokens, "unwritten_rows": self.rows}, durable=False)
@@ -300,7 +300,7 @@ class ShardRunner:
 
 def engine_of(job: Job) -> str:
     """Name of the class that samples a job."""
-    name = job.engine.engine or ("endpoint" if is_endpoint(job.model) else "vllm")
+    name = job.engine.placed or ("endpoint" if is_endpoint(job.model) else "vllm")
     return f"specs_verl.sampling.{ENGINES[name]}" if name in ENGINES else name
 
 
@@ -368,13 +368,8 @@ def run_plan(plan: dict[str, Any], rank: int) -> None:
     engines.close()
 
 
-def main(arguments: list[str]) -> int:
-    """Entry point of the process."""
-    plan = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    rank = int(arguments[1])
-    cores = plan["cores"][rank]
-    if cores:
-        os.sched_setaffinity(0, cores)
+def work(plan: dict[str, Any], rank: int) -> int:
+    """Go through a plan; the exit code (exit_codes.py)."""
     # Registers the CPU platform where it is in use, exactly as in a verl process; must come before vLLM is imported.
     from specs_verl.plugin import entry  # noqa: F401
 
@@ -385,6 +380,19 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(error, file=sys.stderr, flush=True)
         return HOPELESS
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point of the process."""
+    plan = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    rank = int(arguments[1])
+    cores = plan["cores"][rank]
+    if cores:
+        os.sched_setaffinity(0, cores)
+    code = work(plan, rank)
+    if code:
+        return code
     sys.stdout.flush()
     sys.stderr.flush()
     # vLLM's and triton's tear-down at interpreter exit costs seconds and prints leak reports; everything is on disk.

@@ -1,6 +1,6 @@
 """An engine without a model, loaded by real worker processes: it answers with row and seed, and can fail on demand.
 
-The environment variable FAKE_ENGINE says how: a comma-separated list of
+The environment variable FAKE_ENGINE, or a file `faults` beside the weights, says how: a comma-separated list of
     die@ROW      the process is killed when ROW is added, once (a file beside the checkpoint remembers)
     hang@ROW     the process sleeps for ever when ROW is added, once
     error@ROW    a Python error in the step that would finish ROW, every time
@@ -27,7 +27,9 @@ class FakeEngine:
 
     def __init__(self, checkpoint, parameters, settings, out):
         self.checkpoint, self.parameters = Path(checkpoint), parameters
-        self.faults = [fault for fault in os.environ.get("FAKE_ENGINE", "").split(",") if fault]
+        file = self.checkpoint / "faults"
+        asked = file.read_text() if file.exists() else os.environ.get("FAKE_ENGINE", "")
+        self.faults = [fault for fault in asked.split(",") if fault]
         if "load" in self.faults:
             raise RuntimeError("the weights cannot be read")
         self.queue = []
