@@ -27,7 +27,7 @@ from specs_verl.estimate.fits import check_rl
 from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import is_hub_name
 from specs_verl.plugin.freeze import SWITCH
-from specs_verl.plugin.loopback import keep_to_this_machine
+from specs_verl.plugin.loopback import cluster_address, keep_to_this_machine
 from specs_verl.plugin.rails import EXIT_CODE, StoppedByAlarm
 from specs_verl.rails.settings import Settings
 
@@ -142,10 +142,13 @@ class RecipeCheck(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         from verl.plugin.platform import get_platform  # not above: `specs doctor` works where verl does not import
 
-        keep_to_this_machine(int(config.trainer.nnodes), ray_address=config.ray_kwargs.ray_init.get("address"))
+        address = recipe.ray_address(config, os.environ.get("RAY_ADDRESS"), cluster_address())
+        keep_to_this_machine(int(config.trainer.nnodes), ray_address=address or "local")
         try:
-            compiler()
-            memory(int(self.memory_gib * GIB))
+            recipe.cluster(config, address)
+            if address is None:  # else the workers are on the cluster's nodes
+                compiler()
+                memory(int(self.memory_gib * GIB))
             master_port(os.environ)
             checkpoint(config.actor_rollout_ref.model.path)
             found = {key: sum(map(rows, _as_list(config.data[key]))) for key in ("train_files", "val_files")}

@@ -1,10 +1,11 @@
 """What a composed RL recipe asks of the machine and of its data: attention kernels, enough steps, and an end as asked.
 
     attention(config, device="cuda", flash=False)       # UserError: which package, or which switch
+    cluster(config, "10.0.0.1:6379")                    # UserError: several nodes and no cluster
     steps(config, train_rows=2101)                      # UserError: the epochs end before the steps
     ended_as_asked(config)                              # after the run: UserError when steps are missing
 
-Pure functions of the composed configuration (and, for the last, of the checkpoint folder); preflight.RecipeCheck calls
+Functions of the composed configuration (and, for the last, of the checkpoint folder); preflight.RecipeCheck calls
 them. Not here: prompt lengths (prompts.py).
 """
 
@@ -16,6 +17,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from specs_verl.errors import UserError
+
+OF_A_NEW_CLUSTER = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory")
+"""Arguments of ray.init that it refuses where it joins a cluster."""
 
 NEWEST = "latest_checkpointed_iteration.txt"
 """verl's note of the newest complete checkpoint in trainer.default_local_dir."""
@@ -58,6 +62,41 @@ def kept_weights(config: DictConfig) -> None:
             f"trainer.hf_freq={kept} must be a multiple of trainer.save_freq={saved}: weights are kept of steps at "
             f"which verl saves. Set trainer.save_freq={kept}, or a divisor of it."
         )
+
+
+def ray_address(config: DictConfig, named: str | None, found: str | None) -> str | None:
+    """The address of the Ray cluster that the run joins, None where it starts a Ray of its own.
+
+    Args:
+        named: RAY_ADDRESS, which wins over the recipe: the nano recipes start a Ray of their own otherwise.
+        found: of the cluster that ray.init would find without being told.
+    """
+    asked = config.get("ray_kwargs", {}).get("ray_init", {}).get("address")
+    if named:
+        return named
+    return None if asked == "local" else asked or found
+
+
+def cluster(config: DictConfig, address: str | None) -> None:
+    """Several nodes need a Ray cluster; a run that joins one asks for no more of Ray than the cluster has.
+
+    Args:
+        config: settings of a Ray of one's own are taken out of it where there is a cluster: Ray refuses them.
+        address: see `ray_address`.
+    """
+    if address is None:
+        if config.trainer.nnodes > 1:
+            raise UserError(
+                f"trainer.nnodes={config.trainer.nnodes}, but no Ray cluster is joined: RAY_ADDRESS is not set. "
+                "Start Ray on all nodes first: examples/clusters.md."
+            )
+        return
+    ray_init = config.get("ray_kwargs", {}).get("ray_init", {})
+    for name in OF_A_NEW_CLUSTER:
+        if ray_init.get(name) is not None:
+            ray_init[name] = None
+    if "address" in ray_init:
+        ray_init["address"] = address
 
 
 def steps(config: DictConfig, train_rows: int) -> None:

@@ -37,7 +37,7 @@ def keep_to_this_machine(
         environment: set in place; variables that the user has set stay as they are.
         ray_address: what ray.init will be called with; "local" starts a Ray of its own beside any cluster.
     """
-    joins = ray_address != "local" and (ray_address is not None or _cluster_address() is not None)
+    joins = ray_address != "local" and (ray_address is not None or cluster_address() is not None)
     if nodes > 1 or environment.get("SPECS_LOOPBACK") == "0" or joins:
         return False
     for name, value in VARIABLES.items():
@@ -48,7 +48,7 @@ def keep_to_this_machine(
     return True
 
 
-def _cluster_address() -> str | None:
+def cluster_address() -> str | None:
     """The address of the Ray cluster that `ray.init()` would join: from RAY_ADDRESS, or started on this machine."""
     from ray._private.services import get_ray_address_from_environment
 

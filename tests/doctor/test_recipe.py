@@ -91,3 +91,26 @@ def test_a_run_that_ended_early_fails(tmp_path, capsys):
     (tmp_path / recipe.NEWEST).unlink()
     with pytest.raises(UserError, match="is of step 0"):
         recipe.ended_as_asked(config)
+
+
+def test_several_nodes_need_a_cluster():
+    config = composed("qwen2_5_vl_7b_grpo", "trainer.nnodes=2")
+    with pytest.raises(UserError, match=r"trainer\.nnodes=2, but no Ray cluster is joined"):
+        recipe.cluster(config, None)
+    recipe.cluster(config, "10.0.0.1:6379")
+    recipe.cluster(composed("qwen2_5_vl_7b_grpo"), None)
+
+
+def test_a_run_that_joins_a_cluster_asks_ray_for_nothing_new():
+    config = composed("nano_grpo")
+    recipe.cluster(config, None)
+    assert config.ray_kwargs.ray_init.num_gpus == 1
+    # another's cluster on this machine is left alone; RAY_ADDRESS says that this one is meant
+    assert recipe.ray_address(config, None, "127.0.0.1:1") is None
+    assert recipe.ray_address(config, "127.0.0.1:6379", "127.0.0.1:1") == "127.0.0.1:6379"
+    assert recipe.ray_address(composed(GPU[0]), None, "127.0.0.1:1") == "127.0.0.1:1"
+    recipe.cluster(config, "127.0.0.1:6379")
+    # what ray.init refuses where it joins a cluster
+    asked = config.ray_kwargs.ray_init
+    assert (asked.num_cpus, asked.num_gpus, asked.object_store_memory) == (None, None, None)
+    assert (asked.address, asked.include_dashboard) == ("127.0.0.1:6379", False)

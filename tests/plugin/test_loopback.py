@@ -15,7 +15,7 @@ def constants(monkeypatch):
     """Ray's constants as they are on Linux, and no cluster anywhere."""
     stand_in = SimpleNamespace(ENABLE_RAY_CLUSTER=True)
     monkeypatch.setitem(sys.modules, "ray._private.ray_constants", stand_in)
-    monkeypatch.setattr(loopback, "_cluster_address", lambda: None)
+    monkeypatch.setattr(loopback, "cluster_address", lambda: None)
     return stand_in
 
 
@@ -30,7 +30,7 @@ def test_one_machine_keeps_to_itself(constants):
     ("nodes", "environment", "cluster"), [(2, {}, None), (1, {"SPECS_LOOPBACK": "0"}, None), (1, {}, "10.0.0.1:6379")]
 )
 def test_clusters_and_those_who_say_so_are_left_alone(constants, monkeypatch, nodes, environment, cluster):
-    monkeypatch.setattr(loopback, "_cluster_address", lambda: cluster)
+    monkeypatch.setattr(loopback, "cluster_address", lambda: cluster)
     before = dict(environment)
     assert not keep_to_this_machine(nodes, environment)
     assert environment == before and constants.ENABLE_RAY_CLUSTER
@@ -38,7 +38,7 @@ def test_clusters_and_those_who_say_so_are_left_alone(constants, monkeypatch, no
 
 @pytest.mark.parametrize(("ray_address", "kept"), [("local", True), ("auto", False), ("10.0.0.1:6379", False)])
 def test_the_address_of_the_run_wins_over_a_cluster_on_this_machine(constants, monkeypatch, ray_address, kept):
-    monkeypatch.setattr(loopback, "_cluster_address", lambda: "10.0.0.1:6379")
+    monkeypatch.setattr(loopback, "cluster_address", lambda: "10.0.0.1:6379")
     assert keep_to_this_machine(1, {}, ray_address) is kept
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from specs_verl import ray_cluster
 from specs_verl.errors import UserError
 from specs_verl.grading.shards import ShardTask, grade_shards
 from specs_verl.sampling import Job, SamplingError, sample
@@ -116,6 +117,13 @@ def test_an_endpoint_is_asked_from_here(make_job):
     )
     with pytest.raises(UserError, match="leave --engine ray out"):
         sample_all([endpoint])
+
+
+def test_waiting_for_nodes(cluster, capsys):
+    assert ray_cluster.main(["--nodes", "2", "--seconds", "1"]) == 0
+    assert capsys.readouterr().out == "Ray: 2 nodes, 0 GPUs, 2 CPUs\n"
+    assert ray_cluster.main(["--nodes", "3", "--seconds", "0"]) == 2
+    assert "Of 3 nodes only 2 have joined" in capsys.readouterr().err
 
 
 def test_grading_runs_as_tasks_of_the_cluster(cluster, tmp_path, monkeypatch):
