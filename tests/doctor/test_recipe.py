@@ -94,11 +94,11 @@ def test_a_run_that_ended_early_fails(tmp_path, capsys):
 
 
 def test_several_nodes_need_a_cluster():
-    config = composed("qwen2_5_vl_7b_grpo", "trainer.nnodes=2")
+    config = composed(GPU[0], "trainer.nnodes=2")
     with pytest.raises(UserError, match=r"trainer\.nnodes=2, but no Ray cluster is joined"):
         recipe.cluster(config, None)
     recipe.cluster(config, "10.0.0.1:6379")
-    recipe.cluster(composed("qwen2_5_vl_7b_grpo"), None)
+    recipe.cluster(composed(GPU[0]), None)
 
 
 def test_a_run_that_joins_a_cluster_asks_ray_for_nothing_new():
