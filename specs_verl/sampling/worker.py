@@ -9,7 +9,6 @@ worker ends by itself when its supervisor is gone. ray_workers.py runs the same 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -24,8 +23,8 @@ from typing import Any
 from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable, row_id
-from specs_verl.sampling.endpoint import is_endpoint
-from specs_verl.sampling.engine import Engine, Finished, Sample, TakesWeights
+from specs_verl.sampling.engine import Engine, Finished, Sample
+from specs_verl.sampling.engines import Engines
 from specs_verl.sampling.exit_codes import HOPELESS, ORPHANED
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.prompts import Prompt, PromptError
@@ -40,12 +39,6 @@ BEAT_SECONDS = 0.4
 
 ASKING_THREADS = 4
 """Threads that ask stopping rules."""
-
-ENGINES = {
-    "vllm": "engine:VllmEngine",
-    "verl": "verl_engine:VerlServersEngine",
-    "endpoint": "endpoint_engine:EndpointEngine",
-}
 
 FAULT_OF_ENGINE = ("refused_by_engine", "request_failed")
 """Kinds of skipped rows that, when a shard has no others, mean that the engine is broken and not the rows."""
@@ -296,53 +289,6 @@ class ShardRunner:
             self._run.write_shard(shard.shard, shard.samples, shard.skipped)
             self._heartbeat.rows -= shard.rows_done
             self._heartbeat.beat(now=True)
-
-
-def engine_of(job: Job) -> str:
-    """Name of the class that samples a job."""
-    name = job.engine.placed or ("endpoint" if is_endpoint(job.model) else "vllm")
-    return f"specs_verl.sampling.{ENGINES[name]}" if name in ENGINES else name
-
-
-class Engines:
-    """The engine of the current job; the one before is kept when only sampling parameters or weights differ."""
-
-    def __init__(self) -> None:
-        self._key: tuple[object, ...] | None = None
-        self._model: str | None = None
-        self._engine: Engine | None = None
-
-    def get(self, job: Job) -> Engine:
-        """An engine for a job, loaded unless the last one fits."""
-        wanted = job.parameters
-        built_for = (
-            wanted.max_tokens,
-            wanted.max_prompt_tokens,
-            wanted.pixels,
-            wanted.system_prompt,
-            wanted.instruction,
-            wanted.logprobs,
-        )
-        key = (engine_of(job), job.engine, *built_for)
-        if self._engine is None or key != self._key or not self._holds(self._engine, job.model):
-            self.close()
-            module, _, name = engine_of(job).partition(":")
-            self._engine = getattr(importlib.import_module(module), name)(job.model, wanted, job.engine, Path(job.out))
-            self._key, self._model = key, job.model
-        self._engine.parameters = wanted
-        return self._engine
-
-    def _holds(self, engine: Engine, model: str) -> bool:
-        """Whether the engine holds a checkpoint's weights, or has taken them just now."""
-        if model != self._model and isinstance(engine, TakesWeights) and engine.take_weights(model):
-            self._model = model
-        return model == self._model
-
-    def close(self) -> None:
-        """End what the engine started elsewhere (servers, connections)."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
 
 
 def run_plan(plan: dict[str, Any], rank: int) -> None:

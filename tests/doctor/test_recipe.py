@@ -1,5 +1,6 @@
 """What a composed RL recipe asks for is refused before Ray starts where it cannot be had."""
 
+from copy import deepcopy
 from functools import cache
 
 import pytest
@@ -94,7 +95,7 @@ def test_a_run_that_ended_early_fails(tmp_path, capsys):
 
 
 def test_several_nodes_need_a_cluster():
-    config = composed(GPU[0], "trainer.nnodes=2")
+    config = deepcopy(composed(GPU[0], "trainer.nnodes=2"))
     with pytest.raises(UserError, match=r"trainer\.nnodes=2, but no Ray cluster is joined"):
         recipe.cluster(config, None)
     recipe.cluster(config, "10.0.0.1:6379")
@@ -102,7 +103,7 @@ def test_several_nodes_need_a_cluster():
 
 
 def test_a_run_that_joins_a_cluster_asks_ray_for_nothing_new():
-    config = composed("nano_grpo")
+    config = deepcopy(composed("nano_grpo"))
     recipe.cluster(config, None)
     assert config.ray_kwargs.ray_init.num_gpus == 1
     # another's cluster on this machine is left alone; RAY_ADDRESS says that this one is meant
