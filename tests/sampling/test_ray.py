@@ -29,7 +29,10 @@ def cluster(tmp_path_factory):
     """Two raylets on this machine, a CPU each; no dashboard, 80 MB of object store."""
     values = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
     before = os.environ.pop("RAY_ADDRESS", None)
-    cluster = Cluster(initialize_head=True, head_node_args=values)
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray would note this cluster as the machine's own, for whoever starts a run here.
+        patch.setattr("ray._private.utils.write_ray_address", lambda address, temp_dir=None: None)
+        cluster = Cluster(initialize_head=True, head_node_args=values)
     cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
     cluster.wait_for_nodes()
     os.environ["RAY_ADDRESS"] = cluster.address
