@@ -1,4 +1,9 @@
-"""Sampling and grading on a Ray cluster of two raylets: the shards of one machine, whatever dies, and their grades."""
+"""Sampling and grading on a Ray cluster of two raylets: the shards of one machine, whatever dies, and their grades.
+
+Two raylets take minutes to start on a busy machine, so this is a check and not part of `make test`:
+
+    python -m pytest -m cluster tests/sampling/test_ray.py
+"""
 
 import json
 import os
@@ -18,6 +23,8 @@ from specs_verl.errors import UserError
 from specs_verl.grading.shards import ShardTask, grade_shards
 from specs_verl.sampling import Job, SamplingError, sample
 from specs_verl.sampling.supervisor import sample_all
+
+pytestmark = pytest.mark.cluster
 
 ray = pytest.importorskip("ray")
 
