@@ -1,4 +1,4 @@
-"""Three bugs of verl that strike on any device, mended while the installed verl has them.
+"""Four bugs of verl that strike on any device, mended while the installed verl has them.
 
 Each acts only where verl would crash or mix rows up, so a project without our recipes keeps what it has.
 Each fix names the bug; delete it, and its test, when AFFECTED no longer covers a supported verl.
@@ -22,6 +22,7 @@ def install() -> None:
         on_import("verl.utils.tensordict_utils", fix_equal_length_position_ids)
         on_import("verl.models.transformers.qwen2_vl", fix_text_only_micro_batch)
         on_import("verl.utils.import_utils", fix_trl_without_value_head)
+        on_import("verl.utils.checkpoint.fsdp_checkpoint_manager", fix_lora_export)
 
 
 def fix_equal_length_position_ids(module) -> None:
@@ -72,6 +73,44 @@ def _has(module: str, name: str) -> bool:
         return hasattr(import_module(module), name)
     except ImportError:
         return False
+
+
+def fix_lora_export(module) -> None:
+    """The Hugging Face directory of a checkpoint with LoRA holds peft's names and unmerged weights: nothing loads it.
+
+    The gathered state, which verl asks for on this path alone, comes with the adapters added to their linear layers
+    (scaling * B A, Hu et al. 2021, eq. 3) and under the names of the model itself.
+    """
+    gather = module.get_fsdp_full_state_dict
+
+    def get_fsdp_full_state_dict(model, *args, **kwargs):
+        state = gather(model, *args, **kwargs)
+        adapters = getattr(model, "peft_config", None)
+        return merged(state, adapters["default"]) if adapters else state
+
+    module.get_fsdp_full_state_dict = get_fsdp_full_state_dict
+
+
+def merged(state: dict, adapter) -> dict:
+    """A peft model's whole state dict as that of the plain model.
+
+    Args:
+        state: empty on ranks that do not save.
+        adapter: its LoraConfig; with DoRA, or with other kinds of adapters than on linear layers, ValueError.
+    """
+    if adapter.use_dora or any("lora_embedding" in name or "lora_magnitude" in name for name in state):
+        raise ValueError("specs-verl: only LoRA on linear layers can be merged into an exported checkpoint.")
+    scaling = adapter.lora_alpha / (adapter.r**0.5 if adapter.use_rslora else adapter.r)
+    plain = {}
+    for name, tensor in state.items():
+        if ".lora_" in name:
+            continue
+        layer = name.removesuffix(".base_layer.weight")
+        up, down = (state.get(f"{layer}.lora_{side}.default.weight") for side in "BA")
+        if layer != name and up is not None:
+            tensor = tensor + (scaling * (up.float() @ down.float())).to(tensor.dtype)
+        plain[name.removeprefix("base_model.model.").replace(".base_layer.", ".")] = tensor
+    return plain
 
 
 def fix_text_only_micro_batch(module) -> None:

@@ -12,7 +12,12 @@ from tensordict import TensorDict
 
 from specs_verl.plugin import fixes as verl_fixes
 
-MODULES = ["verl.utils.tensordict_utils", "verl.models.transformers.qwen2_vl", "verl.utils.import_utils"]
+MODULES = [
+    "verl.utils.tensordict_utils",
+    "verl.models.transformers.qwen2_vl",
+    "verl.utils.import_utils",
+    "verl.utils.checkpoint.fsdp_checkpoint_manager",
+]
 
 
 def position_ids_of_equal_length():
@@ -123,6 +128,30 @@ def test_text_only_micro_batch_gets_plain_embeddings_and_a_zero_gradient_for_the
     embeddings.sum().backward()
     # the tower takes part (its gradient exists, so FSDP ranks stay in step) and contributes nothing
     assert torch.equal(model.visual.weight.grad, torch.zeros(24, 8))
+
+
+def test_an_export_with_lora_is_the_merged_model():
+    """Against peft's own merge_and_unload, and under the names that the plain model has."""
+    from types import SimpleNamespace
+
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    layers = {"q_proj": torch.nn.Linear(4, 6), "norm": torch.nn.LayerNorm(6), "down": torch.nn.Linear(6, 2, bias=False)}
+    plain = torch.nn.ModuleDict(layers)
+    names = list(plain.state_dict())
+    wrapped = get_peft_model(plain, LoraConfig(r=2, lora_alpha=6, target_modules=["q_proj", "down"]))
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:  # zero at first: adapters would add nothing
+            torch.nn.init.normal_(parameter)
+    module = SimpleNamespace(get_fsdp_full_state_dict=lambda model, **options: dict(model.state_dict()))
+    verl_fixes.fix_lora_export(module)
+    found = module.get_fsdp_full_state_dict(wrapped, offload_to_cpu=True)
+    expected = wrapped.merge_and_unload().state_dict()
+    assert sorted(found) == sorted(names) == sorted(expected)
+    for name in names:
+        torch.testing.assert_close(found[name], expected[name])
+    assert module.get_fsdp_full_state_dict(torch.nn.Linear(2, 2)).keys() == {"weight", "bias"}
 
 
 def test_other_verl_versions_are_left_alone(monkeypatch):
