@@ -16,7 +16,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from specs_verl.errors import UserError
-from specs_verl.pipeline.kinds import Command, Kind, Places, Settings, options, specs
+from specs_verl.pipeline.kinds import Command, Kind, Places, Settings, engine, options, specs
 from specs_verl.pipeline.stage import Stage
 
 
@@ -200,7 +200,7 @@ def _distill_commands(stage: Stage, places: Places) -> list[Command]:
     if recipe.formats_share:
         sizes["formats"] = json.dumps(settings["formats"]) if settings["formats"] else None
     defaults = [part for name, value in sizes.items() if value is not None for part in ("--default", f"{name}={value}")]
-    return [Command(specs("distill", *arguments, *defaults))]
+    return [Command(specs("distill", *arguments, *defaults, *engine(places)))]
 
 
 _SIZES = ("max_pairs", "temperature", "max_tokens", "max_prompt_tokens", "max_pixels")
@@ -237,7 +237,7 @@ def _route_commands(stage: Stage, places: Places) -> list[Command]:
         seed=places.seed,
     )
     untold = [] if settings["told"] else ["--untold"]
-    return [Command(specs("sample", *sampled)), Command(specs("route", *routed, *untold))]
+    return [Command(specs("sample", *sampled, *engine(places))), Command(specs("route", *routed, *untold))]
 
 
 def _cot_commands(stage: Stage, places: Places) -> list[Command]:

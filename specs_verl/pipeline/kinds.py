@@ -129,6 +129,11 @@ def specs(*arguments: object) -> tuple[str, ...]:
     return (sys.executable, "-m", "specs_verl.cli", *(str(argument) for argument in arguments))
 
 
+def engine(places: Places) -> list[str]:
+    """What samples: our own workers on one machine, and the running Ray cluster on several."""
+    return ["--engine", "ray"] if places.nodes > 1 else []
+
+
 def options(**values: object) -> list[str]:
     """--name value for every value that is not None."""
     return [

@@ -15,7 +15,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from specs_verl.errors import UserError
-from specs_verl.pipeline.kinds import RUN, Command, Kind, Places, Settings, options, specs
+from specs_verl.pipeline.kinds import RUN, Command, Kind, Places, Settings, engine, options, specs
 from specs_verl.pipeline.stage import Stage
 
 GF = "gf.json"
@@ -115,7 +115,7 @@ def _evaluate_commands(stage: Stage, places: Places) -> list[Command]:
         format_check=settings["format_check"],
         logprobs=settings["logprobs"] or None,
     )
-    return [Command(specs("evaluate", *models, "--data", *_held_out(settings, places), *arguments))]
+    return [Command(specs("evaluate", *models, "--data", *_held_out(settings, places), *arguments, *engine(places)))]
 
 
 def _gf_commands(stage: Stage, places: Places) -> list[Command]:

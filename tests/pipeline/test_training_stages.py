@@ -60,6 +60,13 @@ def test_several_nodes_are_the_ray_clusters(tmp_path):
     assert {"trainer.nnodes=2", "trainer.n_gpus_per_node=4", "+ray_kwargs.ray_init.address=auto"} < set(command)
 
 
+def test_stages_that_sample_use_the_cluster_too(tmp_path):
+    for stage in ("pairs", "evaluation"):
+        command = command_of(tmp_path, stage, "nodes=2")
+        assert command[command.index("--engine") + 1] == "ray"
+        assert "--engine" not in command_of(tmp_path, stage)
+
+
 def test_lengths_of_a_world_are_the_recipes(tmp_path):
     command = command_of(tmp_path, "grpo", "grpo.max_prompt_tokens=200", "grpo.max_tokens=300")
     assert {"data.max_prompt_length=200", "data.max_response_length=300"} < set(command)
