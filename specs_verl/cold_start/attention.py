@@ -86,9 +86,10 @@ def segment_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: None,
+    *,
+    plan: SegmentPlan,
     scaling: float | None = None,
     dropout: float = 0.0,
-    plan: SegmentPlan | None = None,
     responses_only: bool = False,
     **_: object,
 ) -> tuple[Tensor, None]:

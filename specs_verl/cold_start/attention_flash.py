@@ -5,6 +5,7 @@ bottom-right. So the queries of a group are cut into [prompt + first branch | se
 [prompt + first branch | prompt + second branch | ...]; queries stay where they are, keys are gathered by index.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,9 @@ class FlashPlan:
 
 def plan_flash(layout: Layout, device: torch.device) -> FlashPlan:
     """Index arithmetic of a row."""
-    keys, key_lengths, query_lengths, read, read_lengths = [], [], [], [], []
+    keys: list[np.ndarray] = []
+    read: list[np.ndarray] = []
+    key_lengths, query_lengths, read_lengths = [], [], []
     for segments in layout.segments:
         for number, segment in enumerate(segments):
             prompt = np.arange(segment.prompt_start, segment.prompt_start + segment.prompt_length)
@@ -71,11 +74,12 @@ def flash_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: None,
+    *,
+    plan: FlashPlan,
     scaling: float | None = None,
     dropout: float = 0.0,
-    plan: FlashPlan | None = None,
     responses_only: bool = False,
-    kernel=None,
+    kernel: Callable[..., Tensor] | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
     """One packed row; arguments as in attention.segment_attention.
@@ -83,7 +87,9 @@ def flash_attention(
     `kernel` is flash_attn_varlen_func unless a test puts another in its place.
     """
     if kernel is None:
-        from flash_attn import flash_attn_varlen_func as kernel
+        from flash_attn import flash_attn_varlen_func
+
+        kernel = flash_attn_varlen_func
     part = plan.responses if responses_only else plan.everything
     queries = query[0].transpose(0, 1)  # (length, heads, head_dim)
     output = kernel(

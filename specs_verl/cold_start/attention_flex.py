@@ -7,6 +7,7 @@ altogether are never computed.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -76,8 +77,8 @@ def _listed(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _compiled():
-    return torch.compile(flex_attention, dynamic=True)
+def _compiled() -> Callable[..., Tensor]:
+    return cast("Callable[..., Tensor]", torch.compile(flex_attention, dynamic=True))
 
 
 def flex_row_attention(
@@ -86,16 +87,17 @@ def flex_row_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: None,
+    *,
+    plan: FlexPlan,
     scaling: float | None = None,
     dropout: float = 0.0,
-    plan: FlexPlan | None = None,
     responses_only: bool = False,
     **_: object,
 ) -> tuple[Tensor, None]:
     """One packed row; arguments as in attention.segment_attention. Prompt rows are computed in any case."""
     if dropout:
         raise ValueError("FlexAttention has no dropout; use model.attention_backend=segments.")
-    kernel = _compiled() if query.is_cuda else flex_attention
+    kernel = _compiled() if query.is_cuda else cast("Callable[..., Tensor]", flex_attention)
     grouped = query.shape[1] != key.shape[1]
     output = kernel(query, key, value, block_mask=plan.mask, scale=scaling, enable_gqa=grouped)
     return output.transpose(1, 2).contiguous(), None

@@ -8,6 +8,8 @@ Everything is first written under a name that starts with a dot, brought to the 
 process 0.
 """
 
+from __future__ import annotations
+
 import json
 import shutil
 import sys
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -26,12 +29,15 @@ from data_prep.files import replace_folder
 from specs_verl.cold_start.voice import lost_others
 from specs_verl.errors import UserError
 
+if TYPE_CHECKING:
+    from specs_verl.cold_start.engine import PairEngine
+
 FOLDER = "checkpoints"
 STATE = "state.json"
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
 
 
-def save(engine, out: Path, state: dict) -> Path:
+def save(engine: PairEngine, out: Path, state: dict) -> Path:
     """Write a checkpoint of step `state["step"]`, which all processes do together; returns its folder."""
     final = out / FOLDER / f"step_{state['step']:06d}"
     draft = final.with_name(f".{final.name}")
@@ -70,7 +76,7 @@ def _clear_message(draft: Path, out: Path, shared: bool = False) -> Iterator[Non
         ) from error
 
 
-def load(engine, folder: Path, state: dict) -> None:
+def load(engine: PairEngine, folder: Path, state: dict) -> None:
     """Load a checkpoint, whose state has been read, into the engine."""
     if state["processes"] != dist.get_world_size():
         raise UserError(
@@ -125,7 +131,7 @@ def prune(out: Path, keep: int | None) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def full_state(engine) -> dict[str, torch.Tensor]:
+def full_state(engine: PairEngine) -> dict[str, torch.Tensor]:
     """All parameters, whole and on the CPU, under their Hugging Face names; empty on processes other than 0."""
     gathered = {}
     for name, tensor in engine.exported_state():
@@ -135,7 +141,7 @@ def full_state(engine) -> dict[str, torch.Tensor]:
     return gathered
 
 
-def export(engine, final: Path, source: Path, dtype: str | None = None) -> None:
+def export(engine: PairEngine, final: Path, source: Path, dtype: str | None = None) -> None:
     """Write the model as a Hugging Face checkpoint; all processes take part.
 
     Args:
@@ -155,7 +161,7 @@ def export(engine, final: Path, source: Path, dtype: str | None = None) -> None:
     dist.barrier()
 
 
-def _write_hf(engine, state: dict[str, torch.Tensor], draft: Path, source: Path, dtype: str | None) -> None:
+def _write_hf(engine: PairEngine, state: dict[str, torch.Tensor], draft: Path, source: Path, dtype: str | None) -> None:
     config = AutoConfig.from_pretrained(source, trust_remote_code=engine.model_config.trust_remote_code)
     config.dtype = getattr(torch, dtype) if dtype else config.dtype or torch.float32
     with torch.device("meta"):

@@ -9,7 +9,7 @@ items for verl's own trainers, whose multi-turn data set reads the same files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from specs_verl.cold_start.conversations import ConversationTable
 from specs_verl.cold_start.encode import Encoder
@@ -40,7 +40,7 @@ class ConversationDataset:
         self,
         parquet_files: str | Sequence[str],
         tokenizer: PreTrainedTokenizerBase,
-        config: Mapping[str, object],
+        config: Mapping[str, Any],
         processor: ProcessorMixin | None = None,
         max_samples: int = -1,
     ) -> None:

@@ -10,16 +10,22 @@ puts between two answers, which is read and not trained on. Images are measured 
 Not here: pixels and positions (packing.py).
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from specs_verl.cold_start.images import ImageRules, size_key
 from specs_verl.cold_start.table import PLACEHOLDER, Example, ParquetTable
 from specs_verl.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 CHUNK = 512
 """Rows tokenised per call of the tokenizer, which works on them in parallel."""
@@ -63,7 +69,13 @@ class Encoder:
     """Turns the rows of a table into token ids."""
 
     def __init__(
-        self, tokenizer, template, image_rules: ImageRules | None, max_length: int, too_long: str, end_of_turn: str
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        template: ProcessorMixin | PreTrainedTokenizerBase,
+        image_rules: ImageRules | None,
+        max_length: int,
+        too_long: str,
+        end_of_turn: str,
     ) -> None:
         if too_long not in ("error", "drop"):
             raise UserError(f"data.too_long={too_long}: use error or drop.")
@@ -79,8 +91,13 @@ class Encoder:
 
     @classmethod
     def from_processor(
-        cls, processor, tokenizer, max_length: int, too_long: str = "error", end_of_turn: str = "auto"
-    ) -> "Encoder":
+        cls,
+        processor: ProcessorMixin | None,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        too_long: str = "error",
+        end_of_turn: str = "auto",
+    ) -> Encoder:
         """`processor` is None for a text-only model."""
         return cls(tokenizer, processor or tokenizer, ImageRules.of(processor), max_length, too_long, end_of_turn)
 
@@ -183,15 +200,16 @@ class Encoder:
 
     def _prompt_text(self, example: Example, grids: tuple, where: str) -> str:
         text = self._rendered(example.prompt, True)
-        if not grids:
+        rules = self.image_rules
+        if rules is None or not grids:
             return text
-        pieces = text.split(self.image_rules.token)
+        pieces = text.split(rules.token)
         if len(pieces) != len(grids) + 1:
             raise UserError(
                 f"{where}: the chat template made {len(pieces) - 1} image placeholders of {len(grids)} images. "
                 "Is this the template of a vision-language model?"
             )
-        expanded = [self.image_rules.token * self.image_rules.tokens(grid) for grid in grids]
+        expanded = [rules.token * rules.tokens(grid) for grid in grids]
         return "".join(piece + tokens for piece, tokens in zip(pieces, [*expanded, ""], strict=True))
 
     def _measure(self, table: ParquetTable, index: int, image: dict) -> tuple[tuple[int, int, int], bytes]:
@@ -202,7 +220,7 @@ class Encoder:
             grid = self.image_rules.grid(opened.size, image)
         except ValueError as error:  # the resizing rules refuse extreme aspect ratios
             raise UserError(f"{table.where(index)}: {error}. Fix or drop the row.") from error
-        content = image.get("bytes") or Path(opened.filename).read_bytes()
+        content = image.get("bytes") or Path(str(opened.filename)).read_bytes()
         return grid, _digest(content, size_key(image).encode())
 
 
@@ -218,7 +236,9 @@ def with_image_parts(message: dict) -> dict:
     }
 
 
-def _end_of_turn_ids(tokenizer, template, end_of_turn: str) -> np.ndarray:
+def _end_of_turn_ids(
+    tokenizer: PreTrainedTokenizerBase, template: ProcessorMixin | PreTrainedTokenizerBase, end_of_turn: str
+) -> np.ndarray:
     """Token ids that close a response.
 
     `auto` is the one token that ends the turn when sampling; `template` is everything the chat template puts after a

@@ -8,9 +8,10 @@ Not here: what the loss is (loss.py) and where batches come from (trainer.py).
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from peft.tuners.lora import LoraLayer
 from tensordict import TensorDict
 from torch import Tensor
 from torch.distributed.tensor import DTensor
-from transformers import get_linear_schedule_with_warmup
+from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id, get_device_name
 from verl.utils.model import get_hf_auto_model_class
@@ -33,9 +34,9 @@ from specs_verl.cold_start import attention, last_layer, tower_attention
 from specs_verl.cold_start.feature_cache import FeatureCache
 from specs_verl.cold_start.flops import RowFlops
 from specs_verl.cold_start.head import LogProbHead
-from specs_verl.cold_start.images import ImageRules
+from specs_verl.cold_start.images import ImageRules, image_settings
 from specs_verl.cold_start.packing import PackedRow, PackedRows
-from specs_verl.cold_start.reference import digest
+from specs_verl.cold_start.reference import LogProbs, digest
 from specs_verl.cold_start.vision import FrozenVision
 from specs_verl.errors import UserError
 
@@ -63,6 +64,9 @@ class PairModelConfig(HFModelConfig):
 class PairOptimizerConfig(FSDPOptimizerConfig):
     """verl's optimizer section, which knows the schedules constant and cosine, plus linear."""
 
+    if TYPE_CHECKING:  # verl's field, whose type is not seen through its untyped base class
+        lr_scheduler_type: str
+
     def __post_init__(self) -> None:
         schedule = self.lr_scheduler_type
         if schedule == "linear":
@@ -75,7 +79,7 @@ class PairOptimizerConfig(FSDPOptimizerConfig):
 class PairEngine(FSDPEngineWithLMHead):
     """An FSDP engine whose batches are packed rows of preference pairs."""
 
-    def __init__(self, model_config: PairModelConfig, *args, **kwargs) -> None:
+    def __init__(self, model_config: PairModelConfig, *args: Any, **kwargs: Any) -> None:
         # verl loads the model by its type; for that matter ours is a language model.
         model_config.model_type = "language_model"
         super().__init__(model_config, *args, **kwargs)
@@ -112,7 +116,7 @@ class PairEngine(FSDPEngineWithLMHead):
         return module
 
     @property
-    def core(self) -> torch.nn.Module:
+    def core(self) -> PreTrainedModel:
         """The model without its language-model head."""
         return self.backbone.model
 
@@ -211,8 +215,12 @@ class PairEngine(FSDPEngineWithLMHead):
         memory = int(settings.vision_cache_gib * 2**30)
         if settings.vision_cache_dir is None or not settings.vision_cache_disk_gib:
             return FeatureCache(memory)
-        tower = [self.frozen_fingerprint(), str(self._autocast_dtype), ImageRules.of(settings.processor).settings]
-        tower += [self.aligner_frozen]  # what is kept lies after the aligner, or before it
+        tower = [
+            self.frozen_fingerprint(),
+            str(self._autocast_dtype),
+            image_settings(ImageRules.of(settings.processor)),
+            self.aligner_frozen,  # what is kept lies after the aligner, or before it
+        ]
         folder = Path(settings.vision_cache_dir).expanduser() / digest(tower)
         processes = self.get_data_parallel_size()
         return FeatureCache(memory, folder, int(settings.vision_cache_disk_gib * 2**30 / processes), processes > 1)
@@ -242,7 +250,7 @@ class PairEngine(FSDPEngineWithLMHead):
         }
         rows = row.logit_rows.to(device)
         inputs |= {"keep": rows} if self.trimmed else {"logits_to_keep": rows}
-        held = nullcontext()
+        held: AbstractContextManager[None] = nullcontext()
         if row.images:
             inputs["image_grid_thw"] = torch.tensor([image.grid for image in row.images], device=device)
             if self.features is not None:
@@ -265,10 +273,10 @@ class PairEngine(FSDPEngineWithLMHead):
             sums = sums[:-1] + 0.0 * sums[-1]
         return sums.view(row.lengths.shape)
 
-    def reference_log_probs(self, rows: PackedRows) -> dict[int, tuple[float, float]]:
+    def reference_log_probs(self, rows: PackedRows) -> dict[int, LogProbs]:
         """Log-probabilities (chosen, rejected) of every pair of some rows, LoRA adapters switched off."""
         adapter = self.disable_adapter() if self._is_lora else nullcontext()
-        found = {}
+        found: dict[int, LogProbs] = {}
         with self.eval_mode(), torch.no_grad(), adapter:
             for row in rows:
                 values = self.branch_log_probs(row).tolist()
@@ -282,7 +290,8 @@ class PairEngine(FSDPEngineWithLMHead):
         loss of the batch, and metrics are sums over the row's pairs.
         """
         rows: PackedRows = tu.get_non_tensor_data(data, "rows", None)
-        losses, sums = [], {"flops": 0.0}
+        losses: list[float] = []
+        sums: dict[str, Any] = {"flops": 0.0}
         for number, row in enumerate(rows):
             last = number == len(rows) - 1
             sync = nullcontext() if forward_only else self._gradient_sync_context(is_last_micro_batch=last)
@@ -343,7 +352,7 @@ def _lora_delta(layer: LoraLayer) -> Tensor:
     """What an adapter adds to the weight of its linear layer: scaling * B A, Hu et al. 2021, eq. 3."""
     if not isinstance(layer, LoraLinear) or layer.fan_in_fan_out or layer.use_dora.get("default"):
         raise UserError(f"LoRA on a {type(layer).__name__} cannot be merged for the export; use plain linear layers.")
-    down, up = (_whole(part["default"].weight).float() for part in (layer.lora_A, layer.lora_B))
+    down, up = (_whole(part["default"].get_parameter("weight")).float() for part in (layer.lora_A, layer.lora_B))
     return layer.scaling["default"] * (up @ down)
 
 

@@ -10,14 +10,15 @@ renamed; the folder's name must say which tower made them (engine.py sees to tha
 """
 
 import contextlib
-import os
 import shutil
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from data_prep.files import replacing
+from specs_verl.errors import UserError
 
 Features = tuple[Tensor, tuple[Tensor, ...]]
 """(features of one image (tokens, hidden), its deep-stack features, one (tokens, hidden) per layer)."""
@@ -84,19 +85,13 @@ class FeatureCache:
         if file is None or file.exists() or size > self._disk_left:
             return
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if shutil.disk_usage(self.folder).free < 2 * size + RESERVE_BYTES:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(file.parent).free < 2 * size + RESERVE_BYTES:
                 raise OSError("the disk is nearly full")
-            handle, draft = tempfile.mkstemp(dir=self.folder, prefix=".draft-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    torch.save([entry[0], *entry[1]], stream)
-                os.replace(draft, file)
-            except BaseException:
-                os.unlink(draft)
-                raise
-        except (OSError, RuntimeError) as error:  # a cache is no reason to stop: what is missing is computed again
-            print(f"cold start: vision features are no longer written to {self.folder} ({error}).", flush=True)
+            with replacing(file, durable=False) as draft:
+                torch.save([entry[0], *entry[1]], draft)
+        except (OSError, RuntimeError, UserError) as error:  # a cache is no reason to stop: it is computed again
+            print(f"cold start: vision features are no longer written to {file.parent} ({error}).", flush=True)
             self._disk_left = 0
             return
         self._disk_left -= size

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from transformers import PretrainedConfig
 from verl.utils.device import get_device_name
 from verl.utils.flops_counter import get_device_flops
 
@@ -29,7 +30,7 @@ class RowFlops:
     vocabulary: int
 
     @classmethod
-    def of(cls, hf_config) -> "RowFlops":
+    def of(cls, hf_config: PretrainedConfig) -> "RowFlops":
         text = getattr(hf_config, "text_config", hf_config)
         head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         return cls(

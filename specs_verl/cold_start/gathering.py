@@ -5,7 +5,7 @@ parts = from_all(own)                        # what every process has, on every 
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch.distributed as dist
 
@@ -14,13 +14,13 @@ Value = TypeVar("Value")
 
 def from_main(compute: Callable[[], Value]) -> Value:
     """What process 0 computes, on every process."""
-    box = [compute() if dist.get_rank() == 0 else None]
+    box: list[Any] = [compute() if dist.get_rank() == 0 else None]
     dist.broadcast_object_list(box, src=0)
     return box[0]
 
 
 def from_all(value: Value) -> list[Value]:
     """What every process has, on every process."""
-    everyone = [None] * dist.get_world_size()
+    everyone: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everyone, value)
     return everyone

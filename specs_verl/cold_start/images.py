@@ -10,7 +10,10 @@ of its own; both steps are repeated here, so that training sees the very pixels 
 that of data_prep.tokens.resize; the limits of a run are already in the image entries (table.py).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
@@ -21,31 +24,29 @@ from data_prep.tokens.resize import SIZE_KEYS, PixelLimits
 from specs_verl.cold_start.table import UNREADABLE, ParquetTable
 from specs_verl.errors import UserError
 
+if TYPE_CHECKING:
+    from transformers import BaseImageProcessor, PreTrainedTokenizerBase, ProcessorMixin
+
 
 @dataclass(frozen=True)
 class ImageRules:
     """The image half of a Qwen-VL processor."""
 
-    processor: object  # transformers' image processor
+    processor: BaseImageProcessor
     patch_size: int
     merge_size: int
     token: str  # placeholder in the text, repeated once per feature
     token_id: int
 
     @classmethod
-    def of(cls, processor) -> "ImageRules | None":
+    def of(cls, processor: ProcessorMixin | PreTrainedTokenizerBase | None) -> ImageRules | None:
         """The rules of a multimodal processor; None for a tokenizer (a text-only model)."""
         image_processor = getattr(processor, "image_processor", None)
-        if image_processor is None:
+        if processor is None or image_processor is None:
             return None
         token = processor.image_token
         token_id = processor.tokenizer.convert_tokens_to_ids(token)
         return cls(image_processor, image_processor.patch_size, image_processor.merge_size, token, token_id)
-
-    @property
-    def settings(self) -> str:
-        """Everything that changes pixels, as text: part of the cache keys."""
-        return self.processor.to_json_string()
 
     def grid(self, size: tuple[int, int], image: dict) -> tuple[int, int, int]:
         """(time, height, width) in patches of an image of `size` = (width, height) pixels.
@@ -66,6 +67,11 @@ class ImageRules:
         """Flattened patches (patches, channels * time * patch_size^2) and grid (1, 3) of one image."""
         resized = fetch_image({"image": opened, **PixelLimits().keys(image)}, image_patch_size=self.patch_size)
         return self.processor(images=[resized], return_tensors="pt")
+
+
+def image_settings(rules: ImageRules | None) -> str:
+    """Everything that changes pixels, as text: part of the cache keys. Empty for a text-only model."""
+    return "" if rules is None else rules.processor.to_json_string()
 
 
 def load_pixels(table: ParquetTable, rules: ImageRules, index: int, number: int) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
 
@@ -25,7 +26,7 @@ def trim(layers: Sequence[nn.Module]) -> bool:
     return True
 
 
-def _forward(layer: nn.Module, hidden_states: Tensor, *, keep: Tensor, **attention: object) -> Tensor:
+def _forward(layer: GradientCheckpointingLayer, hidden_states: Tensor, *, keep: Tensor, **attention: object) -> Tensor:
     attended, _ = layer.self_attn(hidden_states=layer.input_layernorm(hidden_states), responses_only=True, **attention)
     kept = torch.index_select(hidden_states + attended, 1, keep)
     return kept + layer.mlp(layer.post_attention_layernorm(kept))

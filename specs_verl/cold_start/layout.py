@@ -8,6 +8,7 @@ A *branch* is one response. It sees its group's prompt and itself, never another
 shared prefix, is the same thing with one branch per group: [prompt | chosen | prompt | rejected].
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,7 +70,7 @@ class Layout:
         The first token of *every* branch is predicted by the last row of the prompt, which therefore appears once per
         branch; the others are predicted by the row before them.
         """
-        rows = []
+        rows: list[Sequence[int]] = []
         for group in self.segments:
             for segment in group:
                 rows.append([segment.prompt_start + segment.prompt_length - 1])

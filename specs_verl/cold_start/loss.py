@@ -128,9 +128,12 @@ def _log1mexp(x: Tensor) -> Tensor:
 
 
 def preference_loss(
-    policy: PairLogProbs, reference: PairLogProbs | None, lengths: PairLengths, settings: LossSettings
+    policy: PairLogProbs, reference: PairLogProbs, lengths: PairLengths, settings: LossSettings
 ) -> Tensor:
-    """The preference term that the settings name, per pair; zero (without a gradient) for `none`."""
+    """The preference term that the settings name, per pair; zero (without a gradient) for `none`.
+
+    `reference` is read by sigmoid, ipo and hinge alone.
+    """
     match settings.preference:
         case "sigmoid":
             return dpo_loss(policy, reference, settings.beta, settings.label_smoothing)

@@ -7,6 +7,7 @@ addresses. All actors must see model.path, data.train_files and trainer.default_
 """
 
 import sys
+from typing import Any, cast
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
@@ -40,7 +41,7 @@ def run(config: DictConfig) -> None:
     started_here = not ray.is_initialized()
     if started_here:
         keep_to_this_machine(config.trainer.nnodes)
-        ray.init(**OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
+        ray.init(**cast("dict[str, Any]", OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True)))
     try:
         per_node = [config.trainer.n_gpus_per_node] * config.trainer.nnodes
         pool = RayResourcePool(process_on_nodes=per_node, max_colocate_count=1)

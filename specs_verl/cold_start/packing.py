@@ -11,6 +11,7 @@ conversation has one response: [P | C], and (rows, 1).
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -142,7 +143,7 @@ class Packer:
         """
         self.image_workers = image_workers
         self.needs_pixels = needs_pixels
-        self.always_an_image = always_an_image and rules is not None
+        self._blank_rules = rules if always_an_image else None
         self.table = table
         self.rules = rules
         self.shared_prefix = shared_prefix
@@ -159,7 +160,9 @@ class Packer:
         return replace(self.pack([Unit((0,), 1 + responses)], [nothing]), pairs=(), padding=True)
 
     def pack(self, units: Sequence[Unit], pairs: Sequence[Encoded]) -> PackedRow:
-        groups, ids, trained, positions, images = [], [], [], [], []
+        groups, ids, positions = [], [], []
+        trained: list[np.ndarray] = []
+        images: list[ImageRef] = []
         for unit in units:
             members = [pairs[position] for position in unit.pairs]
             responses = [ids for pair in members for ids in pair.responses]
@@ -170,9 +173,9 @@ class Packer:
                 ids.extend([prompt.prompt, *branches])
                 positions.append(self._positions_of(prompt))
                 images.extend(self._image_refs(prompt))
-        blank = self.always_an_image and not images
-        if blank:
-            prompt_ids, image = self._blank()
+        blank = self._blank_rules is not None and not images
+        if self._blank_rules is not None and not images:
+            prompt_ids, image = _blank(self._blank_rules)
             groups.append(Group(len(prompt_ids), (1,)))
             ids.extend([prompt_ids, np.zeros(1, dtype=np.int32)])
             trained.append(np.ones(1, dtype=bool))
@@ -181,7 +184,7 @@ class Packer:
         layout = Layout(tuple(groups))
         row_ids = torch.from_numpy(np.concatenate(ids).astype(np.int64))
         row_positions = torch.from_numpy(np.ascontiguousarray(layout.positions(positions), dtype=np.int64))
-        members = tuple(position for unit in units for position in unit.pairs)
+        placed = tuple(position for unit in units for position in unit.pairs)
         read = np.concatenate(trained)
         return PackedRow(
             layout=layout,
@@ -190,18 +193,11 @@ class Packer:
             logit_rows=torch.from_numpy(layout.logit_rows()[read]),
             targets=row_ids[torch.from_numpy(layout.branch_rows()[read])],
             images=tuple(images),
-            pairs=members,
-            lengths=torch.tensor([pairs[m].lengths for m in members]),
+            pairs=placed,
+            lengths=torch.tensor([pairs[position].lengths for position in placed]),
             padding=False,
             blank=blank,
         )
-
-    def _blank(self) -> tuple[np.ndarray, ImageRef]:
-        """A prompt that is nothing but a small grey image."""
-        rules, grid = self.rules, (1, 2 * self.rules.merge_size, 2 * self.rules.merge_size)
-        ids = np.full(rules.tokens(grid), rules.token_id, dtype=np.int32)
-        patch = 3 * rules.processor.temporal_patch_size * rules.patch_size**2
-        return ids, ImageRef(b"blank", grid, lambda: torch.zeros(grid[1] * grid[2], patch))
 
     def _positions_of(self, pair: Encoded) -> np.ndarray:
         if pair.prompt_key not in self._positions:
@@ -209,11 +205,13 @@ class Packer:
         return self._positions[pair.prompt_key]
 
     def _image_refs(self, pair: Encoded) -> Iterator[ImageRef]:
+        if self.rules is None:  # a text-only model, whose rows have no images
+            return
         for number, (key, grid) in enumerate(zip(pair.image_keys, pair.grids, strict=True)):
-            yield ImageRef(key, grid, lambda number=number, grid=grid: self._pixels(pair, number, grid))
+            yield ImageRef(key, grid, partial(self._pixels, self.rules, pair, number, grid))
 
-    def _pixels(self, pair: Encoded, number: int, grid: tuple[int, int, int]) -> Tensor:
-        made = load_pixels(self.table, self.rules, pair.index, number)
+    def _pixels(self, rules: ImageRules, pair: Encoded, number: int, grid: tuple[int, int, int]) -> Tensor:
+        made = load_pixels(self.table, rules, pair.index, number)
         found = tuple(made["image_grid_thw"][0].tolist())
         if found != grid:
             raise UserError(
@@ -221,3 +219,11 @@ class Packer:
                 "expected from its size; this processor resizes by rules that are not supported."
             )
         return made["pixel_values"]
+
+
+def _blank(rules: ImageRules) -> tuple[np.ndarray, ImageRef]:
+    """A prompt that is nothing but a small grey image."""
+    grid = (1, 2 * rules.merge_size, 2 * rules.merge_size)
+    ids = np.full(rules.tokens(grid), rules.token_id, dtype=np.int32)
+    patch = 3 * rules.processor.temporal_patch_size * rules.patch_size**2
+    return ids, ImageRef(b"blank", grid, lambda: torch.zeros(grid[1] * grid[2], patch))

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class PreferenceDataset(Dataset):
         self,
         parquet_files: str | Sequence[str] | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
-        config: Mapping[str, object] | None = None,
+        config: Mapping[str, Any] | None = None,
         processor: ProcessorMixin | None = None,
         max_samples: int = -1,
         *,
@@ -107,9 +107,10 @@ class PreferenceDataset(Dataset):
 
     def _images(self, pair: Encoded) -> dict[str, torch.Tensor]:
         rules = self.encoder.image_rules
+        if rules is None or not pair.grids:
+            return {}
         parts = [load_pixels(self.table, rules, pair.index, number) for number in range(len(pair.grids))]
-        names = ("pixel_values", "image_grid_thw") if parts else ()
-        return {name: torch.cat([part[name] for part in parts]) for name in names}
+        return {name: torch.cat([part[name] for part in parts]) for name in ("pixel_values", "image_grid_thw")}
 
     def _positions(self, ids: torch.Tensor, grids: torch.Tensor | None) -> torch.Tensor:
         """(4, length) for processors of the Qwen2-VL family: text, time, height, width; else (length,)."""
@@ -125,7 +126,7 @@ class PreferenceDataset(Dataset):
         return torch.cat([text.unsqueeze(0), vision])
 
 
-def check_settings(settings: Mapping[str, object]) -> None:
+def check_settings(settings: Mapping[str, Any]) -> None:
     """Refuse what would damage pairs silently."""
     if settings.get("pad_mode", "no_padding") != "no_padding":
         raise UserError(
@@ -139,12 +140,12 @@ def check_settings(settings: Mapping[str, object]) -> None:
         )
 
 
-def pixel_limits(settings: Mapping[str, object]) -> PixelLimits:
+def pixel_limits(settings: Mapping[str, Any]) -> PixelLimits:
     """How large images become, as in sampling and RL."""
-    return PixelLimits(settings.get("min_pixels"), settings.get("max_pixels"))  # type: ignore[arg-type]
+    return PixelLimits(settings.get("min_pixels"), settings.get("max_pixels"))
 
 
-def row_files(settings: Mapping[str, object]) -> Path:
+def row_files(settings: Mapping[str, Any]) -> Path:
     """Where row-by-row copies of large files are kept, see rowfile.py."""
     root = settings.get("cache_dir") or os.environ.get("SPECS_CACHE") or "~/.cache/specs-verl"
     return Path(str(root)).expanduser() / "rows"

@@ -97,6 +97,8 @@ class Probing:
     def publish(self) -> str:
         """Make the weights of the best step the result, OUT/hf; what was chosen, in words."""
         best = self._steps.best
+        if best is None:
+            raise RuntimeError("No step was probed, though the last one always is.")
         if dist.get_rank() == 0:
             source, draft = folder_of(self._out, best), self._out / ".hf"
             shutil.rmtree(draft, ignore_errors=True)

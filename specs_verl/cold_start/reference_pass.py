@@ -41,7 +41,7 @@ class ReferencePass:
         Raises:
             UserError: some are not finite; the rows are named.
         """
-        found, unsaved = dict(known), {}
+        found, unsaved = dict(known), dict[bytes, LogProbs]()
         missing = [[pair for pair in batch if self.pairs.pairs[pair].key not in known] for batch in batches]
         missing = [batch for batch in missing if batch]
         main, saved = dist.get_rank() == 0, time.monotonic()
@@ -49,7 +49,7 @@ class ReferencePass:
         rows = begun_ahead(self.pairs.rows(batch, self.packer, processes, rank, self.max_tokens) for batch in missing)
         with Progress("reference log-probs", len(missing), 0, enabled=main) as progress:
             for number, (batch, packed) in enumerate(zip(missing, rows, strict=True)):
-                fresh = {}
+                fresh: dict[bytes, LogProbs] = {}
                 for part in from_all(self.engine.reference_log_probs(packed)):
                     fresh |= {self.pairs.pairs[pair].key: values for pair, values in part.items()}
                 self._check(batch, fresh)

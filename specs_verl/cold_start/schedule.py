@@ -62,7 +62,11 @@ class Schedule:
 
     @classmethod
     def of(
-        cls, rows: Sequence[Encoded], values: Sequence[object] | None, wanted: Sequence[object] | None, settings
+        cls,
+        rows: Sequence[Encoded],
+        values: Sequence[object] | None,
+        wanted: Sequence[object] | None,
+        settings: ScheduleSettings,
     ) -> "Schedule":
         """The schedule of some rows.
 

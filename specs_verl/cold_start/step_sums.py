@@ -10,6 +10,7 @@ Everything is divided by the *global* batch, never by what one process or one ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +37,10 @@ AVERAGED = {
 }
 """Reported name -> sum over pairs, for the means over the batch. `dpo_loss` is the preference term, whichever it is."""
 
+NOT_FINITE = "not_finite"
+Sums = dict[str, float | list[int]]
+"""Sums over the pairs of a row by name; under NOT_FINITE the pairs whose loss is not finite."""
+
 
 @dataclass(frozen=True)
 class BatchLoss:
@@ -46,7 +51,7 @@ class BatchLoss:
     batch_tokens: int  # chosen tokens of the global batch
     reference: Mapping[int, tuple[float, float]]  # pair -> reference log-probabilities of chosen and rejected
 
-    def __call__(self, log_probs: Tensor, row: PackedRow) -> tuple[Tensor, dict[str, object]]:
+    def __call__(self, log_probs: Tensor, row: PackedRow) -> tuple[Tensor, Sums]:
         """`log_probs` is (pairs, 2): chosen, rejected."""
         if row.padding:
             return log_probs.sum() * 0.0, {}
@@ -63,7 +68,7 @@ class BatchLoss:
         with torch.no_grad():
             rewards = implicit_rewards(policy, reference, settings.beta)
             margin = rewards.chosen - rewards.rejected
-            sums = {
+            sums: Sums = {
                 "pairs": float(len(row.pairs)),
                 "tokens": float(row.layout.length),
                 "sft": sft.sum().item(),
@@ -74,7 +79,7 @@ class BatchLoss:
                 "accuracy": (margin > 0).float().sum().item(),
                 "chosen_logp": policy.chosen.sum().item(),
                 "rejected_logp": policy.rejected.sum().item(),
-                "not_finite": [p for p, ok in zip(row.pairs, torch.isfinite(per_pair).tolist(), strict=True) if not ok],
+                NOT_FINITE: [p for p, ok in zip(row.pairs, torch.isfinite(per_pair).tolist(), strict=True) if not ok],
             }
         return loss, sums
 
@@ -93,7 +98,7 @@ class SupervisedLoss:
     batch_rows: int
     batch_tokens: int  # trained tokens of the global batch
 
-    def __call__(self, log_probs: Tensor, row: PackedRow) -> tuple[Tensor, dict[str, object]]:
+    def __call__(self, log_probs: Tensor, row: PackedRow) -> tuple[Tensor, Sums]:
         """`log_probs` is (rows, 1)."""
         if row.padding:
             return log_probs.sum() * 0.0, {}
@@ -101,13 +106,13 @@ class SupervisedLoss:
         lengths = PairLengths(*(row.lengths[:, 0].to(log_probs.device),) * 2)
         sft = sft_loss(said, lengths, self.settings.sft_normalization, self.batch_rows, self.batch_tokens)
         finite = torch.isfinite(sft).tolist()
-        sums = {
+        sums: Sums = {
             "pairs": float(len(row.pairs)),
             "tokens": float(row.layout.length),
             "trained_tokens": float(row.lengths.sum()),
             "sft": sft.sum().item(),
             "log_prob": log_probs.detach().sum().item(),
-            "not_finite": [pair for pair, ok in zip(row.pairs, finite, strict=True) if not ok],
+            NOT_FINITE: [pair for pair, ok in zip(row.pairs, finite, strict=True) if not ok],
         }
         return self.settings.sft_weight * sft.sum() / self.batch_rows, sums
 
@@ -121,10 +126,12 @@ class SupervisedLoss:
         }
 
 
-def add_sums(per_process: Mapping[str, list]) -> dict[str, object]:
-    """Add the sums of all processes (verl gathers each metric as a list with one entry per process)."""
-    totals: dict[str, object] = {}
-    for name, values in per_process.items():
-        if isinstance(values, list):
-            totals[name] = [item for value in values for item in value] if name == "not_finite" else sum(values)
-    return totals
+def add_sums(per_process: Mapping[str, Any]) -> tuple[dict[str, float], list[int]]:
+    """The sums of all processes added up, and the rows of all of them whose loss is not finite.
+
+    Args:
+        per_process: verl gathers each metric as a list with one entry per process; what is no list is not ours.
+    """
+    listed = {name: values for name, values in per_process.items() if isinstance(values, list)}
+    not_finite = [row for rows in listed.pop(NOT_FINITE, []) for row in rows]
+    return {name: sum(values) for name, values in listed.items()}, not_finite

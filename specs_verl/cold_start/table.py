@@ -19,6 +19,7 @@ from typing import ClassVar, Literal, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from data_prep.tokens.resize import PixelLimits
 from specs_verl.cold_start.rowfile import RowFile
@@ -134,7 +135,7 @@ class ParquetTable:
         """The images of a row, {bytes, path} as verl stores them, with the keys of their size; nothing is decoded."""
         return self._values(index).get("images") or []
 
-    def open_image(self, index: int, image: dict) -> Image.Image:
+    def open_image(self, index: int, image: dict) -> ImageFile:
         """Open one image of a row: its bytes, or else its path (relative ones are relative to the parquet file)."""
         number, _ = self._locate(index)
         try:

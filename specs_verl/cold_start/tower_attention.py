@@ -19,9 +19,13 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 NAME = "specs_flash_tower"
+PLAN = "specs_plan"
+"""Attribute of a tensor of cumulative lengths that holds its plan."""
+
 HALF = (torch.bfloat16, torch.float16)
 
 
@@ -34,7 +38,7 @@ class TowerPlan:
     longest: int
 
 
-def use_in(visual: torch.nn.Module) -> None:
+def use_in(visual: PreTrainedModel) -> None:
     """Make a loaded tower use it. Asked for while loading, transformers would look for a kernel of this name."""
     visual.config._attn_implementation = NAME
 
@@ -59,9 +63,10 @@ def tower_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: None,
+    *,
+    cu_seq_lens_q: Tensor,
     scaling: float | None = None,
     dropout: float = 0.0,
-    cu_seq_lens_q: Tensor | None = None,
     kernel: Callable[..., Tensor] | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
@@ -75,20 +80,23 @@ def tower_attention(
     Returns:
         (1, length, heads, head_dim), and None for the attention weights.
     """
-    plan = getattr(cu_seq_lens_q, "specs_plan", None)
+    plan = vars(cu_seq_lens_q).get(PLAN)
     if plan is None:
-        plan = cu_seq_lens_q.specs_plan = plan_tower(cu_seq_lens_q, query.device)
+        plan = plan_tower(cu_seq_lens_q, query.device)
+        vars(cu_seq_lens_q)[PLAN] = plan
     if kernel is None and query.is_cuda and query.dtype in HALF and find_spec("flash_attn") is not None:
-        from flash_attn import flash_attn_varlen_func as kernel
+        from flash_attn import flash_attn_varlen_func
+
+        kernel = flash_attn_varlen_func
     if kernel is not None:
-        rows = (part[0].transpose(0, 1) for part in (query, key, value))
+        turned = (part[0].transpose(0, 1) for part in (query, key, value))
         offsets = {"cu_seqlens_q": cu_seq_lens_q, "cu_seqlens_k": cu_seq_lens_q}
         lengths = {"max_seqlen_q": plan.longest, "max_seqlen_k": plan.longest}
-        return kernel(*rows, **offsets, **lengths, dropout_p=dropout, softmax_scale=scaling, causal=False)[None], None
+        return kernel(*turned, **offsets, **lengths, dropout_p=dropout, softmax_scale=scaling, causal=False)[None], None
     outputs = []
     for length, rows in plan.groups:
-        parts = (_sequences(part[0][:, rows], length) for part in (query, key, value))
-        found = F.scaled_dot_product_attention(*parts, dropout_p=dropout, scale=scaling)
+        queries, keys, values = (_sequences(part[0][:, rows], length) for part in (query, key, value))
+        found = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, scale=scaling)
         outputs.append(found.transpose(1, 2).flatten(0, 1))  # (rows, heads, head_dim)
     return torch.cat(outputs)[plan.order][None], None
 

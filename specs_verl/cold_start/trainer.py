@@ -13,10 +13,12 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, cast
 
 import torch.distributed as dist
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.import_utils import load_extern_object
@@ -29,6 +31,7 @@ from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.flops import peak_flops
 from specs_verl.cold_start.gathering import from_main
+from specs_verl.cold_start.images import image_settings
 from specs_verl.cold_start.inputs import check_data, check_precision, file_list
 from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.packing import PackedRows, Packer
@@ -119,13 +122,14 @@ class Trainer:
         self.val = self._load_pairs(data.val_files, data.val_max_samples) if data.val_files is not None else None
         if self.val is None and config.trainer.early_stop_patience > 0:
             raise UserError("trainer.early_stop_patience needs held-out pairs: set data.val_files, trainer.test_freq.")
+        self.sets = [self.train] if self.val is None else [self.train, self.val]
         self.schedule = self._schedule()
         self.total_steps = self.schedule.steps
         self.probing = Probing.of(config, self.out, self.source)
         with self._quiet():
             self.worker = build_worker(config, self.model_config, self.total_steps)
         self.processes, self.rank = dist.get_world_size(), dist.get_rank()
-        settings = self.encoder.image_rules.settings if self.encoder.image_rules else ""
+        settings = image_settings(self.encoder.image_rules)
         fingerprints = {
             "weights": from_main(lambda: weights_fingerprint(self.source)),
             "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
@@ -150,7 +154,7 @@ class Trainer:
         )
         return Schedule.of(self.train.pairs, stages, data.stages, settings)
 
-    def _load_pairs(self, files, max_rows: int) -> PairSet:
+    def _load_pairs(self, files: str | ListConfig, max_rows: int) -> PairSet:
         model = self.model_config
         dataset = _dataset_class(self.config.data.custom_cls, self.imitates)(
             file_list(files), model.tokenizer, self.config.data, model.processor, max_samples=max_rows
@@ -163,10 +167,11 @@ class Trainer:
         return pairs
 
     def _build(self) -> None:
-        settings = self.encoder.image_rules.settings if self.encoder.image_rules else ""
+        settings = image_settings(self.encoder.image_rules)
         policy = ReferencePolicy.of(self.config, settings, self.identity["weights"])
         if policy.path is not None:  # another checkpoint than the one that is trained: before it, not beside it
-            other = OmegaConf.merge(self.config, {"model": {"path": str(policy.path), "lora_rank": 0}})
+            changed = {"model": {"path": str(policy.path), "lora_rank": 0}}
+            other = cast("DictConfig", OmegaConf.merge(self.config, changed))
             with self._quiet():
                 worker = build_worker(other, omega_conf_to_dataclass(other.model), self.total_steps)
                 worker.reset()
@@ -177,7 +182,7 @@ class Trainer:
         self.engine: PairEngine = self.worker.engine
         if policy.path is None:
             self._reference(policy.cache, self.engine)
-        self.packers = [self._packer(pairs, self.engine) for pairs in (self.train, self.val)]
+        self.packers = [self._packer(pairs, self.engine) for pairs in self.sets]
         self.peak = peak_flops()
         self.tracking = None
         if self.main and self.config.trainer.logger:
@@ -187,9 +192,7 @@ class Trainer:
             plain = OmegaConf.to_container(self.config, resolve=True)
             self.tracking = Tracking(trainer.project_name, trainer.experiment_name, list(trainer.logger), plain)
 
-    def _packer(self, pairs: PairSet | None, engine: PairEngine) -> Packer | None:
-        if pairs is None:
-            return None
+    def _packer(self, pairs: PairSet, engine: PairEngine) -> Packer:
         return Packer(
             pairs.table,
             self.encoder.image_rules,
@@ -206,13 +209,10 @@ class Trainer:
         if self.imitates:
             return
         size = self.config.data.train_batch_size
-        for pairs in (self.train, self.val):
-            if pairs is None:
-                continue
+        for pairs in self.sets:
             everything = range(len(pairs))
-            batches = [everything[start : start + size] for start in everything[::size]]
-            if pairs is self.train:
-                batches = self.schedule.first_pass()
+            in_order = [list(everything[start : start + size]) for start in everything[::size]]
+            batches = self.schedule.first_pass() if pairs is self.train else in_order
             walk = ReferencePass(pairs, engine, self._packer(pairs, engine), self.config.data.max_token_len_per_gpu)
             known = walk.run(batches, from_main(cache.load), cache)
             self.references.append({number: known[pair.key] for number, pair in enumerate(pairs.pairs)})
@@ -220,9 +220,8 @@ class Trainer:
     # ---- one step -------------------------------------------------------------------------------------------------
 
     def _rows(self, batch: Sequence[int], which: int = 0) -> PackedRows:
-        pairs = (self.train, self.val)[which]
         limit = self.config.data.max_token_len_per_gpu
-        return pairs.rows(batch, self.packers[which], self.processes, self.rank, limit)
+        return self.sets[which].rows(batch, self.packers[which], self.processes, self.rank, limit)
 
     def _begin_next(self) -> PackedRows | None:
         """The rows of the step after this one, whose first images are decoded while this one is computed."""
@@ -233,7 +232,7 @@ class Trainer:
         return rows
 
     def _loss(self, batch: Sequence[int], which: int = 0) -> BatchLoss | SupervisedLoss:
-        tokens = (self.train, self.val)[which].sft_tokens(batch)
+        tokens = self.sets[which].sft_tokens(batch)
         if self.imitates:
             return SupervisedLoss(self.loss_settings, len(batch), tokens)
         return BatchLoss(self.loss_settings, len(batch), tokens, self.references[which])
@@ -247,8 +246,8 @@ class Trainer:
         self._coming = self._begin_next()
         data = tu.get_tensordict({}, non_tensor_dict={"rows": rows, "global_token_num": None})
         gathered = tu.get(self.worker.train_batch(data), "metrics")
-        totals = add_sums(gathered)
-        self._stop_if_not_finite(batch, totals, gathered["grad_norm"])
+        totals, not_finite = add_sums(gathered)
+        self._stop_if_not_finite(batch, not_finite, gathered["grad_norm"])
         self.engine.lr_scheduler_step()
         self.step += 1
         seconds = time.perf_counter() - started
@@ -267,18 +266,18 @@ class Trainer:
 
     def _validate(self) -> dict[str, float]:
         """The same metrics on the held-out rows, as one batch."""
-        everything = range(len(self.val))
+        everything = range(len(self.sets[1]))
         loss = self._loss(everything, 1)
         self.worker.set_loss_fn(loss)
         data = tu.get_tensordict({}, non_tensor_dict={"rows": self._rows(everything, 1), "global_token_num": None})
-        totals = add_sums(tu.get(self.worker.infer_batch(data), "metrics"))
+        totals, _ = add_sums(tu.get(self.worker.infer_batch(data), "metrics"))
         return {f"val/{name}": value for name, value in loss.report(totals).items()}
 
-    def _stop_if_not_finite(self, batch: list[int], totals: dict, grad_norm: float) -> None:
+    def _stop_if_not_finite(self, batch: list[int], not_finite: list[int], grad_norm: float) -> None:
         """verl skips an update whose gradient is not finite and goes on; we stop, weights unharmed, naming the rows."""
-        if totals["not_finite"]:
+        if not_finite:
             raise UserError(
-                f"Step {self.step + 1}: the loss is not finite for {self.train.where(totals['not_finite'])}. Nothing "
+                f"Step {self.step + 1}: the loss is not finite for {self.train.where(not_finite)}. Nothing "
                 "was updated. Look at these rows; if they are fine, lower optim.lr."
             )
         if not math.isfinite(grad_norm):
@@ -289,7 +288,7 @@ class Trainer:
 
     # ---- what is kept ---------------------------------------------------------------------------------------------
 
-    def _quiet(self):
+    def _quiet(self) -> AbstractContextManager[None]:
         """What libraries print while they build goes to a file."""
         return quiet.output_to(self.out / "libraries.log" if self.main else Path(os.devnull))
 
@@ -355,6 +354,6 @@ def _dataset_class(custom: DictConfig, imitates: bool) -> type:
 
 def _loss_settings(config: DictConfig) -> LossSettings:
     try:
-        return LossSettings(**OmegaConf.to_container(config.loss, resolve=True))
+        return LossSettings(**cast("dict[str, Any]", OmegaConf.to_container(config.loss, resolve=True)))
     except (ValueError, TypeError) as error:
         raise UserError(str(error)) from error

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from transformers import PreTrainedModel
 from transformers.vision_utils import get_vision_window_index
 
 from specs_verl.cold_start.feature_cache import FeatureCache, Features
@@ -26,7 +27,7 @@ from specs_verl.cold_start.packing import ImageRef
 class FrozenVision:
     """Stands in for the model's `get_image_features`."""
 
-    def __init__(self, core: torch.nn.Module, cache: FeatureCache, aligner_trains: bool = False) -> None:
+    def __init__(self, core: PreTrainedModel, cache: FeatureCache, aligner_trains: bool = False) -> None:
         self._visual = core.visual
         self._compute = core.get_image_features
         self._aligner_trains = aligner_trains
@@ -60,15 +61,20 @@ class FrozenVision:
 
     def _features(self) -> list[Features]:
         """What is kept of the wanted images, on the device."""
-        known = {image.key: self.cache.get(image.key) for image in self._wanted}
-        fresh = self._run({image.key: image for image in self._wanted if known[image.key] is None})
+        missing: dict[bytes, ImageRef] = {}
+        entries: dict[bytes, Features] = {}
+        for image in self._wanted:
+            entry = self.cache.get(image.key)
+            if entry is None:
+                missing[image.key] = image
+            else:
+                entries[image.key] = entry
+        fresh = self._run(missing)
         for key, entry in fresh.items():
             self.cache.put(key, entry)
-        found = []
-        for image in self._wanted:
-            features, deep = fresh.get(image.key) or known[image.key]
-            found.append((features.to(self._device), tuple(layer.to(self._device) for layer in deep)))
-        return found
+        entries |= fresh
+        wanted = [entries[image.key] for image in self._wanted]
+        return [(last.to(self._device), tuple(layer.to(self._device) for layer in deep)) for last, deep in wanted]
 
     def _run(self, images: dict[bytes, ImageRef]) -> dict[bytes, Features]:
         if not images:
@@ -144,4 +150,5 @@ def patches_as_product(embed: torch.nn.Module) -> None:
     def product(patches: torch.Tensor) -> torch.Tensor:
         return F.linear(patches.flatten(1), conv.weight.flatten(1), conv.bias).view(len(patches), -1, 1, 1, 1)
 
-    conv.forward = product
+    # Of this one layer, not of its class.
+    conv.forward = product  # type: ignore[method-assign, assignment]

@@ -40,8 +40,9 @@ def lost_others(error: BaseException) -> bool:
 def _processes() -> int:
     """How many processes have found each other."""
     distributed = sys.modules.get("torch.distributed")
-    ready = distributed is not None and distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if ready else 1
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return 1
+    return distributed.get_world_size()
 
 
 def _first_to_say(problem: str) -> bool:

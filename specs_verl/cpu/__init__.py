@@ -12,11 +12,18 @@ torchvision_shim.py    CUDA builds of torchvision, torchcodec and torchaudio nex
 torchvision_finder.py  ... what every interpreter of the environment then runs
 """
 
+from collections.abc import Callable
+from typing import Any
 
-def install() -> None:
-    """Make this process, and those it starts, run verl on the CPU. Called by the plugin at `import verl`."""
+
+def install(on_import: Callable[[str, Callable[[Any], None]], None]) -> None:
+    """Make this process, and those it starts, run verl on the CPU. Called by the plugin at `import verl`.
+
+    Args:
+        on_import: calls a function on the module of that name once it is imported; the plugin's own.
+    """
     from specs_verl.cpu import distribution_alias, environment, verl_patches
 
     environment.apply()
     distribution_alias.install()
-    verl_patches.install()
+    verl_patches.install(on_import)

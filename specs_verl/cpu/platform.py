@@ -5,7 +5,9 @@ verl's resource pools work unchanged.
 """
 
 import resource
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import torch
@@ -16,10 +18,10 @@ from verl.plugin.platform.platform_manager import PlatformRegistry
 class _CpuDeviceModule:
     """torch.cpu, completed by the functions of torch.cuda that verl calls on its device module."""
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(torch.cpu, name)
 
-    def _nothing(self, *args, **kwargs) -> None:
+    def _nothing(self, *args: object, **kwargs: object) -> None:
         return None
 
     # A CPU has no stream to wait for, no device to choose and no caching allocator to empty; the seed of torch is set
@@ -36,29 +38,29 @@ class _CpuDeviceModule:
     def current_device(self) -> int:
         return 0
 
-    def get_device_name(self, *_) -> str:
+    def get_device_name(self, *_: object) -> str:
         return "cpu"
 
-    def memory_allocated(self, *_) -> int:
+    def memory_allocated(self, *_: object) -> int:
         """Resident set of this process in bytes."""
         return psutil.Process().memory_info().rss
 
     memory_reserved = memory_allocated
 
-    def max_memory_allocated(self, *_) -> int:
+    def max_memory_allocated(self, *_: object) -> int:
         """Peak resident set of this process in bytes (Linux counts it in KiB)."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     max_memory_reserved = max_memory_allocated
 
-    def mem_get_info(self, *_) -> tuple[int, int]:
+    def mem_get_info(self, *_: object) -> tuple[int, int]:
         memory = psutil.virtual_memory()
         return memory.available, memory.total
 
-    def get_rng_state(self, *_) -> torch.Tensor:
+    def get_rng_state(self, *_: object) -> torch.Tensor:
         return torch.get_rng_state()
 
-    def set_rng_state(self, state: torch.Tensor, *_) -> None:
+    def set_rng_state(self, state: torch.Tensor, *_: object) -> None:
         torch.set_rng_state(state)
 
 
@@ -114,7 +116,7 @@ class PlatformCPU(PlatformBase):
         return "CUDA_VISIBLE_DEVICES"
 
     @contextmanager
-    def nvtx_range(self, msg: str):
+    def nvtx_range(self, msg: str) -> Iterator[None]:
         yield
 
     def profiler_start(self) -> None:

@@ -5,15 +5,26 @@ nothing until one of the three libraries is, and stands alone, without this pack
 changes nothing.
 """
 
+from __future__ import annotations
+
 import sys
+
+TYPE_CHECKING = False  # typing's own would be an import at every start
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    Run = Callable[[ModuleType], None]
 
 OPERATORS = ("nms", "qnms")
 
-_LIBRARIES = []  # torch forgets the schemas when the Library object dies
+_LIBRARIES: list[Any] = []  # torch forgets the schemas when the Library object dies
 
 
-def _declare_operators_before(run_module, package_folder):
-    def run(module):
+def _declare_operators_before(run_module: Run, package_folder: str) -> Run:
+    def run(module: ModuleType) -> None:
         import torch
 
         try:
@@ -28,8 +39,8 @@ def _declare_operators_before(run_module, package_folder):
     return run
 
 
-def _raise_import_error(run_module, name):
-    def run(module):
+def _raise_import_error(run_module: Run, name: str) -> Run:
+    def run(module: ModuleType) -> None:
         try:
             run_module(module)
         except OSError as error:
@@ -43,7 +54,9 @@ class Finder:
 
     is_torchvision_shim = True
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name not in ("torchvision", "torchcodec", "torchaudio"):
             return None
         from importlib.machinery import PathFinder
@@ -51,15 +64,16 @@ class Finder:
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
             return None
-        run_module = spec.loader.exec_module
-        if name == "torchvision":
-            spec.loader.exec_module = _declare_operators_before(run_module, spec.submodule_search_locations[0])
+        loader: Any = spec.loader
+        run_module = loader.exec_module
+        if name == "torchvision" and spec.submodule_search_locations:
+            loader.exec_module = _declare_operators_before(run_module, spec.submodule_search_locations[0])
         else:
-            spec.loader.exec_module = _raise_import_error(run_module, name)
+            loader.exec_module = _raise_import_error(run_module, name)
         return spec
 
 
-def install():
+def install() -> None:
     """Put the finder in place in this interpreter, once."""
     if not any(getattr(finder, "is_torchvision_shim", False) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())

@@ -4,31 +4,34 @@ The platform class itself is registered late, too: importing it any earlier woul
 """
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
-from specs_verl.plugin.late_patch import on_import
+OnImport = Callable[[str, Callable[[Any], None]], None]
+"""Calls a function on the module of that name once it is imported: specs_verl.plugin.late_patch.on_import."""
 
 
-def install() -> None:
+def install(on_import: OnImport) -> None:
     on_import("verl.plugin.platform.platform_manager", _register_platform)
     on_import("verl.utils.distributed", _use_gloo)
     on_import("verl.workers.engine.fsdp.transformer_impl", _never_pin_memory)
 
 
-def _register_platform(module) -> None:
+def _register_platform(module: Any) -> None:
     import specs_verl.cpu.platform  # noqa: F401  (registers itself)
 
 
-def _use_gloo(module) -> None:
+def _use_gloo(module: Any) -> None:
     """verl asks torch for "cpu:gloo,<device>:<backend>"; for the device "cpu" torch rejects the doubled name."""
     import torch.distributed as dist
 
-    initialize_in_ray = module.initialize_global_process_group_ray
+    initialize_in_ray: Callable[..., None] = module.initialize_global_process_group_ray
 
-    def initialize_global_process_group_ray(timeout_second=None, backend=None):
-        return initialize_in_ray(timeout_second=timeout_second, backend=backend or "cpu:gloo")
+    def initialize_global_process_group_ray(timeout_second: int | None = None, backend: str | None = None) -> None:
+        initialize_in_ray(timeout_second=timeout_second, backend=backend or "cpu:gloo")
 
-    def initialize_global_process_group(timeout_second=36000):
+    def initialize_global_process_group(timeout_second: int = 36000) -> tuple[int, int, int]:
         dist.init_process_group(
             "cpu:gloo", timeout=timedelta(seconds=timeout_second), init_method=os.environ.get("DIST_INIT_METHOD")
         )
@@ -38,7 +41,7 @@ def _use_gloo(module) -> None:
     module.initialize_global_process_group = initialize_global_process_group
 
 
-def _never_pin_memory(module) -> None:
+def _never_pin_memory(module: Any) -> None:
     """Forward-only engines offload with pin_memory=True; pinning is a service of accelerators."""
     policy = module.CPUOffloadPolicy
     module.CPUOffloadPolicy = lambda pin_memory=False: policy(pin_memory=False)

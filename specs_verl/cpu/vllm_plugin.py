@@ -30,7 +30,7 @@ def keep_weights() -> None:
     import torch
     import vllm.model_executor.layers.utils as layer_utils
 
-    def keep_the_weight(layer: torch.nn.Module, remove_weight: bool) -> None:
+    def keep_the_weight(layer: Any, remove_weight: bool) -> None:
         if layer.weight.is_meta or layer.weight.ndim == 2:
             layer.cpu_linear = torch.nn.functional.linear
 

@@ -11,10 +11,16 @@ the tensors that live at the peak of a step. Not counted are the allocator's sla
 vision features, which lie in the memory of the host. What RL adds: memory.py.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 FLOAT32 = 4
 
@@ -34,7 +40,9 @@ class ModelShape:
     vocabulary: int
 
     @classmethod
-    def of(cls, hf_config, freeze_vision_tower: bool = True, freeze_aligner: bool = True) -> "ModelShape":
+    def of(
+        cls, hf_config: PretrainedConfig, freeze_vision_tower: bool = True, freeze_aligner: bool = True
+    ) -> ModelShape:
         """Count the parameters of a model of this configuration, which is not built."""
         import torch  # not above: the arithmetic alone needs no libraries
         from verl.utils.model import get_hf_auto_model_class

@@ -22,6 +22,7 @@ FAILURE: str | None = None
 def _register() -> None:
     from specs_verl.cpu import detect
     from specs_verl.plugin import fixes, rails, recipes, reward_log, vision_tokens
+    from specs_verl.plugin.late_patch import on_import
 
     recipes.install()
     fixes.install()
@@ -31,7 +32,7 @@ def _register() -> None:
     if detect.cpu_profile_in_use(os.environ):
         from specs_verl.cpu import install
 
-        install()
+        install(on_import)
 
 
 try:

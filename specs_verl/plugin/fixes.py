@@ -4,14 +4,24 @@ Each acts only where verl would crash or mix rows up, so a project without our r
 Each fix names the bug; delete it, and its test, when AFFECTED no longer covers a supported verl.
 """
 
+from __future__ import annotations
+
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from specs_verl.plugin.late_patch import on_import
+from specs_verl.plugin.late_patch import Patched, on_import
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from tensordict import TensorDict
+    from torch import Tensor
+    from torch.nn import Module
+    from transformers import PreTrainedModel
 
 AFFECTED = SpecifierSet(">=0.9.0,<0.9.2")
 """verl versions that have these bugs (0.9.1 was read; later releases must be looked at)."""
@@ -25,14 +35,14 @@ def install() -> None:
         on_import("verl.utils.checkpoint.fsdp_checkpoint_manager", fix_lora_export)
 
 
-def fix_equal_length_position_ids(module) -> None:
+def fix_equal_length_position_ids(module: Patched) -> None:
     """M-RoPE position ids of a batch whose sequences all have one length are taken apart along the wrong dimension.
 
     TransferQueue packs B tensors (4, L) of equal length as a nested tensor that is ragged in dimension 1: values
     (B * 4, L), offsets 0, 4, 8, ... verl then declares dimension 2 the ragged one, which fits (4, sum of L) only.
     """
 
-    def maybe_fix_3d_position_ids(data) -> None:
+    def maybe_fix_3d_position_ids(data: TensorDict) -> None:
         if data.get("position_ids", None) is None:
             return
         positions = data["position_ids"]
@@ -52,7 +62,7 @@ def fix_equal_length_position_ids(module) -> None:
     module.maybe_fix_3d_position_ids = maybe_fix_3d_position_ids
 
 
-def fix_trl_without_value_head(module) -> None:
+def fix_trl_without_value_head(module: Patched) -> None:
     """Where TRL is installed, verl imports its value-head model for every model it loads; TRL 1.16 has none any more.
 
     A TRL without it counts as no TRL: verl needs the package for nothing else.
@@ -75,7 +85,7 @@ def _has(module: str, name: str) -> bool:
         return False
 
 
-def fix_lora_export(module) -> None:
+def fix_lora_export(module: Patched) -> None:
     """The Hugging Face directory of a checkpoint with LoRA holds peft's names and unmerged weights: nothing loads it.
 
     The gathered state, which verl asks for on this path alone, comes with the adapters added to their linear layers
@@ -83,7 +93,7 @@ def fix_lora_export(module) -> None:
     """
     gather = module.get_fsdp_full_state_dict
 
-    def get_fsdp_full_state_dict(model, *args, **kwargs):
+    def get_fsdp_full_state_dict(model: Module, *args: object, **kwargs: object) -> dict[str, Tensor]:
         state = gather(model, *args, **kwargs)
         adapters = getattr(model, "peft_config", None)
         return merged(state, adapters["default"]) if adapters else state
@@ -91,7 +101,7 @@ def fix_lora_export(module) -> None:
     module.get_fsdp_full_state_dict = get_fsdp_full_state_dict
 
 
-def merged(state: dict, adapter) -> dict:
+def merged(state: dict[str, Tensor], adapter: LoraConfig) -> dict[str, Tensor]:
     """A peft model's whole state dict as that of the plain model.
 
     Args:
@@ -107,13 +117,13 @@ def merged(state: dict, adapter) -> dict:
             continue
         layer = name.removesuffix(".base_layer.weight")
         up, down = (state.get(f"{layer}.lora_{side}.default.weight") for side in "BA")
-        if layer != name and up is not None:
+        if layer != name and up is not None and down is not None:
             tensor = tensor + (scaling * (up.float() @ down.float())).to(tensor.dtype)
         plain[name.removeprefix("base_model.model.").replace(".base_layer.", ".")] = tensor
     return plain
 
 
-def fix_text_only_micro_batch(module) -> None:
+def fix_text_only_micro_batch(module: Patched) -> None:
     """A micro-batch without an image crashes under transformers 5, whose vision tower no longer returns a tensor.
 
     verl runs the tower on a dummy image there, so that FSDP ranks with and without images stay in step, and adds 0
@@ -125,14 +135,14 @@ def fix_text_only_micro_batch(module) -> None:
     unpacks = Version(version("transformers")) >= Version("5")
 
     def _get_input_embeds(
-        model,
-        input_ids,
-        attention_mask=None,
-        pixel_values=None,
-        pixel_values_videos=None,
-        image_grid_thw=None,
-        video_grid_thw=None,
-    ):
+        model: PreTrainedModel,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        video_grid_thw: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
         if not unpacks or pixel_values is not None or pixel_values_videos is not None:
             return embed_with_images(
                 model, input_ids, attention_mask, pixel_values, pixel_values_videos, image_grid_thw, video_grid_thw

@@ -12,11 +12,19 @@ the run ends. A tower that cannot be found is an error rather than a silent no. 
 (cold_start/).
 """
 
-import contextlib
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-from specs_verl.plugin.late_patch import on_import
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from specs_verl.plugin.late_patch import Patched, on_import
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module, Parameter
+    from verl.workers.config import FSDPActorConfig
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 
 SWITCH = "specs_verl.plugin.freeze_switch"
 """The module whose import by verl installs the freeze."""
@@ -44,7 +52,7 @@ def install() -> None:
     on_import("verl.workers.engine.fsdp.transformer_impl", _freeze_after_build)
 
 
-def vision_tower(module):
+def vision_tower(module: Module) -> Module:
     """The vision tower of a Hugging Face vision-language model (Qwen2-VL, Qwen2.5-VL, Qwen3-VL and alike).
 
     Raises:
@@ -61,7 +69,7 @@ def vision_tower(module):
     )
 
 
-def frozen_parameters(module, choice: bool | str) -> Iterator[tuple[str, Any]]:
+def frozen_parameters(module: Module, choice: bool | str) -> Iterator[tuple[str, Parameter]]:
     """What `choice`, the value of the key, means to keep, by name; also within a sharded model or one with adapters."""
     for name, parameter in module.named_parameters():
         path = name.split(".")
@@ -70,7 +78,7 @@ def frozen_parameters(module, choice: bool | str) -> Iterator[tuple[str, Any]]:
             yield name, parameter
 
 
-def freeze(parameters) -> int:
+def freeze(parameters: Iterable[Parameter]) -> int:
     """Switch the gradient of ``parameters`` off; returns how many numbers that is."""
     count = 0
     for parameter in parameters:
@@ -79,11 +87,11 @@ def freeze(parameters) -> int:
     return count
 
 
-def _hand_the_key_to_the_engine(module) -> None:
+def _hand_the_key_to_the_engine(module: Patched) -> None:
     config = module.FSDPActorConfig
     post_init = config.__post_init__
 
-    def post_init_and_mark(self) -> None:
+    def post_init_and_mark(self: FSDPActorConfig) -> None:
         post_init(self)
         # verl's configurations refuse assignment once made.
         object.__setattr__(self.engine, _FLAG, self.freeze_vision_tower)
@@ -91,16 +99,16 @@ def _hand_the_key_to_the_engine(module) -> None:
     config.__post_init__ = post_init_and_mark
 
 
-def _choice(engine) -> bool | str:
+def _choice(engine: FSDPEngine) -> bool | str:
     """What the engine is to keep: False, True or `tower`."""
     return not engine.engine_config.forward_only and getattr(engine.engine_config, _FLAG, False)
 
 
-def _freeze_after_build(module) -> None:
+def _freeze_after_build(module: Patched) -> None:
     engine = module.FSDPEngine
     build_module, build_lora, step = engine._build_module, engine._build_lora_module, engine.optimizer_step
 
-    def build_module_and_freeze(self, *args, **kwargs):
+    def build_module_and_freeze(self: FSDPEngine, *args: object, **kwargs: object) -> Module:
         built = build_module(self, *args, **kwargs)
         if choice := _choice(self):
             vision_tower(built)  # or an error
@@ -109,7 +117,7 @@ def _freeze_after_build(module) -> None:
             _log(f"{what} frozen, {kept:,} parameters get no gradient and no optimizer state; {_trainable(built)}")
         return built
 
-    def build_lora_outside(self, module):
+    def build_lora_outside(self: FSDPEngine, module: Module) -> Module:
         choice = _choice(self)
         if choice and self.model_config.exclude_modules is None:
             aligner = rf"(?!\w*{ALIGNER})" if choice == TOWER_ONLY else ""
@@ -125,7 +133,7 @@ def _freeze_after_build(module) -> None:
             _log(f"LoRA leaves out what is frozen; {_trainable(built)}")
         return built
 
-    def first_step_and_check(self, *args, **kwargs):
+    def first_step_and_check(self: FSDPEngine, *args: object, **kwargs: object) -> Any:
         choice = _choice(self)
         if not choice or getattr(self, _CHECKED, False):
             return step(self, *args, **kwargs)
@@ -148,13 +156,13 @@ def _freeze_after_build(module) -> None:
     engine.optimizer_step = first_step_and_check
 
 
-def _local(parameter):
+def _local(parameter: Parameter) -> Tensor:
     """The part of a parameter that this process holds."""
     tensor = parameter.detach()
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
-def _trainable(module) -> str:
+def _trainable(module: Module) -> str:
     everything = sum(parameter.numel() for parameter in module.parameters())
     return f"{sum(p.numel() for p in module.parameters() if p.requires_grad):,} of {everything:,} are trained"
 

@@ -9,11 +9,15 @@ is imported for the patch's sake) and in time (the patch is in place before anyb
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-Patch = Callable[[ModuleType], None]
+Patched = Any
+"""A module of somebody else's, whose functions and classes are read and replaced by name."""
+
+Patch = Callable[[Patched], None]
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -22,7 +26,9 @@ class _Finder(importlib.abc.MetaPathFinder):
     def __init__(self) -> None:
         self.patches: dict[str, list[Patch]] = {}
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name not in self.patches:
             return None
         for finder in sys.meta_path:

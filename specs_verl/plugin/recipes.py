@@ -11,14 +11,21 @@ alone unless its command line asks for one of our recipes by name. A configurati
 says so as in any Hydra project: `hydra.searchpath: [pkg://specs_verl.config]`.
 """
 
+from __future__ import annotations
+
 import re
 import sys
 from collections.abc import Iterable
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from specs_verl.plugin.late_patch import on_import
+from specs_verl.plugin.late_patch import Patched, on_import
+
+if TYPE_CHECKING:
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import ConfigSearchPath, SearchPathPlugin
 
 SEARCH_PATH = "pkg://specs_verl.config"
 GROUP = "specs"
@@ -75,21 +82,21 @@ def install() -> None:
     on_import("hydra.core.plugins", _register_with_hydra)
 
 
-def _register_with_hydra(module) -> None:
+def _register_with_hydra(module: Patched) -> None:
     initialize = module.Plugins._initialize
 
-    def initialize_and_register(self) -> None:
+    def initialize_and_register(self: Plugins) -> None:
         initialize(self)
         self.register(_search_path_plugin())
 
     module.Plugins._initialize = initialize_and_register
 
 
-def _search_path_plugin() -> type:
+def _search_path_plugin() -> type[SearchPathPlugin]:
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     class SpecsSearchPath(SearchPathPlugin):
-        def manipulate_search_path(self, search_path) -> None:
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
             arguments = sys.argv[1:]
             if is_verls(element.path for element in search_path.get_path() if element.path):
                 problem = unknown_recipe(arguments)

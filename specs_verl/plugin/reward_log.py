@@ -8,9 +8,17 @@
   reward manager is ours; another project's log stays as it is.
 """
 
-import logging
+from __future__ import annotations
 
-from specs_verl.plugin.late_patch import on_import
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from specs_verl.plugin.late_patch import Patched, on_import
+
+if TYPE_CHECKING:
+    from transfer_queue import KVBatchMeta
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -20,17 +28,19 @@ def install() -> None:
     on_import("verl.trainer.ppo.v1.trainer_base", log_training_rewards)
 
 
-def _register_manager(module) -> None:
+def _register_manager(module: Patched) -> None:
     import reward_fns.verl_manager  # noqa: F401  registers itself
 
 
-def log_training_rewards(module) -> None:
+def log_training_rewards(module: Patched) -> None:
     """Wrap the trainer's ``_compute_metrics``: after verl's own metrics, add the averages of the batch's score
     dicts."""
     trainer = module.PPOTrainer
     compute_metrics = trainer._compute_metrics
 
-    def with_rewards(self, batch, metrics, *args, **kwargs):
+    def with_rewards(
+        self: PPOTrainer, batch: KVBatchMeta, metrics: dict[str, Any], *args: object, **kwargs: object
+    ) -> object:
         outcome = compute_metrics(self, batch, metrics, *args, **kwargs)
         if not rewards_are_ours(self.config):
             return outcome
@@ -43,14 +53,14 @@ def log_training_rewards(module) -> None:
     trainer._compute_metrics = with_rewards
 
 
-def rewards_are_ours(config) -> bool:
+def rewards_are_ours(config: Mapping[str, Any]) -> bool:
     """Whether a configuration of verl's takes its rewards from reward_fns, or hands them through our manager."""
     rewards = config.get("reward") or {}
     function, manager = rewards.get("custom_reward_function") or {}, rewards.get("reward_manager") or {}
     return str(function.get("path")).startswith("pkg://reward_fns") or manager.get("name") == "specs"
 
 
-def _reward_metrics(transfer_queue, batch) -> dict[str, float]:
+def _reward_metrics(transfer_queue: Patched, batch: KVBatchMeta) -> dict[str, float]:
     from reward_fns.verl_manager import summary
 
     data = transfer_queue.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])

@@ -5,6 +5,7 @@ VERL_USE_EXTERNAL_PLUGINS=none VERL_USE_EXTERNAL_MODULES=bare_cpu PYTHONPATH=tes
 
 from specs_verl import cpu
 from specs_verl.plugin import fixes as verl_fixes
+from specs_verl.plugin.late_patch import on_import
 
-cpu.install()
+cpu.install(on_import)
 verl_fixes.install()
