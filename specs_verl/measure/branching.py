@@ -52,7 +52,7 @@ def nucleus_sizes(log_probs: np.ndarray, top_p: float = 0.95) -> tuple[np.ndarra
         )
     # 150,000 float32 probabilities sum to 1 only within about 1e-6: without slack a nucleus of exactly top_p is missed.
     reached = mass >= top_p - 1e-6
-    cut = ~reached.any(axis=1)
+    cut = np.logical_not(reached.any(axis=1))
     known = np.isfinite(rows).sum(axis=1)
     return np.where(cut, known, reached.argmax(axis=1) + 1).astype(np.int64), cut
 

@@ -48,8 +48,8 @@ def compare(control: ModelMetrics, treated: ModelMetrics) -> list[Comparison]:
     for name in control.sets:
         if name not in treated.sets:
             continue
-        frames = [graded_rollouts(entry, name, COLUMNS) for entry in (control, treated)]
-        if any(frame is None for frame in frames):
+        frames = [frame for entry in (control, treated) if (frame := graded_rollouts(entry, name, COLUMNS)) is not None]
+        if len(frames) < 2:
             continue
         k = reported_ks(min(int(frame.groupby("row").size().min()) for frame in frames))[-1]
         first, second = (per_prompt(frame, k) for frame in frames)

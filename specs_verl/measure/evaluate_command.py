@@ -7,8 +7,10 @@ specs evaluate --model final --set test=runs/samples/final:data/test.parquet --o
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table
@@ -241,9 +243,9 @@ def _checks(spec: str | None, files: list[Path]) -> FormatChecks | None:
 
 def checks_from(spec: str, files: list[Path]) -> FormatChecks:
     """A check per asked format, out of one function (format name, response) -> bool; tried once before any grading."""
-    function = load_function(spec, "Format check")
+    function = cast("Callable[[str, str], bool]", load_function(spec, "Format check"))
     asked = {prompt.asked_format for file in files for prompt in read_prompts([file])} - set(OWN_FORMATS)
-    checks: dict[str, partial[bool]] = {}
+    checks: dict[str, Callable[[str], bool]] = {}
     for name in sorted(asked):
         try:
             function(name, "")

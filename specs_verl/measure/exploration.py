@@ -74,7 +74,7 @@ def nucleus_bounds(
     probabilities = np.exp(np.asarray(log_probs, dtype=np.float64))
     mass = np.cumsum(probabilities, axis=1)
     reached = mass >= top_p - 1e-6
-    cut = ~reached.any(axis=1)
+    cut = np.logical_not(reached.any(axis=1))
     whole = np.where(cut, 0, reached.argmax(axis=1) + 1).astype(np.float64)
     count, total = probabilities.shape[1], mass[:, -1]
     missing = np.maximum(top_p - total, 0.0)

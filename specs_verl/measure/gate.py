@@ -13,7 +13,7 @@ Not here: the arithmetic (generalization.py, passk.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -23,7 +23,7 @@ from rich.table import Table
 from specs_verl.errors import UserError
 from specs_verl.measure.bootstrap import Interval
 from specs_verl.measure.generalization import Generalization, generalization
-from specs_verl.measure.metrics import ModelMetrics
+from specs_verl.measure.metrics import Figures, ModelMetrics
 from specs_verl.measure.summary import gain
 
 QUANTITIES = ("format", "accuracy")
@@ -106,7 +106,7 @@ def _factor(
     )
 
 
-def _mean(side: Sequence[ModelMetrics], value) -> float:
+def _mean(side: Sequence[ModelMetrics], value: Callable[[Figures], float]) -> float:
     return sum(value(entry.in_distribution().overall) for entry in side) / len(side)
 
 

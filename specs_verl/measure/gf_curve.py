@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from specs_verl.errors import UserError
 from specs_verl.measure.generalization import generalization
 from specs_verl.measure.metrics import Figures, ModelMetrics
@@ -86,7 +88,7 @@ def gf_curve(run: str, by_step: Mapping[int, ModelMetrics], definition: str, bet
     by_format = {name: tuple(formats[name] for formats in outside) for name in sorted(names)}
     found = generalization(inside, {name: list(values) for name, values in by_format.items()}, beta)
     mean = tuple(sum(formats.values()) / len(formats) for formats in outside)
-    return GfCurve(run, definition, steps, tuple(inside), mean, tuple(map(float, found.factor)), by_format)
+    return GfCurve(run, definition, steps, tuple(inside), mean, tuple(np.atleast_1d(found.factor).tolist()), by_format)
 
 
 def starts_as_in_the_paper(metrics: ModelMetrics) -> dict[str, bool]:

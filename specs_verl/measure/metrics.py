@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -219,8 +220,8 @@ def read_metrics(path: Path) -> ModelMetrics:
         raise UserError(f"{path}: damaged ({type(error).__name__}: {error}). Run `specs evaluate` again.") from error
 
 
-def _set_from(values: Mapping[str, object]) -> SetMetrics:
-    fields = dict(values)
+def _set_from(values: Mapping[str, Any]) -> SetMetrics:
+    fields: dict[str, Any] = dict(values)
     fields["overall"] = _figures_from(fields["overall"])
     for key in ("by_task", "by_format", "by_data_source", "by_verifier"):
         fields[key] = {name: _figures_from(group) for name, group in fields[key].items()}
@@ -230,19 +231,19 @@ def _set_from(values: Mapping[str, object]) -> SetMetrics:
     return SetMetrics(**fields)
 
 
-def _figures_from(values: Mapping[str, object]) -> Figures:
+def _figures_from(values: Mapping[str, Any]) -> Figures:
     by_k = {
         name: {int(k): float(value) for k, value in values[name].items()} for name in ("pass_at_k", "majority_at_k")
     }
     intervals = {name: (float(low), float(high)) for name, (low, high) in values["intervals"].items()}
-    fields = {**values, **by_k, "intervals": intervals}
+    fields: dict[str, Any] = {**values, **by_k, "intervals": intervals}
     made = Figures(**fields)
     if not math.isfinite(made.accuracy):
         raise ValueError("accuracy is not a number")
     return made
 
 
-def _exploration_from(values: Mapping[str, object] | None) -> Exploration | None:
+def _exploration_from(values: Mapping[str, Any] | None) -> Exploration | None:
     if values is None:
         return None
     branching = values["branching"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from specs_verl.errors import UserError
 from specs_verl.measure.charts import Series, legend, line_chart
 from specs_verl.measure.curves import Curve
+from specs_verl.measure.exploration import Exploration
 from specs_verl.measure.gf_curve import GfCurve
 from specs_verl.measure.metrics import ModelMetrics, SetMetrics
 from specs_verl.measure.page_parts import Chart
@@ -31,10 +32,9 @@ def read_gf(path: Path) -> tuple[GfCurve, ...]:
         content = json.loads(file.read_text(encoding="utf-8"))
         curves = []
         for entry in content["curves"]:
-            fields = {name: value for name, value in entry.items() if name != "best"}
-            by_format = {name: tuple(values) for name, values in fields.pop("by_format").items()}
-            lists = {name: tuple(fields.pop(name)) for name in ("steps", "id", "ood", "gf")}
-            curves.append(GfCurve(**fields, **lists, by_format=by_format))
+            steps, inside, outside, factor = (tuple(entry[name]) for name in ("steps", "id", "ood", "gf"))
+            by_format = {name: tuple(values) for name, values in entry["by_format"].items()}
+            curves.append(GfCurve(entry["run"], entry["definition"], steps, inside, outside, factor, by_format))
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or error}). Run `specs gf RUN` first.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -137,7 +137,7 @@ EXPLORATION_HEADINGS = (
 def exploration_rows(models: Sequence[ModelMetrics]) -> Rows:
     """One line per model and data set with more than one response per prompt, or with recorded log-probabilities."""
     return tuple(
-        _explored(entry.model, name, evaluated)
+        _explored(entry.model, name, evaluated, evaluated.exploration)
         for entry in models
         for name, evaluated in entry.sets.items()
         if evaluated.exploration is not None
@@ -145,8 +145,8 @@ def exploration_rows(models: Sequence[ModelMetrics]) -> Rows:
     )
 
 
-def _explored(model: str, name: str, evaluated: SetMetrics) -> tuple[str, ...]:
-    found, branching = evaluated.exploration, evaluated.exploration.branching
+def _explored(model: str, name: str, evaluated: SetMetrics, found: Exploration) -> tuple[str, ...]:
+    branching = found.branching
     if branching is None:
         factor = "-"
     elif branching.high - branching.low < 0.005:

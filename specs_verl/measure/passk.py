@@ -61,7 +61,7 @@ def reported_ks(n: int) -> list[int]:
 
 
 def _whole(values: Counts, name: str) -> np.ndarray:
-    array = np.asarray(list(values) if not np.isscalar(values) and not isinstance(values, np.ndarray) else values)
+    array = np.asarray(list(values) if isinstance(values, Iterable) and not isinstance(values, np.ndarray) else values)
     if array.size and (array.dtype == bool or not np.array_equal(array, np.floor(array))):
         raise ValueError(f"{name} must hold whole numbers, got {array}.")
     return array.astype(np.int64)

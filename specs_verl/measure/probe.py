@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from specs_verl.errors import UserError
 from specs_verl.formats.registry import chosen
@@ -24,7 +25,7 @@ from specs_verl.sampling import EngineSettings, SamplingParameters
 class GfProbe:
     """Everything that can be wrong with the settings is found when it is made, before any training."""
 
-    def __init__(self, settings: Mapping[str, object], out: Path, source: Path) -> None:
+    def __init__(self, settings: Mapping[str, Any], out: Path, source: Path) -> None:
         self._out, self._source = out / "probe", source
         self._definition, self._beta = str(settings["score"]), float(settings["beta"])
         if self._definition not in DEFINITIONS:
@@ -82,6 +83,6 @@ class GfProbe:
         return read_metrics(path)
 
 
-def _files(value: object) -> list[Path]:
-    listed: Sequence[object] = [] if value is None else [value] if isinstance(value, str) else list(value)
-    return [Path(str(file)).expanduser() for file in listed]
+def _files(value: str | Sequence[str] | None) -> list[Path]:
+    listed = [] if value is None else [value] if isinstance(value, str) else list(value)
+    return [Path(file).expanduser() for file in listed]

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -174,8 +175,9 @@ def _samples(models: Sequence[ModelMetrics], count: int) -> list[Sample]:
     if before is None or after is None:
         return []
     chosen = choose(before, after, count)
-    frames = [graded_rollouts(model, name, SHOWN_COLUMNS, [row for row, _ in chosen]) for model in models]
-    if any(frame is None for frame in frames):
+    found = (graded_rollouts(model, name, SHOWN_COLUMNS, [row for row, _ in chosen]) for model in models)
+    frames = [frame for frame in found if frame is not None]
+    if len(frames) < len(models):
         return []
     firsts = [frame.set_index("row") for frame in frames]
     chosen = [(row, why) for row, why in chosen if all(row in first.index for first in firsts)]
@@ -208,7 +210,7 @@ def _samples(models: Sequence[ModelMetrics], count: int) -> list[Sample]:
     return samples
 
 
-def _answer(model: str, line: Mapping[str, object]) -> Answer:
+def _answer(model: str, line: Mapping[str, Any]) -> Answer:
     extracted = line["extracted"]
     return Answer(
         model=model,

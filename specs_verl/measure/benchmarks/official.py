@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -83,8 +84,7 @@ def official_score(
     if abs(float(per_question.mean()) - scores[OVERALL]) < 1e-12:
         bounds = mean_interval(per_question.to_numpy())
         interval = (bounds.low, bounds.high)
-    parameters = manifest.get("parameters") if isinstance(manifest.get("parameters"), dict) else {}
-    versions = manifest.get("versions") if isinstance(manifest.get("versions"), dict) else {}
+    parameters, versions = _section(manifest, "parameters"), _section(manifest, "versions")
     score = OfficialScore(
         benchmark=made.benchmark,
         title=benchmark.title,
@@ -102,6 +102,12 @@ def official_score(
         versions={name: str(number) for name, number in versions.items() if number},
     )
     return replace(score, line=score.sentence())
+
+
+def _section(manifest: Mapping[str, object], name: str) -> Mapping[str, Any]:
+    """A section of a manifest; empty where it is missing or something else."""
+    found = manifest.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _extractor(made: Prepared, extractor: str) -> str:
