@@ -8,7 +8,7 @@ reader that moves forward through a file does not start from its beginning again
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,7 @@ REOPEN_GAP = 512
 class RowTable:
     """Several parquet files read as one sequence of rows."""
 
-    def __init__(
-        self, files: tuple[str, ...] | list[str], limit: int | None = None, columns: list[str] | None = None
-    ) -> None:
+    def __init__(self, files: Sequence[str], limit: int | None = None, columns: list[str] | None = None) -> None:
         self.files = [Path(file) for file in files]
         counts = [_row_count(file) for file in self.files]
         self._starts = [0, *accumulate(counts)]

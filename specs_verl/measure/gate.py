@@ -50,10 +50,11 @@ def gate(base: Sequence[ModelMetrics], model: Sequence[ModelMetrics], beta: floa
         entry.in_distribution()
     factors = {quantity: _factor(base, model, quantity, beta) for quantity in QUANTITIES}
     shared = set.intersection(*(set(entry.in_distribution().overall.pass_at_k) for entry in (*base, *model)))
-    pass_at_k = {
-        k: (_mean(base, lambda f, k=k: f.pass_at_k[k]), _mean(model, lambda f, k=k: f.pass_at_k[k]))
-        for k in sorted(shared)
-    }
+
+    def reached(side: Sequence[ModelMetrics], k: int) -> float:
+        return _mean(side, lambda figures: figures.pass_at_k[k])
+
+    pass_at_k = {k: (reached(base, k), reached(model, k)) for k in sorted(shared)}
     reasons = []
     if factors["format"] is None:
         gained = _mean(model, lambda f: f.format) - _mean(base, lambda f: f.format)
