@@ -47,4 +47,4 @@ def wait_without_spinning() -> None:
         spinning(self, *args, **kwargs)
         self.busy_loop_s = 0
 
-    SpinCondition.__init__ = sleeping  # type: ignore[method-assign]
+    SpinCondition.__init__ = sleeping

@@ -75,7 +75,7 @@ def _bytes(made: Any) -> int:
     return sum(value.nbytes for value in made.values() if isinstance(value, torch.Tensor) or hasattr(value, "nbytes"))
 
 
-class RolloutWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # type: ignore[misc]  # the class inside ray's
+class RolloutWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # the class inside ray's
     """verl's worker with a memory for prepared images."""
 
     def __init__(self, *args: Any, **kwargs: Any):
