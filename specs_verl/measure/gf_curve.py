@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,14 @@ class GfCurve:
         """The trained step with the highest factor, the first of equals."""
         trained = [(factor, -step) for step, factor in zip(self.steps, self.gf, strict=True) if step > 0]
         return -max(trained)[1]
+
+
+def curve_from(entry: Mapping[str, Any]) -> GfCurve:
+    """A curve as `specs gf RUN` writes it into gf.json; KeyError, TypeError or ValueError when it is none."""
+    inside, outside, factor = (tuple(map(float, entry[name])) for name in ("id", "ood", "gf"))
+    by_format = {name: tuple(map(float, values)) for name, values in entry["by_format"].items()}
+    steps = tuple(map(int, entry["steps"]))
+    return GfCurve(entry["run"], entry["definition"], steps, inside, outside, factor, by_format)
 
 
 def share(figures: Figures, definition: str) -> float:

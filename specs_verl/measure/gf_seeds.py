@@ -23,7 +23,7 @@ from data_prep.files import write_json
 from specs_verl.errors import UserError
 from specs_verl.measure.bootstrap import Interval
 from specs_verl.measure.figures import Line, write_panels
-from specs_verl.measure.gf_curve import DEFINITIONS, GfCurve
+from specs_verl.measure.gf_curve import DEFINITIONS, GfCurve, curve_from
 
 LEVELS = (0.90, 0.95)
 """ID compliance at which methods are compared."""
@@ -66,16 +66,7 @@ def _names(seed: dict[tuple[str, str], GfCurve]) -> str:
 def _read(file: Path) -> dict[tuple[str, str], GfCurve]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return {
-            (entry["run"], entry["definition"]): GfCurve(
-                entry["run"],
-                entry["definition"],
-                tuple(map(int, entry["steps"])),
-                *(tuple(map(float, entry[quantity])) for quantity in QUANTITIES),
-                {name: tuple(map(float, values)) for name, values in entry["by_format"].items()},
-            )
-            for entry in content["curves"]
-        }
+        return {(curve.run, curve.definition): curve for curve in map(curve_from, content["curves"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: not what `specs gf RUN` writes ({type(error).__name__}: {error}).") from error
 

@@ -15,7 +15,7 @@ from specs_verl.errors import UserError
 from specs_verl.measure.charts import Series, legend, line_chart
 from specs_verl.measure.curves import Curve
 from specs_verl.measure.exploration import Exploration
-from specs_verl.measure.gf_curve import GfCurve
+from specs_verl.measure.gf_curve import GfCurve, curve_from
 from specs_verl.measure.metrics import ModelMetrics, SetMetrics
 from specs_verl.measure.page_parts import Chart
 from specs_verl.measure.stability import Stability
@@ -30,16 +30,11 @@ def read_gf(path: Path) -> tuple[GfCurve, ...]:
     file = path / "gf.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        curves = []
-        for entry in content["curves"]:
-            steps, inside, outside, factor = (tuple(entry[name]) for name in ("steps", "id", "ood", "gf"))
-            by_format = {name: tuple(values) for name, values in entry["by_format"].items()}
-            curves.append(GfCurve(entry["run"], entry["definition"], steps, inside, outside, factor, by_format))
+        return tuple(map(curve_from, content["curves"]))
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or error}). Run `specs gf RUN` first.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: not what `specs gf RUN` writes ({error}).") from error
-    return tuple(curves)
 
 
 def gf_charts(curves: Sequence[GfCurve], colours: Mapping[str, int]) -> list[Chart]:

@@ -108,8 +108,8 @@ def differences(metrics: Sequence[ModelMetrics]) -> list[Difference]:
             each = [new - old for old, new in zip(*values, strict=True) if old is not None and new is not None]
             if not each:
                 continue
-            sides = [[entries[seed] for seed in seeds] for entries in (before, after)]
-            paired = None if name == GF else gain(*sides, quantity.measure, k, quantity.role)
+            old, new = ([entries[seed] for seed in seeds] for entries in (before, after))
+            paired = None if name == GF else gain(old, new, quantity.measure, k, quantity.role)
             found.append(Difference(control, treated, name, paired, seed_spread(each)))
     return found
 
