@@ -26,15 +26,24 @@ DOUBT = Phrase(
     "doubt",
     r"\b(?:doubt(?:s|ed|ful)?|den(?:y|ies|ied)|disagree|unlikely|hard to believe|refuse|reject|no way|pretend"
     r"|anything but|far from|anything other than|unsure|uncertain|not (?:sure|certain|convinced|clear|true|the case)"
+    r"|never (?:say|claim|think|believe|answer|pick|choose)"
     r"|(?:don['’]t|do not|didn['’]t|cannot|can['’]t|wouldn['’]t) (?:think|believe|say|agree|know|claim)"
-    r"|(?:wrong|incorrect|false|mistaken|mistake|untrue) (?:to|that|answer|value|result|if)|it is (?:wrong|false))\b",
-    hits=["I doubt that the answer is ", "anything but ", "I don't think it is ", "It is not true that it is "],
+    r"|(?:wrong|incorrect|false|mistaken|mistake|untrue) (?:to|that|answer|value|result|if)|it is (?:wrong|false))\b"
+    r"|n['’]t (?:sure|certain|convinced|clear|true|the case)\b",
+    hits=[
+        "I doubt that the answer is ",
+        "anything but ",
+        "I don't think it is ",
+        "It is not true that it is ",
+        "It isn't clear whether it's ",
+        "I would never say ",
+    ],
     misses=["no doubtless", "I think it is ", "There is not much left: "],
 )
 _PERSON = (
     r"(?:(?-i:(?!(?:It|This|That|There|What|Which|The|He|She|They|We|I|You|So|As|Sign|Answer|Text|Table|Figure|Chart|Graph|Image|Section|Step)\b)[A-Z][a-z]+)"
     r"|\b(?:he|she|they|someone|somebody|everyone|everybody|nobody|people|others|some|many|students?|friends?|teacher"
-    r"|textbook|book|key|classmates?|brother|sister|user|person|author|expert|critics?|professor|colleague|model))"
+    r"|textbook|book|key|classmates?|neighbou?rs?|brother|sister|user|person|author|expert|critics?|professor|colleague|model))"
 )
 _SAYS = (
     r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|argues?|argued|suggests?|suggested|insists?"
@@ -46,22 +55,36 @@ _OWNER = r"(?-i:[A-Z][a-z]+|\b(?:friend|teacher|student|neighbou?r|brother|siste
 OTHERS = Phrase(
     "what other people say",
     rf"{_PERSON}\s+(?:\w+ly\s+)?{_SAYS}\b{_FEW_WORDS}(?!.*\b(?:but|however)\b)"
+    r"|\b(?:was|were|been|am) told\b"
     rf"|\baccording to (?:{_PERSON}|my)\b(?!\s+\d)"
     rf"|{_OWNER} (?:answer|guess|result|claim|solution)\b",
-    hits=["Bob says ", "my friend thinks it is ", "Some people would say ", "according to Bob ", "Bob's answer is "],
+    hits=[
+        "Bob says ",
+        "my friend thinks it is ",
+        "Some people would say ",
+        "according to Bob ",
+        "Bob's answer is ",
+        "I was told it is ",
+    ],
     misses=["I think it is ", "The sign says ", "It says ", "we got ", "the answer's value is "],
 )
 _NO_BUT = r"(?:(?!\b(?:but|however|since|yet)\b)[^.\n])"
 CONDITION = Phrase(
     "of another case",
-    rf"\b(?:if|had|suppose|supposing|assuming|imagine|unless)\b{_NO_BUT}{{1,160}}\b(?:would|were|could|might)\b{_NO_BUT}*$"
+    rf"^\W*were\s+(?:it|he|she|they|we|there|the|this|that|[a-z])\b[^.\n]*$"
+    rf"|\b(?:if|had|suppose|supposing|assuming|imagine|unless)\b{_NO_BUT}{{1,160}}\b(?:would|were|could|might)\b{_NO_BUT}*$"
     rf"|\b(?:would|could|might)\b[^.\n]{{1,60}}\bif\b{_NO_BUT}*$|\bunless\b{_NO_BUT}*$",
-    hits=["if the radius were doubled, the area would be ", "it would be right if ", "unless x is even, it is "],
+    hits=[
+        "if the radius were doubled, the area would be ",
+        "it would be right if ",
+        "unless x is even, it is ",
+        "Were the side doubled, we would get ",
+    ],
     misses=["if x = 2, then y is ", "it would be ", "it would be C if x were 2, but it is "],
 )
 OPEN_HEDGE = Phrase(
     "opens a hedge",
-    r"(?:\d[\s\w$%°]{0,12}|\bno\b[\s\w]{0,12}|\b[A-Z]\)?|\b(?:yes|no|true|false)),?\s*(?:\bor\b|/)\s*(?:maybe\s+|perhaps\s+)?[$\\(*]*$"
+    r"(?:\d[\s\w$%°]{0,12}|\bno\b[\s\w]{0,12}|\b(?:none|nothing|nobody)|\b[A-Z]\)?|\b(?:yes|no|true|false)),?\s*(?:\bor\b|/)\s*(?:maybe\s+|perhaps\s+)?[$\\(*]*$"
     r"|\b(?:either|neither|maybe|perhaps|possibly|might be|may be|could be|somewhere|between|one of)\s*"
     r"(?:the\s+|answer\s+|option\s+|\W)*$",
     hits=["it might be ", "either ", "11 or ", "B or ", "yes/", "maybe the answer ", "neither ", "perhaps ("],
@@ -93,7 +116,8 @@ BOUND_AFTER = Phrase(
 )
 _JUDGED = (
     r"(?:not|wrong|incorrect|false|mistaken|impossible|untrue|out of the question|ruled out|excluded|invalid|inaccurate"
-    r"|a (?:mistake|lie|wrong|trap|bad)|nonsense|unlikely|off)\b"
+    r"|an? (?:mistake|lie|wrong|trap|bad|misprint|typo|error)|nonsense|unlikely|off"
+    r"|(?:far |much |way )?too (?:much|many|large|big|small|few|little|high|low|long|short))\b"
 )
 _VERB = r"(?:is|was|are|were|seems?|looks|appears?|must be|has to be|would be|can be|cannot be|can['’]t be)"
 _ADVERBS = r"(?:\s+(?:\w+ly|also|of course|just|to be|certain to be))*"
@@ -111,6 +135,8 @@ DENIED_AFTER = Phrase(
         " cm cannot be right",
         " isn't it",
         " (wrong)",
+        ", which is a misprint",
+        " would be too much",
     ],
     misses=[" is right", ", not 11", " is the answer", " cm"],
     at="match",
@@ -131,8 +157,20 @@ OFFERS_ANOTHER = Phrase(
     rf"{_UNIT}[\s,;.…$*\\)\]}}]{{0,6}}[\[(]?(?:(?:or|and|but|otherwise)[,\s]+)?"
     r"(?:(?:maybe|perhaps|possibly|could be|might be|alternatively|or else|else|even|is it|it could|it might)\b"
     r"|to\s+(?=-?\d)|(?:either|or)\b[\s,]*(?:(?:the|is it|it is|option|answer|else)\s+){0,2}"
-    r"[\\$(*\[]{0,3}(?:-?\d|[A-Z]\b|no\b))",
-    hits=[", maybe 13", " (or 11)", " or 13", " or $11$", ", or perhaps not", " cm or 13", " or C", " or no solution"],
+    r"[\\$(*\[]{0,3}(?:-?\d|[A-Z]\b|no\b)"
+    r"|(?:though|although|while|whereas)\s+(?:option\s+)?[(]?(?:(?-i:[A-Z])|-?\d+)[)]?\s+(?:is|was|looks|seems)\s+(?:the\s+)?"
+    r"(?:right|correct|better|best|true)\b)",
+    hits=[
+        ", though A is right",
+        ", maybe 13",
+        " (or 11)",
+        " or 13",
+        " or $11$",
+        ", or perhaps not",
+        " cm or 13",
+        " or C",
+        " or no solution",
+    ],
     misses=[" or so they say", ", not 13", " and 13", " because"],
     at="match",
 )
@@ -149,13 +187,13 @@ _DENIES = (
 )  # fmt: skip
 _DOUBTS = (
     "doubt", "den", "disagree", "unlikely", "hard to", "refuse", "reject", "no way", "pretend", "anything", "far from",
-    "unsure", "uncertain", "not", "n't", "n’t", "wrong", "incorrect", "false", "mista", "untrue",
+    "unsure", "uncertain", "not", "n't", "n’t", "never", "wrong", "incorrect", "false", "mista", "untrue",
 )  # fmt: skip
 _REPORTS = (
     "sa", "claim", "think", "thought", "believ", "argu", "suggest", "insist", "guess", "answers", "answered", "writes",
-    "wrote", "accord", "'s ", "’s ", "answer ",
+    "wrote", "accord", "told", "'s ", "’s ", "answer ",
 )  # fmt: skip
-_SUPPOSES = ("if", "had", "suppos", "assum", "imagin", "unless")
+_SUPPOSES = ("if", "had", "were", "suppos", "assum", "imagin", "unless")
 _HEDGES = ("or", "/", "either", "maybe", "perhaps", "possibly", "be", "somewhere", "between", "one of")
 
 

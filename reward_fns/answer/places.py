@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 from reward_fns.answer.announced import MAX_PIECE, MAX_TAIL, phrase
 from reward_fns.answer.boxed import final_box, last_box
 from reward_fns.answer.phrases import Phrase
+from reward_fns.answer.programs import without_programs
 from reward_fns.answer.squeeze import squeezed
 
 Place = Literal["answer", "boxed", "phrase", "rest", "thought"]
@@ -44,7 +45,7 @@ def pieces(response: str, answer_after_think: bool = False) -> Iterator[Piece]:
         answer_after_think: only what follows a closed think block counts (or the whole response when it has no think
             tags).
     """
-    after, inside, closed = split_think(visible(response))
+    after, inside, closed = split_think(without_programs(visible(response)))
     if after:
         yield from _in_region(own_turn(after), committed_only=False)
     if inside and not answer_after_think:

@@ -33,9 +33,12 @@ _RATIO = re.compile(
 )
 
 
+_STACKED = re.compile(r"[\s$({]*\\[dt]?frac\{(\d{1,6})\}\{(\d{1,6})\}[\s$)}.]*")
+
+
 def _ratio(text: str) -> tuple[str, str] | None:
     """The sides of "1:2", "1: 2", "1 to 2", "1/2"; as written, for 2:4 and 1:2 may be two options."""
-    match = _RATIO.fullmatch(text) if len(text) <= 40 else None
+    match = (_RATIO.fullmatch(text) or _STACKED.fullmatch(text)) if len(text) <= 40 else None
     return (match[1], match[2]) if match is not None else None
 
 

@@ -101,6 +101,17 @@ ABOUT_WRONG = Phrase(
 )
 
 
+CHOSEN_BY_OTHERS = Phrase(
+    "chosen by somebody else",
+    r"\b(?!(?:I|We|You)\b)(?:[A-Z][a-z]+|friends?|teacher|neighbou?r|classmates?|students?|brother|sister)"
+    r"\s+(?:\w+ly\s+)?(?:chose|chooses|picks|picked|selects|selected|votes? for|went with)"
+    r"\s+(?:[Oo]ption\s+|[Aa]nswer\s+)?[(*\"]*$",
+    hits=["My friend chose ", "Bob picked option ", "The teacher went with ("],
+    misses=["I chose ", "We picked ", "Bob chose wisely, so it is "],
+    cased=True,
+)
+
+
 def _commits(response: str, whole: str, found: frozenset[str], options: Options) -> bool:
     """Whether the letters that were read, or the texts of their options, stand anywhere without being taken back."""
     tail = response[-MAX_TAIL:]
@@ -108,7 +119,8 @@ def _commits(response: str, whole: str, found: frozenset[str], options: Options)
         text = options.texts.get(letter, "")
         places = places_of(letter, tail) + (places_of(text, tail) if 0 < len(text) <= MAX_TEXT else [])
         asked_for_wrong = any(ABOUT_WRONG.search(tail[max(0, start - AROUND) : start]) for start, _ in places)
-        if not asked_for_wrong and not stands(tail, sorted(places, reverse=True)):
+        own = [place for place in places if not CHOSEN_BY_OTHERS.search(tail[max(0, place[0] - AROUND) : place[0]])]
+        if not asked_for_wrong and ((places and not own) or not stands(tail, sorted(own, reverse=True))):
             return False
     return True
 

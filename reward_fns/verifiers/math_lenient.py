@@ -177,7 +177,10 @@ _YES_NO = frozenset({"yes", "no", "true", "false"})
 def _mentions(text: str, words: str) -> bool:
     """Whether the words that a short sentence states are the gold's. A sentence states one thing, whatever the gold
     is, so that no sentence is right for two golds that exclude each other."""
-    return len(text) <= MAX_SENTENCE and words in normalised(text) and words == stated_words(text, words in _YES_NO)
+    if len(text) > MAX_SENTENCE or words not in normalised(text):
+        return False
+    said = stated_words(text, words in _YES_NO)
+    return words in (said, said.removeprefix("on "))
 
 
 def stated_words(sentence: str, yes_no: bool = False) -> str:

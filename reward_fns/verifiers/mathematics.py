@@ -131,7 +131,8 @@ def _is(text: str, gold: Gold, deadline: float) -> Verdict | None:
     if "?" in stated and "?" not in gold.answer.source:
         return None
     if gold.words:
-        same = gold.words in (normalised(stated), normalised(text)) or read(stated).key == gold.answer.key
+        said = normalised(stated)
+        same = gold.words in (said, said.removeprefix("on "), normalised(text)) or read(stated).key == gold.answer.key
         return (
             decided(True, stated[:200]) if same else None if LEFT_OVER.search(stated) else decided(False, stated[:200])
         )
