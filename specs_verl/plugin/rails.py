@@ -23,8 +23,7 @@ logger = logging.getLogger(__name__)
 EXIT_CODE = 3
 """Of a run that an alarm has stopped."""
 
-FIELDS = ["responses", "rm_scores"]
-SHOWN_FIELDS = [*FIELDS, "raw_prompt", "reward_model", "extra_fields"]
+SHOWN_FIELDS = ["responses", "rm_scores", "raw_prompt", "reward_model", "extra_fields"]
 
 
 class StoppedByAlarm(RuntimeError):
@@ -52,7 +51,7 @@ class Rails:
         rows = [(key, tag) for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
         keys = [key for key, _ in rows]
         data = transfer_queue.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["rm_scores"])
-        scores = dict(zip(keys, (float(row.sum()) for row in data["rm_scores"].unbind()), strict=True))
+        scores = dict(zip(keys, (float(row.sum()) for row in _rows(data["rm_scores"])), strict=True))
         lengths = [int(tag["response_len"]) for _, tag in rows]
         step = trainer.global_steps
         facts = facts_of(step, metrics, scores, lengths, int(trainer.config.data.max_response_length))
@@ -82,10 +81,7 @@ class Rails:
         chosen = set(sorted({prompt_of(key) for key in keys})[: self.settings.samples_prompts])
         keys = sorted(key for key in keys if prompt_of(key) in chosen)
         data = transfer_queue.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=SHOWN_FIELDS)
-        columns = {
-            name: data[name].unbind() if hasattr(data[name], "unbind") else data[name].tolist() for name in FIELDS
-        }
-        columns |= {name: _plain(data[name]) for name in SHOWN_FIELDS[len(FIELDS) :]}
+        columns = {name: _rows(data[name]) for name in SHOWN_FIELDS}
         rollouts = []
         for place, key in enumerate(keys):
             row = {name: column[place] for name, column in columns.items()}
@@ -183,5 +179,10 @@ def _end_if_stopped(trainer) -> None:
         raise rails.stopped
 
 
-def _plain(column) -> list:
+def _rows(column) -> list:
+    """A column of a TensorDict by rows: a tensor, nested where lengths differ, or whatever else was put in."""
+    import torch
+
+    if isinstance(column, torch.Tensor):
+        return list(column.unbind())
     return column.tolist() if hasattr(column, "tolist") else list(column)
