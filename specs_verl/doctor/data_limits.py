@@ -35,9 +35,9 @@ def recipe_limits(name: str) -> dict[str, object]:
     if name not in recipes.names():
         raise UserError(f"There is no recipe {name}. Known recipes: {', '.join(recipes.names())}.")
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIG / "specs"), version_base=None):
+    with initialize_config_dir(str(CONFIG), version_base=None):
         try:
-            config = compose(name)
+            config = compose(overrides=[f"+specs={name}"])
         except Exception as error:  # Hydra's own classes: a recipe that overrides groups of the cold start's config
             raise UserError(f"{name}: not a recipe of verl's RL trainer; its limits are about pairs.") from error
     longest = OmegaConf.select(config, "data.max_prompt_length")
