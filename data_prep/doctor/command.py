@@ -12,9 +12,10 @@ from data_prep.doctor.lengths import Limits
 from data_prep.errors import UserError
 from data_prep.files import write_text
 from data_prep.pages import page
+from data_prep.tokens.resize import PixelLimits
 
 RecipeLimits = Callable[[str], Mapping[str, object]]
-"""From a recipe's name to {"model": str, "max_prompt_tokens": int}: the caller reads recipes, data_prep knows none."""
+"""From a recipe's name to its model, max_prompt_tokens, max_pixels, min_pixels: the caller reads recipes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,4 +74,6 @@ def _limits(args: argparse.Namespace) -> Limits | None:
         return None
     if not model or not longest:
         raise UserError("Prompt lengths need both --model DIR and --max-prompt-tokens N, or a --recipe that has them.")
-    return Limits(str(model), int(str(longest)), args.recipe or "")
+    lowest, highest = (found.get(key) for key in ("min_pixels", "max_pixels"))
+    pixels = PixelLimits(*(None if value is None else int(str(value)) for value in (lowest, highest)))
+    return Limits(str(model), int(str(longest)), args.recipe or "", pixels)

@@ -6,11 +6,11 @@ Limits(max_prompt_tokens=4096, checkpoint="Qwen2.5-VL-7B-Instruct")
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from data_prep.doctor.findings import Finding
 from data_prep.tokens.count import PromptCounter
-from data_prep.tokens.resize import Size
+from data_prep.tokens.resize import PixelLimits, Size
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Limits:
     name: str = ""
     """The recipe, for messages."""
 
+    pixels: PixelLimits = field(default_factory=PixelLimits)
+    """The recipe's limits on the size of images."""
+
 
 @dataclass(frozen=True)
 class Lengths:
@@ -35,7 +38,7 @@ class Lengths:
     @classmethod
     def of(cls, limits: Limits) -> Lengths:
         """UserError when the checkpoint has no tokenizer."""
-        return cls(PromptCounter(limits.checkpoint), limits)
+        return cls(PromptCounter(limits.checkpoint, limits.pixels), limits)
 
     def tokens(self, rows: Sequence[tuple[Sequence[Mapping[str, str]], Sequence[Size]]]) -> list[int]:
         """Prompt tokens per row; an upper bound where that already is within the limit. Sizes must be allowed ones."""

@@ -1,6 +1,6 @@
 """`specs data` with the one thing that data_prep does not know: what a recipe allows.
 
-recipe_limits("qwen2_5_vl_7b_grpo")     # {"model": "Qwen/Qwen2.5-VL-7B-Instruct", "max_prompt_tokens": 4096}
+recipe_limits("qwen2_5_vl_7b_grpo")     # {"model": "Qwen/Qwen2.5-VL-7B-Instruct", "max_prompt_tokens": 4096, ...}
 """
 
 from __future__ import annotations
@@ -45,4 +45,7 @@ def recipe_limits(name: str) -> dict[str, object]:
         raise UserError(f"{name}: sets no data.max_prompt_length.")
     found: dict[str, object] = {"max_prompt_tokens": int(longest)}
     model = OmegaConf.select(config, "actor_rollout_ref.model.path", throw_on_missing=False)
+    for key in ("max_pixels", "min_pixels"):
+        if (pixels := OmegaConf.select(config, f"data.{key}")) is not None:
+            found[key] = int(pixels)
     return found | ({"model": model} if model else {})

@@ -188,7 +188,12 @@ def test_the_limits_of_a_recipe_on_the_command_line(tmp_path, capsys):
 def test_the_7b_recipe_names_its_model():
     from specs_verl.doctor.data_limits import recipe_limits
 
-    assert recipe_limits("qwen2_5_vl_7b_grpo") == {"max_prompt_tokens": 4096, "model": "Qwen/Qwen2.5-VL-7B-Instruct"}
+    assert recipe_limits("qwen2_5_vl_7b_grpo") == {
+        "max_prompt_tokens": 4096,
+        "max_pixels": 1_605_632,
+        "min_pixels": 3136,
+        "model": "Qwen/Qwen2.5-VL-7B-Instruct",
+    }
 
 
 # --------------------------------------------------------------------------------------------------------------- page
