@@ -42,6 +42,14 @@ def _ratio(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match is not None else None
 
 
+_OPERATES = re.compile(r"\\[a-z]|√|sqrt")
+
+
+def _minuses(text: str) -> int:
+    r"""Minus signs in a mathematical text, which vanish when texts are compared: 2-\sqrt{3} is not 2\sqrt{3}."""
+    return sum(map(text.strip(" -–−").count, "-–−")) if _OPERATES.search(text) else 0
+
+
 class Options:
     """Letters and texts; without texts every letter is allowed and nothing is named."""
 
@@ -49,6 +57,7 @@ class Options:
         self.texts = dict(texts)
         self.letters = frozenset(texts) or frozenset(ALPHABET)
         self.normal = {letter: normalised(text) for letter, text in self.texts.items()}
+        self._minuses = {letter: _minuses(text) for letter, text in self.texts.items()}
         self.numbers = {letter: numerals.parse(text) for letter, text in self.texts.items()}
         self.numeric = bool(texts) and all(number is not None for number in self.numbers.values())
         self._stems = {letter: _stemmed(normal) for letter, normal in self.normal.items()}
@@ -90,7 +99,7 @@ class Options:
         wanted = normalised(text)
         if not wanted:
             return None
-        exact = [letter for letter, normal in self.normal.items() if normal == wanted]
+        exact = [letter for letter in self.normal if self.is_text_of(letter, text)]
         if exact:
             return exact[0]
         if wanted in self._heads:
@@ -98,7 +107,10 @@ class Options:
         stems: list[str] = []
         if not self.numeric and wanted.count(" ") in self._blanks:
             stem = _stemmed(wanted)
-            stems = [letter for letter, other in self._stems.items() if other == stem]
+            minuses = _minuses(text)
+            stems = [
+                letter for letter, other in self._stems.items() if other == stem and self._minuses[letter] == minuses
+            ]
         if len(stems) == 1:
             return stems[0]
         ratio = _ratio(text)
@@ -142,7 +154,12 @@ class Options:
         if len(wanted) < 5 or len(wanted) > 120 or self.numeric:
             return None
         ranked = sorted(
-            ((similarity(wanted, normal), letter) for letter, normal in self.normal.items() if normal), reverse=True
+            (
+                (similarity(wanted, normal), letter)
+                for letter, normal in self.normal.items()
+                if normal and self._minuses[letter] == _minuses(text)
+            ),
+            reverse=True,
         )
         if not ranked or ranked[0][0] < SIMILAR or (len(ranked) > 1 and ranked[1][0] > ranked[0][0] - 0.05):
             return None
@@ -151,7 +168,12 @@ class Options:
     def same_text(self, one: str, two: str) -> bool:
         """Whether two letters name options of the same text, as happens in generated data."""
         text = self.normal.get(one)
-        return bool(text) and text == self.normal.get(two)
+        return bool(text) and text == self.normal.get(two) and self._minuses[one] == self._minuses[two]
+
+    def is_text_of(self, letter: str, text: str) -> bool:
+        """Whether this is the text of the option, spelled alike but for capitals, articles and punctuation."""
+        wanted = self.normal.get(letter)
+        return bool(wanted) and normalised(text) == wanted and _minuses(text) == self._minuses[letter]
 
     def named_in(self, text: str) -> list[str]:
         """Letters of the options whose text stands in ``text`` as whole words, in order of their last place; options

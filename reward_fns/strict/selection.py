@@ -21,7 +21,6 @@ from reward_fns.choices.letters import undressed as with_brackets
 from reward_fns.choices.options import Options
 from reward_fns.strict.grammar import LEFT_OVER, core
 from reward_fns.strict.quantity import number_in
-from reward_fns.texts.normal import normalised
 
 _THING = r"(?:option|choice|answer|letter|statement|figure|image|选项)"
 _QUALITY = r"(?:(?:correct|right|best|final)\s+)?"
@@ -136,7 +135,7 @@ def _own_text(letter: str, text: str, set_off: bool, options: Options) -> bool:
     back and is ``set_off`` from the letter by more than a blank."""
     if not options.texts:
         return set_off and LEFT_OVER.search(text) is None and _ANOTHER_LETTER.search(text) is None
-    if normalised(text) == options.normal.get(letter) or options.named_exactly(text) == letter:
+    if options.is_text_of(letter, text) or options.named_exactly(text) == letter:
         return True
     return LEFT_OVER.search(text) is None and options.similar_to(text) == letter
 
