@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data_prep.files import write_json
 
@@ -27,6 +27,22 @@ LINE_SECONDS = 20.0
 FILE_SECONDS = 0.5
 
 
+def bars(console: Console, disable: bool, transient: bool = False) -> Progress:
+    """A moving bar per task, whose field `note` follows it; nothing where it is disabled."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=transient,
+        disable=disable,
+    )
+
+
 class Steps:
     """Progress of the steps of one job; use as a context manager."""
 
@@ -34,15 +50,7 @@ class Steps:
         console = Console(stderr=True, highlight=False)
         self._console = console
         self._lines = not quiet and not console.is_terminal
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            disable=quiet or not console.is_terminal,
-        )
+        self._bars = bars(console, disable=quiet or not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
         file = os.environ.get(FILE_VARIABLE)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
+from tqdm import tqdm
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from data_prep.files import replacing, replacing_folder
@@ -161,15 +161,7 @@ def train(recipe: Recipe, out: Path) -> None:
     peaks = [[group["lr"] for group in opt.param_groups] for opt in opts]
     state = TrainState(out.with_name(f".{out.name}.train.pt"), recipe)
     first = state.load(model, opts)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-    )
-    with Progress(*columns) as progress:
-        bar = progress.add_task("nano base", total=recipe.steps, completed=first, loss=float("nan"))
+    with tqdm(desc="nano base", total=recipe.steps, initial=first, unit=" steps", disable=None, mininterval=1) as bar:
         saved, smooth = time.monotonic(), None
         for step, batch in enumerate(batches(recipe, policy, first), start=first):
             for opt, lrs in zip(opts, peaks, strict=True):
@@ -182,7 +174,8 @@ def train(recipe: Recipe, out: Path) -> None:
             for opt in opts:
                 opt.step()
             smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
-            progress.update(bar, completed=step + 1, loss=smooth)
+            bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
+            bar.update()
             if time.monotonic() - saved > SAVE_EVERY_S:
                 state.save(model, opts, step + 1)
                 saved = time.monotonic()

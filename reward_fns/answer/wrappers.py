@@ -31,7 +31,7 @@ FRAMES = ("boxed", "fbox", "framebox")
 
 def any_of(*groups: tuple[str, ...]) -> str:
     r"""A pattern of the commands with their backslash, which stops at the end of the name: \text is not \textbf."""
-    names = sorted({name for group in groups for name in group}, key=len, reverse=True)
+    names = sorted({name for group in groups for name in group}, key=lambda name: (-len(name), name))
     return rf"\\(?:{'|'.join(map(re.escape, names))})(?![A-Za-z])"
 
 

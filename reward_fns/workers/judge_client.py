@@ -8,7 +8,7 @@ cached on disk.
 Plain HTTP from the standard library: any server with the /chat/completions route will do. The answer is data between
 marks that it cannot contain, cut to a bounded length; the model must reply with one word. Redirects are not followed:
 the key goes to the address that was configured, or nowhere.
-Not here: when a judge is asked (verifiers/judge.py).
+Not here: when a judge is asked (verifiers/judge.py), the protocol (chat.py).
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from time import monotonic, sleep
-from urllib.parse import urlsplit
 
-from reward_fns.verdict import CallError
+from reward_fns.workers.chat import PATH, check_address, parsed_reply, worth_another_attempt
 from reward_fns.workers.fence import RULE, fence
 
 VERSION = 2
@@ -103,8 +102,7 @@ class Judge:
                 verdict = read_reply(self._post(body, left))
             except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                refused = error.code if isinstance(error, urllib.error.HTTPError) else 500
-                if refused < 500 and refused not in (408, 429):
+                if isinstance(error, urllib.error.HTTPError) and not worth_another_attempt(error.code):
                     break  # the request itself is refused: asking again changes nothing
                 sleep(min(max(end - monotonic(), 0.0), 0.25 * 2**attempt * (1 + random.random())))
                 continue
@@ -135,13 +133,9 @@ class Judge:
         headers = {"Content-Type": "application/json"}
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
-        request = urllib.request.Request(f"{self.base_url}/chat/completions", data=body, headers=headers, method="POST")
+        request = urllib.request.Request(f"{self.base_url}{PATH}", data=body, headers=headers, method="POST")
         with _OPENER.open(request, timeout=max(timeout, 0.05)) as reply:
-            loaded = json.loads(reply.read(1_000_000))
-        try:
-            return str(loaded["choices"][0]["message"]["content"])
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"unexpected reply: {str(loaded)[:120]}") from error
+            return parsed_reply(reply.read(1_000_000))[0]
 
     # ---------------------------------------------------------------------------------------------------------------
     # cache
@@ -159,7 +153,10 @@ class Judge:
             return None
 
     def _keep(self, body: bytes, same: bool) -> None:
-        """Written under another name first, so that no reader ever sees half a file."""
+        """Written under another name first, so that no reader ever sees half a file.
+
+        By hand: this package imports none of the others, and with them not data_prep.files.
+        """
         if self.cache_dir is None:
             return
         path = self._path(body)
@@ -178,18 +175,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
-
-
-def check_address(url: str) -> None:
-    """Refuse an address that is none, or that carries credentials: addresses are written into logs and manifests."""
-    if not url.startswith(("http://", "https://")):
-        raise CallError(f"the address of a model must start with http:// or https://, got {url[:60]!r}")
-    parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None or parts.query:
-        raise CallError(
-            f"the address of the model at {parts.hostname} carries a user name, a password or a query. Addresses are "
-            "written into logs and manifests: put the key into an environment variable instead."
-        )
 
 
 def read_reply(text: str) -> bool:

@@ -17,7 +17,6 @@ is disabled.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -33,6 +32,8 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
+
+from reward_fns.workers.parent import end_with_parent
 
 LENGTH = struct.Struct("<I")
 PROCESS_ID = struct.Struct("<q")
@@ -97,8 +98,8 @@ def _become_worker(connection: socket.socket) -> None:
     """Set limits, then serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends the pool
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the kernel ends a worker whose timer runs out, whatever it is doing
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: end with the template
+    with contextlib.suppress(OSError, AttributeError):  # where Linux does not do it, `serve` looks for the template
+        end_with_parent(os.getppid())
     megabytes = int(os.environ.get("REWARD_FNS_WORKER_MB", "1024"))
     limit = _address_space() + megabytes * 2**20
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

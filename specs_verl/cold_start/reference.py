@@ -11,7 +11,6 @@ the file's key covers everything else. Whatever is not found under the right key
 import hashlib
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -20,6 +19,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from data_prep.files import replacing
+from specs_verl.files.fingerprints import checkpoint_fingerprint
 
 CODE_VERSION = 1
 """Raise it when a change of this package changes log-probabilities."""
@@ -28,24 +28,9 @@ LogProbs = tuple[float, float]
 """Summed log-probabilities of (chosen, rejected)."""
 
 
-def weights_fingerprint(model_dir: str | Path) -> str:
-    """Hash of the content of all weight files of a checkpoint and of its config.json."""
-    folder = Path(model_dir)
-    patterns = ("*.safetensors", "*.bin", "config.json")
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        hashes = list(pool.map(_file_hash, files))
-    return digest({file.name: content for file, content in zip(files, hashes, strict=True)})
-
-
 def digest(value: object) -> str:
     """Hash of any JSON value."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 class ReferenceCache:
@@ -92,7 +77,7 @@ class ReferencePolicy:
         Token ids and images are in the key of each pair; what else moves log-probabilities is in the key of the file.
         """
         path = None if config.reference.path is None else Path(config.reference.path).expanduser()
-        weights = policy_weights if path is None else weights_fingerprint(path)
+        weights = policy_weights if path is None else checkpoint_fingerprint(path, exact=True)
         precision = OmegaConf.to_container(config.engine.mixed_precision, resolve=True)
         key = digest([weights, image_settings, precision, config.engine.model_dtype, CODE_VERSION])
         return cls(path, ReferenceCache(config.reference.cache_dir, key))

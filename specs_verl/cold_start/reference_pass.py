@@ -17,9 +17,9 @@ from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.gathering import from_all
 from specs_verl.cold_start.packing import Packer, begun_ahead
-from specs_verl.cold_start.progress import Progress
 from specs_verl.cold_start.reference import LogProbs, ReferenceCache
 from specs_verl.errors import UserError
+from specs_verl.progress import Steps
 
 SECONDS_BETWEEN_SAVES = 10.0
 
@@ -47,7 +47,7 @@ class ReferencePass:
         main, saved = dist.get_rank() == 0, time.monotonic()
         processes, rank = dist.get_world_size(), dist.get_rank()
         rows = begun_ahead(self.pairs.rows(batch, self.packer, processes, rank, self.max_tokens) for batch in missing)
-        with Progress("reference log-probs", len(missing), 0, enabled=main) as progress:
+        with Steps(quiet=not main) as progress:
             for number, (batch, packed) in enumerate(zip(missing, rows, strict=True)):
                 fresh: dict[bytes, LogProbs] = {}
                 for part in from_all(self.engine.reference_log_probs(packed)):
@@ -59,7 +59,8 @@ class ReferencePass:
                 if main and (last or time.monotonic() - saved >= SECONDS_BETWEEN_SAVES):
                     cache.add(unsaved)
                     unsaved, saved = {}, time.monotonic()
-                progress.update(number + 1, {})
+                if main:
+                    progress.show("reference log-probs", number + 1, len(missing))
         return found
 
     def _check(self, batch: Sequence[int], fresh: Mapping[bytes, LogProbs]) -> None:

@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
@@ -38,12 +38,13 @@ from specs_verl.cold_start.packing import PackedRows, Packer
 from specs_verl.cold_start.policy import bind_device, build_worker, single_process_defaults
 from specs_verl.cold_start.preference_dataset import PreferenceDataset
 from specs_verl.cold_start.probing import Probing, folder_of
-from specs_verl.cold_start.progress import Progress
-from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest, weights_fingerprint
+from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest
 from specs_verl.cold_start.reference_pass import ReferencePass
 from specs_verl.cold_start.schedule import Schedule, ScheduleSettings
 from specs_verl.cold_start.step_sums import BatchLoss, SupervisedLoss, add_sums
 from specs_verl.errors import UserError
+from specs_verl.files.fingerprints import checkpoint_fingerprint
+from specs_verl.progress import Steps
 
 
 class Trainer:
@@ -75,9 +76,11 @@ class Trainer:
         before = self.engine.frozen_fingerprint()
         if self.probing is not None:
             self.probing.start(self.engine, self.step)
-        with Progress("cold start", self.total_steps, self.step, enabled=self.main) as progress:
+        with Steps(quiet=not self.main) as progress:
             while self.step < self.total_steps and not self._stopped_early:
-                progress.update(self.step + 1, self._one_step())
+                report = self._one_step()
+                if self.main:
+                    progress.show("cold start", self.step, self.total_steps, _note(report))
         if self.early_stop.reached:
             self._say(f"stopped at step {self.step}: no better validation loss than {self.early_stop.best:.4f}.")
         self.engine.assert_frozen(before)
@@ -131,7 +134,7 @@ class Trainer:
         self.processes, self.rank = dist.get_world_size(), dist.get_rank()
         settings = image_settings(self.encoder.image_rules)
         fingerprints = {
-            "weights": from_main(lambda: weights_fingerprint(self.source)),
+            "weights": from_main(lambda: checkpoint_fingerprint(self.source, exact=True)),
             "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
         }
         if len(self.schedule.stages) > 1:
@@ -340,6 +343,14 @@ class Trainer:
             checkpoint.delete_drafts(self.out)
             runs.keep_metrics_up_to(self.out, self.step)
         dist.barrier()
+
+
+SHOWN = {"loss": "loss {:.4f}", "rewards/margin": "margin {:.3f}", "rewards/accuracy": "accuracy {:.2f}"}
+
+
+def _note(report: Mapping[str, float]) -> str:
+    """What the progress bar says of a step."""
+    return "  ".join(text.format(report[name]) for name, text in SHOWN.items() if name in report)
 
 
 def _dataset_class(custom: DictConfig, imitates: bool) -> type:

@@ -10,12 +10,12 @@ process imports torchvision before it loads any plugin. It is a copy of torchvis
 interpreter imports this package.
 """
 
-import os
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
+from data_prep.files import write_text
 from specs_verl.cpu import torchvision_finder
 from specs_verl.cpu.torchvision_finder import install  # noqa: F401  what .pth files of earlier installations call
 
@@ -34,9 +34,7 @@ def write_into(site: Path) -> None:
     """Write the module first and then the `.pth` file that calls it, each whole or not at all."""
     source = Path(torchvision_finder.__file__).read_text(encoding="utf-8")
     for name, text in ((f"{MODULE}.py", source), (f"{MODULE}.pth", PTH_LINE)):
-        unfinished = site / f".{name}.tmp"
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, site / name)
+        write_text(site / name, text)
 
 
 def main() -> None:

@@ -18,7 +18,9 @@ import re
 from typing import Any, Literal
 
 from reward_fns import verify
+from reward_fns.answer.phrases import THEREFORE
 from reward_fns.answer.places import last_box, phrase
+from reward_fns.answer.sentences import split_sentences
 from reward_fns.grading import GroundTruth
 from specs_verl.distill.corrupt import blocks
 
@@ -35,12 +37,9 @@ JUDGES: dict[str, tuple[str, ...]] = {
 RULES = ("rule", "strict")
 """The judges that are this file."""
 
-_LAST_SENTENCES = 3
+_LAST_CLAUSES = 3
 _TAIL = 2000
-_SENTENCE_END = re.compile(r"[.;!?]\s+|[.;!?]$|\n")
-_CONCLUDES = re.compile(
-    r"(?i)\b(?:so|therefore|thus|hence|in total|altogether|consequently|we (?:get|have|find|conclude))\b"
-)
+_CONCLUDES = re.compile(rf"(?i)\b(?:{THEREFORE}|in total|altogether|we (?:get|have|find|conclude))\b")
 _EQUATED = re.compile(r"=\s*([^=\n]{1,200})$")
 _COMPUTED = re.compile(r"[\w)\]}]\s*[-+*/×÷·^]\s*[\w(\[{\\][^=\n]*=([^=\n]+)$")
 
@@ -74,11 +73,11 @@ def conclusion(thought: str) -> str | None:
     stated = last_box(tail) or phrase(tail)
     if stated is not None:
         return stated
-    sentences = [sentence.strip() for sentence in _SENTENCE_END.split(tail) if sentence.strip()]
-    for sentence in reversed(sentences[-_LAST_SENTENCES:]):
-        computed = _COMPUTED.search(sentence)
+    clauses = [part.strip(" .!?") for sentence in split_sentences(tail) for part in sentence.split(";")]
+    for clause in reversed([clause for clause in clauses if clause][-_LAST_CLAUSES:]):
+        computed = _COMPUTED.search(clause)
         if computed is not None:
             return computed.group(1).strip()
-        if _CONCLUDES.search(sentence):
-            return sentence
+        if _CONCLUDES.search(clause):
+            return clause
     return None

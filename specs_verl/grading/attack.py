@@ -16,13 +16,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 
 from data_prep.files import write_text
 from reward_fns.attack import Report, attack, attack_function
 from reward_fns.attack.search import RewardFunction
 from reward_fns.verdict import CallError
 from specs_verl.errors import UserError
+from specs_verl.progress import Steps
 
 SHOWN = 40
 
@@ -41,11 +41,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.tries < 1:
         raise UserError(f"--tries must be at least 1, got {args.tries}.")
     verifier = args.verifier or "math"
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(f"attacking {verifier}", total=args.tries)
+    with Steps() as steps:
 
         def tell(tried: int) -> None:
-            progress.update(task, completed=tried)
+            steps.show(f"attacking {verifier}", tried, args.tries)
 
         try:
             if args.function:

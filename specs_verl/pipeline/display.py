@@ -4,7 +4,9 @@ On a terminal the bar moves; in a file or a CI log only starts and ends are writ
 """
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TaskID
+
+from specs_verl.progress import bars
 
 
 def duration(seconds: float) -> str:
@@ -22,18 +24,7 @@ class StageDisplay:
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
+        self._bars = bars(self.console, disable=not self.console.is_terminal, transient=True)
         self._task: TaskID | None = None
         self._label = ""
 

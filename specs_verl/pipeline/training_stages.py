@@ -160,15 +160,6 @@ def _resumption(folder: Path, continues: object, places: Places) -> list[str]:
 def cold_start_commands(stage: Stage, places: Places) -> list[Command]:
     """The command of a cold start: torchrun for several GPUs, the running Ray cluster for several nodes."""
     folder, settings = places.folders[stage.name].resolve(), stage.settings
-    metrics = folder / "metrics.jsonl"
-
-    def bar() -> Bar | None:
-        last = last_record(metrics)
-        if last is None:
-            return Bar(0, 1, "loading")
-        margin = last.get("rewards/margin")
-        note = f"loss {last.get('loss', float('nan')):.3f}" if margin is None else f"margin {margin:.2f}"
-        return Bar(last["step"], last.get("total_steps", last["step"]), note)
 
     launcher = [sys.executable, "-m"]
     if places.nodes > 1:
@@ -190,7 +181,7 @@ def cold_start_commands(stage: Stage, places: Places) -> list[Command]:
         *_pixels(settings),
         *_overrides(settings),
     ]
-    return [Command(tuple(arguments), {}, (metrics,), bar)]
+    return [Command(tuple(arguments), {}, (folder / "metrics.jsonl",))]
 
 
 def _overrides(settings: Settings) -> list[str]:

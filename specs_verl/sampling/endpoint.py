@@ -6,9 +6,9 @@
 
 Slow answers, lost connections, 429, 5xx, replies that are no JSON and empty texts are tried again after growing pauses
 (or the pause the server asks for); what the server refuses as a bad request fails at once. Redirects are not followed.
-The key comes from the
-environment variable that `key_variable` names and is never written anywhere. Replies are kept on disk, so a killed
-run does not pay twice.
+The key comes from the environment variable that `key_variable` names and is never written anywhere. Replies are kept on
+disk, so a killed run does not pay twice. The protocol, and why rewards have a client of their own, are in
+reward_fns/workers/chat.py.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 import aiohttp
 
-from reward_fns.workers.judge_client import check_address
+from reward_fns.workers.chat import PATH, check_address, excerpt, parsed_reply, worth_another_attempt
 from specs_verl.errors import UserError
 
 FIRST_PAUSE = 0.5
@@ -189,7 +189,7 @@ class EndpointClient:
         if self._session is None:
             raise RuntimeError("EndpointClient is used with `async with`.")
         try:
-            address = f"{self.endpoint.url}/chat/completions"
+            address = f"{self.endpoint.url}{PATH}"
             # No redirects: the key is for the configured address and no other.
             async with self._session.post(address, json=body, allow_redirects=False) as response:
                 content = await response.read()
@@ -199,36 +199,28 @@ class EndpointClient:
         if status in (401, 403, 404):
             raise EndpointRefusedError(
                 f"{self.endpoint.url} answers {status} for model {self.endpoint.model!r}: check the address, the "
-                f"model's name and the key in ${self.endpoint.key_variable}. It says: {_excerpt(content)}"
+                f"model's name and the key in ${self.endpoint.key_variable}. It says: {excerpt(content)}"
             )
         if 300 <= status < 400:
             raise EndpointRefusedError(
                 f"{self.endpoint.url} redirects to {headers.get('Location', 'nowhere')!r}. Redirects are not followed: "
                 "the key would travel along. Give that address if it is the right one."
             )
-        if status in (408, 409, 425, 429) or status >= 500:
+        if worth_another_attempt(status):
             raise _Again(f"status {status}", _asked_pause(headers.get("Retry-After")))
         if status >= 400:
-            raise EndpointError(
-                f"{self.endpoint.url}: the request is refused with status {status}: {_excerpt(content)}"
-            )
+            raise EndpointError(f"{self.endpoint.url}: the request is refused with status {status}: {excerpt(content)}")
         return _parsed(content)
 
 
 def _parsed(content: bytes) -> Reply:
     """The first choice of a reply; another attempt when it is no such reply or holds no text."""
     try:
-        value = json.loads(content)
-        choice = value["choices"][0]
-        text = choice["message"]["content"]
-        reply = Reply(
-            text, str(choice.get("finish_reason")), int((value.get("usage") or {}).get("completion_tokens") or 0)
-        )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise _Again(f"a reply that cannot be read: {_excerpt(content)}") from error
-    if not isinstance(text, str) or not text.strip():
-        raise _Again("an empty answer")
-    return reply
+        text, reply = parsed_reply(content)
+        usage = reply.get("usage") or {}
+        return Reply(text, str(reply["choices"][0].get("finish_reason")), int(usage.get("completion_tokens") or 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _Again(str(error)) from error
 
 
 def _asked_pause(header: str | None) -> float | None:
@@ -236,7 +228,3 @@ def _asked_pause(header: str | None) -> float | None:
         return max(0.0, float(header)) if header else None
     except ValueError:
         return None  # a date; the growing pause serves as well
-
-
-def _excerpt(content: bytes) -> str:
-    return repr(content[:200].decode("utf-8", errors="replace"))
