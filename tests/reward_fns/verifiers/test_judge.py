@@ -12,7 +12,7 @@ from reward_fns.scoring import row_grading
 from reward_fns.workers.fence import fence
 from reward_fns.workers.judge_client import offline, read_reply
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sampling"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "sampling"))
 from chat_server import ChatServer
 
 KEY = "sk-secret-of-the-user"
