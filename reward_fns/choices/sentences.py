@@ -157,7 +157,7 @@ def _with_neighbours(sentence: str, start: int, letter: str, options: Options, s
 
 
 def mentions(sentence: str, options: Options) -> frozenset[str]:
-    """Dressed letters of a sentence that are not negated."""
+    """Formatted letters of a sentence that are not negated."""
     found = set()
     for pattern in (WORDED, BRACKETED):
         for match in pattern.finditer(sentence):

@@ -5,7 +5,7 @@ distill_memory.py.
 
 Rows are in equal parts multiple choice, integers, decimals with units and mathematics (fractions, roots, polynomials,
 trigonometry, intervals, integrals in several forms each). Responses have 300 to 3,000 characters; right ones give
-their answer in several dresses, wrong ones give that of another row. ZERO and BASE are the rates that the paper reports
+their answer in several forms, wrong ones give that of another row. ZERO and BASE are the rates that the paper reports
 for form (96.7 and 41.6 %), with a share right that both sides of a pair need.
 """
 
@@ -45,7 +45,7 @@ class Task:
     """How a row is graded and what can be said that is right."""
 
     truth: str
-    dresses: tuple[str, ...]
+    forms: tuple[str, ...]
     verifier: str
     params: dict[str, object]
 
@@ -58,8 +58,8 @@ def task(index: int) -> Task:
         options = [f"{rng.randint(2, 99)} cm" for _ in LETTERS]
         place = rng.randrange(4)
         letter = LETTERS[place]
-        dresses = (letter, f"({letter})", rf"\text{{{letter}}}", f"{letter}. {options[place]}")
-        return Task(letter, dresses, "choice", {"options": options})
+        forms = (letter, f"({letter})", rf"\text{{{letter}}}", f"{letter}. {options[place]}")
+        return Task(letter, forms, "choice", {"options": options})
     if kind == 1:
         value = rng.randint(1, 9999)
         return Task(str(value), (str(value), f"{value:,}", f"x = {value}"), "number", {"answer_type": "integer"})
@@ -85,7 +85,7 @@ def mathematics(number: int, rng: random.Random) -> tuple[str, tuple[str, ...]]:
 def response(index: int, rng: random.Random, rates: Rates) -> str:
     """Some reasoning and an answer."""
     right = rng.random() < rates.right
-    answer = rng.choice(task(index if right else index + 24).dresses)
+    answer = rng.choice(task(index if right else index + 24).forms)
     steps = " ".join(
         f"Step {step}: in the figure the length of side {chr(97 + step % 26)} is {rng.randint(1, 99)} and the angle "
         f"beside it has {rng.randint(1, 179)} degrees."

@@ -50,7 +50,7 @@ def write_prompts(path: Path, count: int, asked_format: str = "think_answer") ->
     return path
 
 
-def dressed(answer: int, well_formed: bool, asked_format: str = "think_answer") -> str:
+def formatted(answer: int, well_formed: bool, asked_format: str = "think_answer") -> str:
     if asked_format == "colon":
         return f"I add them. Answer: {answer}" if well_formed else f"<answer>{answer}</answer>"
     if well_formed:
@@ -90,7 +90,7 @@ def write_run(
             truth = int(gold) if gold.isdigit() else 0
             for number in range(n):
                 answer = truth if generator.random() < quality.right else truth + 1
-                text = dressed(answer, generator.random() < quality.well_formed, asked_format)
+                text = formatted(answer, generator.random() < quality.well_formed, asked_format)
                 samples.append(
                     {
                         "row": index,
@@ -182,7 +182,7 @@ def fabricate():
         samples = staticmethod(write_samples)
         grpo_log = staticmethod(write_grpo_log)
         cold_start_log = staticmethod(write_cold_start_log)
-        response = staticmethod(dressed)
+        response = staticmethod(formatted)
         quality = Quality
 
     return Fabricate

@@ -238,8 +238,8 @@ seen = []
 sys.addaudithook(lambda event, args: seen.append((event, str(args)[:80])) if event in ("compile", "os.system", "subprocess.Popen", "os.exec") else None)
 for answer in answers:
     for name, gold in golds.items():
-        for dress in ("{{}}", "\\\\boxed{{}}", "<answer>{{}}</answer>"):
-            verify(dress.replace("{{}}", answer) if dress != "\\\\boxed{{}}" else "\\\\boxed{{" + answer + "}}", gold, name)
+        for form in ("{{}}", "\\\\boxed{{}}", "<answer>{{}}</answer>"):
+            verify(form.replace("{{}}", answer) if form != "\\\\boxed{{}}" else "\\\\boxed{{" + answer + "}}", gold, name)
 print(json.dumps(seen))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)

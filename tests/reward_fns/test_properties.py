@@ -24,7 +24,7 @@ wild_text = st.text(
     max_size=120,
 )
 integers = st.integers(-(10**9), 10**9)
-dresses = st.sampled_from(
+forms = st.sampled_from(
     ["{}", "\\boxed{{{}}}", "<answer>{}</answer>", "The answer is {}.", "Answer: {}", "**{}**", "${}$", "<think>1 + 1</think><answer>\\boxed{{{}}}</answer>",
      "So the result is ${}$.", "#### {}", "First 3, then 4.\n\nFinal Answer: {}"]
 )  # fmt: skip
@@ -55,9 +55,9 @@ def test_score_dict_is_plain(text):
 
 
 @QUICK
-@given(integers, dresses, st.sampled_from(["math", "number"]))
-def test_an_integer_is_right_and_its_neighbour_wrong_in_any_dress(number, dress, verifier):
-    response = dress.format(number)
+@given(integers, forms, st.sampled_from(["math", "number"]))
+def test_an_integer_is_right_and_its_neighbour_wrong_in_any_form(number, form, verifier):
+    response = form.format(number)
     assert verify(response, str(number), verifier).status == "right"
     assert verify(response, str(number + 1), verifier).status == "wrong"
 
@@ -132,8 +132,8 @@ detours = st.sampled_from(
 
 @QUICK
 @given(letters, letters, letter_dresses, detours)
-def test_the_committed_letter_is_read_in_any_dress(letter, other, dress, detour):
-    response = detour + dress.format(letter)
+def test_the_committed_letter_is_read_in_any_form(letter, other, form, detour):
+    response = detour + form.format(letter)
     expected = "right" if letter == other else "wrong"
     assert verify(response, other, "choice", options=["w", "x", "y", "z"]).status == expected, response
 
