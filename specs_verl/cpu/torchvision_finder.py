@@ -5,11 +5,9 @@ nothing until one of the three libraries is, and stands alone, without this pack
 changes nothing.
 """
 
-from __future__ import annotations
-
 import sys
 
-TYPE_CHECKING = False  # typing's own would be an import at every start
+TYPE_CHECKING = False  # typing's own would be an import at every start; so would __future__, hence the quotes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
@@ -20,11 +18,11 @@ if TYPE_CHECKING:
 
 OPERATORS = ("nms", "qnms")
 
-_LIBRARIES: list[Any] = []  # torch forgets the schemas when the Library object dies
+_LIBRARIES: "list[Any]" = []  # torch forgets the schemas when the Library object dies
 
 
-def _declare_operators_before(run_module: Run, package_folder: str) -> Run:
-    def run(module: ModuleType) -> None:
+def _declare_operators_before(run_module: "Run", package_folder: str) -> "Run":
+    def run(module: "ModuleType") -> None:
         import torch
 
         try:
@@ -39,8 +37,8 @@ def _declare_operators_before(run_module: Run, package_folder: str) -> Run:
     return run
 
 
-def _raise_import_error(run_module: Run, name: str) -> Run:
-    def run(module: ModuleType) -> None:
+def _raise_import_error(run_module: "Run", name: str) -> "Run":
+    def run(module: "ModuleType") -> None:
         try:
             run_module(module)
         except OSError as error:
@@ -55,8 +53,8 @@ class Finder:
     is_torchvision_shim = True
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         if name not in ("torchvision", "torchcodec", "torchaudio"):
             return None
         from importlib.machinery import PathFinder
