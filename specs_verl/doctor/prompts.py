@@ -41,7 +41,7 @@ def count(config: DictConfig) -> dict[str, int] | None:
     if data.get("too_long") not in ("drop", "error"):
         raise UserError(f"data.too_long is drop or error, not {data.get('too_long')!r}.")
     limits = PixelLimits(data.get("min_pixels"), data.get("max_pixels"))
-    counter = PromptCounter(Path(config.actor_rollout_ref.model.path).expanduser(), limits)
+    counter = PromptCounter(str(Path(config.actor_rollout_ref.model.path).expanduser()), limits)
     kept, lines = {}, []
     for split in SPLITS:
         files = [data[split]] if isinstance(data[split], str) else list(data[split])
