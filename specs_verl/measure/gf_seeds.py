@@ -102,7 +102,8 @@ def run(files: Sequence[Path], out: Path) -> int:
     for definition in DEFINITIONS:
         own = [method for method in methods if method.definition == definition]
         console.print(_steps_table(own, len(files)))
-        console.print(_levels_table(own))
+        if definition == "compliance":  # the levels are shares of compliance
+            console.print(_levels_table(own))
         panels = {
             label: [
                 Line(method.name, method.steps, means, number, band=(lows, highs))
