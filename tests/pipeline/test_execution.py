@@ -94,7 +94,7 @@ def make(tmp_path, base):
             Stage("side", "written", "SIDE", {"value": side}, seeded=False),
             Stage("two", "written", "TWO", {"value": two, "code": code} if code else {"value": two}, ("one",)),
         )
-        definition = Definition("test", "Test", seed, str(base), 0, 1, 1, 60, stages)
+        definition = Definition("test", "Test", seed, str(base), 0, 1, 1, (), 60, stages)
         return planned(definition, tmp_path / "run")
 
     return plan
@@ -204,7 +204,7 @@ test_execution.SCRIPT = "import sys, time; open(sys.argv[1] + '/begun', 'w'); ti
 execution.KINDS["written"] = test_execution.WRITTEN
 folder = Path(sys.argv[1])
 stages = (Stage("one", "written", "ONE", {"value": 1}, uses_base=True),)
-definition = Definition("test", "Test", 0, str(folder / "base"), 0, 1, 1, 60, stages)
+definition = Definition("test", "Test", 0, str(folder / "base"), 0, 1, 1, (), 60, stages)
 execution.run_stages(execution.planned(definition, folder / "run"), test_execution.Recorder())
 """
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), os.path.dirname(__file__)])
