@@ -16,8 +16,11 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 
-ENDS_WITH_PARENT = (sys.executable, "-m", __name__)
-"""Start of a command line: then the process id of the parent and the program with its arguments, which gets SIGTERM."""
+ENDS_WITH_PARENT = (sys.executable, "-I", __file__)
+"""Start of a command line: then the process id of the parent and the program with its arguments, which gets SIGTERM.
+
+By file and isolated: by name (-m) Python would import the package first, which costs time and warns into every log.
+"""
 
 
 def end_with_parent(parent: int, signal_number: signal.Signals = signal.SIGKILL) -> None:
