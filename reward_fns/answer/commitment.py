@@ -287,12 +287,21 @@ def stands(text: str, places: Iterable[tuple[int, int]], bounds: bool = False, d
     return not looked
 
 
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+"""Kana, Chinese characters and Hangul: written without a blank before or after a letter ("答案是A")."""
+_IN_WORD = rf"[^\W{_UNSPACED}]"
+
+
 def places_of(words: str, text: str) -> list[tuple[int, int]]:
-    """Where a letter or words stand in a text, as words of their own; only capitals count for a letter."""
+    """Where a letter or words stand in a text, as words of their own; only capitals count for a letter.
+
+    ASCII is searched by hand: ``words`` differ from row to row, and a pattern for each would be compiled again and
+    again (the cache of ``re`` holds 512).
+    """
     if not (words.isascii() and text.isascii()):  # letters of which capital and small are not of one length
         flags = 0 if len(words) == 1 else re.IGNORECASE
         sought = r"\s+".join(map(re.escape, words.split()))
-        return [match.span() for match in re.finditer(rf"(?<![\w]){sought}(?![\w])", text, flags)]
+        return [match.span() for match in re.finditer(rf"(?<!{_IN_WORD}){sought}(?!{_IN_WORD})", text, flags)]
     if len(words) > 1:
         words, text = words.lower(), text.lower()
     first, *others = words.split() or [""]

@@ -31,7 +31,7 @@ from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.runs import checkpoints_of
 from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, SamplingParameters
-from specs_verl.sampling.cli import sampling_bars
+from specs_verl.sampling.cli import add_pixel_arguments, sampling_bars
 
 BASE = "base"
 
@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, default=1.0, help="runs: default %(default)s")
     parser.add_argument("--max-tokens", type=int, default=1024, help="runs: response, default %(default)s")
     parser.add_argument("--max-prompt-tokens", type=int, default=4096, help="runs: default %(default)s")
-    parser.add_argument("--engine", help="runs: what samples: vllm, verl, or module:class (default: vllm)")
+    add_pixel_arguments(parser)
+    parser.add_argument("--engine", help="runs: what samples: vllm, ray, verl, or module:class (default: vllm)")
     parser.add_argument(
         "--rl", action="append", default=[], metavar="RUN=METRICS", help="runs: metrics of the model after RL from RUN"
     )
@@ -88,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         max_tokens=args.max_tokens,
         max_prompt_tokens=args.max_prompt_tokens,
+        max_pixels=args.max_pixels,
+        min_pixels=args.min_pixels,
     )
     started = time.monotonic()
     with Steps() as steps:

@@ -16,7 +16,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from specs_verl.errors import UserError
-from specs_verl.pipeline.kinds import Command, Kind, Places, Settings, engine, options, specs
+from specs_verl.pipeline.kinds import Command, Kind, Places, Settings, engine, named, options, specs
 from specs_verl.pipeline.stage import Stage
 
 
@@ -261,10 +261,6 @@ def _trajectories_note(stage: Stage, folder: Path) -> str:
     return f"{report['trajectories']:,} conversations"
 
 
-def _named(*values: object) -> list[str]:
-    return [str(value) for value in values if value is not None]
-
-
 KINDS = {
     "data": Kind(Data, lambda s: [], _data_commands, _data_outputs, _data_note, seeded=False),
     "files": Kind(Files, lambda s: [], lambda stage, places: [], _files_outputs, seeded=False),
@@ -277,21 +273,21 @@ KINDS = {
     ),
     "distill": Kind(
         Distill,
-        lambda s: _named(s["data"], *_distill_sources(s).values(), s["rollouts"]),
+        lambda s: named(s["data"], *_distill_sources(s).values(), s["rollouts"]),
         _distill_commands,
         lambda stage, folder: {"rows": folder / "pairs.parquet"},
         _distill_note,
     ),
     "route": Kind(
         Route,
-        lambda s: _named(s["data"], s["model"], s["expert"]),
+        lambda s: named(s["data"], s["model"], s["expert"]),
         _route_commands,
         lambda stage, folder: {"rows": folder / "sft.parquet"},
         _trajectories_note,
     ),
     "cot": Kind(
         Cot,
-        lambda s: _named(s["data"], s["teacher"]),
+        lambda s: named(s["data"], s["teacher"]),
         _cot_commands,
         lambda stage, folder: {"rows": folder / "sft.parquet"},
         _trajectories_note,

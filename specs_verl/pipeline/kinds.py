@@ -134,6 +134,11 @@ def engine(places: Places) -> list[str]:
     return ["--engine", "ray"] if places.nodes > 1 else []
 
 
+def named(*references: object) -> list[str]:
+    """References to stages or checkpoints, without those that are left out."""
+    return [str(reference) for reference in references if reference is not None]
+
+
 def options(**values: object) -> list[str]:
     """--name value for every value that is not None."""
     return [

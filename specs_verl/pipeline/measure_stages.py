@@ -15,7 +15,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from specs_verl.errors import UserError
-from specs_verl.pipeline.kinds import RUN, Command, Kind, Places, Settings, engine, options, specs
+from specs_verl.pipeline.kinds import RUN, Command, Kind, Places, Settings, engine, named, options, specs
 from specs_verl.pipeline.stage import Stage
 
 GF = "gf.json"
@@ -67,6 +67,7 @@ class Gf:
     temperature: float = 1.0
     max_tokens: int = MISSING
     max_prompt_tokens: int = MISSING
+    max_pixels: int | None = None
     format_check: str | None = None
     """As in `evaluate`."""
 
@@ -80,16 +81,12 @@ class Report:
     """A gf stage, whose curves are shown."""
 
 
-def _named(settings: Settings, key: str) -> dict[str, str]:
+def _mapping(settings: Settings, key: str) -> dict[str, str]:
     """A setting that maps names to stages or checkpoints, without those that are left out."""
     named = settings[key]
     if not isinstance(named, Mapping):
         raise UserError(f"{key}: must be a mapping of names to stages or checkpoints.")
     return {str(name): str(reference) for name, reference in named.items() if reference is not None}
-
-
-def _models(settings: Settings) -> dict[str, str]:
-    return _named(settings, "models")
 
 
 def _held_out(settings: Settings, places: Places) -> list[str]:
@@ -101,7 +98,7 @@ def _held_out(settings: Settings, places: Places) -> list[str]:
 
 def _evaluate_commands(stage: Stage, places: Places) -> list[Command]:
     settings = stage.settings
-    models = [f"{name}={places.checkpoint(reference)}" for name, reference in _models(settings).items()]
+    models = [f"{name}={places.checkpoint(reference)}" for name, reference in _mapping(settings, "models").items()]
     arguments = options(
         out=places.folders[stage.name].resolve(),
         n=settings["samples"],
@@ -120,7 +117,7 @@ def _evaluate_commands(stage: Stage, places: Places) -> list[Command]:
 
 def _gf_commands(stage: Stage, places: Places) -> list[Command]:
     settings = stage.settings
-    runs = [f"{name}={places.output(reference, RUN)}" for name, reference in _named(settings, "runs").items()]
+    runs = [f"{name}={places.output(reference, RUN)}" for name, reference in _mapping(settings, "runs").items()]
     arguments = options(
         base=places.checkpoint(settings["base"]),
         out=places.folders[stage.name].resolve(),
@@ -129,9 +126,10 @@ def _gf_commands(stage: Stage, places: Places) -> list[Command]:
         temperature=settings["temperature"],
         max_tokens=settings["max_tokens"],
         max_prompt_tokens=settings["max_prompt_tokens"],
+        max_pixels=settings["max_pixels"],
         format_check=settings["format_check"],
     )
-    return [Command(specs("gf", *runs, "--data", *_held_out(settings, places), *arguments))]
+    return [Command(specs("gf", *runs, "--data", *_held_out(settings, places), *arguments, *engine(places)))]
 
 
 def _gf_note(stage: Stage, folder: Path) -> str:
@@ -143,8 +141,8 @@ def _gf_note(stage: Stage, folder: Path) -> str:
 def _report_commands(stage: Stage, places: Places) -> list[Command]:
     evaluation = places.stages[str(stage.settings["evaluation"])]
     measured = places.folders[evaluation.name].resolve()
-    arguments = [str(measured / model) for model in _models(evaluation.settings)]
-    for model, reference in _models(evaluation.settings).items():
+    arguments = [str(measured / model) for model in _mapping(evaluation.settings, "models")]
+    for model, reference in _mapping(evaluation.settings, "models").items():
         kind = places.stages[reference].kind if reference in places.stages else None
         if kind == "grpo":
             logs = sorted(places.output(reference, "metrics").glob("*.jsonl")) or [places.output(reference, "metrics")]
@@ -162,28 +160,24 @@ def _report_commands(stage: Stage, places: Places) -> list[Command]:
     return [Command(specs("report", *arguments, *shown))]
 
 
-def _references(settings: Settings, *keys: str) -> list[str]:
-    return [str(settings[key]) for key in keys if settings[key] is not None]
-
-
 KINDS = {
     "evaluate": Kind(
         Evaluate,
-        lambda s: [str(s["data"]), *_models(s).values()],
+        lambda s: named(s["data"], *_mapping(s, "models").values()),
         _evaluate_commands,
-        lambda stage, folder: {model: folder / model / "metrics.json" for model in _models(stage.settings)},
-        lambda stage, folder: f"{len(_models(stage.settings))} models",
+        lambda stage, folder: {model: folder / model / "metrics.json" for model in _mapping(stage.settings, "models")},
+        lambda stage, folder: f"{len(_mapping(stage.settings, 'models'))} models",
     ),
     "gf": Kind(
         Gf,
-        lambda s: [*_references(s, "data", "base"), *_named(s, "runs").values()],
+        lambda s: named(s["data"], s["base"], *_mapping(s, "runs").values()),
         _gf_commands,
         lambda stage, folder: {"gf": folder / GF},
         _gf_note,
     ),
     "report": Kind(
         Report,
-        lambda s: _references(s, "evaluation", "gf"),
+        lambda s: named(s["evaluation"], s["gf"]),
         _report_commands,
         lambda stage, folder: {"page": folder / "report.html"},
         lambda stage, folder: str(folder / "report.html"),

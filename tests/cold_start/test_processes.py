@@ -164,7 +164,7 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(world, straight, tmp_
     [
         ("model.path=/nowhere", "/nowhere: no such checkpoint directory"),
         ("data.train_files=/nowhere.parquet", "/nowhere.parquet: no such file"),
-        ("+specs=nonsense", "There is no recipe specs=nonsense. Known recipes: nano_cold_start"),
+        ("+specs=nonsense", "There is no recipe specs=nonsense. Known recipes: cold_start, grpo, nano_cold_start"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(world, tmp_path, override, message):

@@ -213,16 +213,19 @@ def test_grpo_goes_on_from_the_warm_up_model(out):
 
 
 def test_evaluation_continues_after_a_kill_and_reports(out):
-    process = start("5_evaluate.sh", out)
+    process = start("5_evaluate.sh", out, "gf.rows=16")
     wait_until(lambda: (out / "evaluation" / "base" / "metrics.json").exists(), process)
     kill(process)
     kept = shards(out / "evaluation")
     assert kept
-    finish("5_evaluate.sh", out)
+    finish("5_evaluate.sh", out, "gf.rows=16")
     assert kept.items() <= shards(out / "evaluation").items()  # not sampled again
     for model in ("base", "zero", "warm-up", "final"):
         metrics = json.loads((out / "evaluation" / model / "metrics.json").read_text())
         assert metrics["sets"]["test"]["overall"]["responses"] == 32 * 8
+    curves = json.loads((out / "gf" / "gf.json").read_text())["curves"]
+    assert {curve["definition"] for curve in curves} == {"compliance", "right"}
+    assert all(len(curve["steps"]) >= 2 and curve["steps"][0] == 0 for curve in curves)
     page = (out / "report" / "report.html").read_text()
     assert "warm-up" in page and "data:image/png" in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page

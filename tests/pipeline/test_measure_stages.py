@@ -42,6 +42,24 @@ def test_the_page_shows_the_run_and_the_steps_of_its_cold_start(tmp_path):
     assert order.index("cold_start") < order.index("gf") < order.index("report")
 
 
+def test_the_trained_model_sees_images_of_one_size_on_all_nodes(tmp_path):
+    """Training shrinks images to max_pixels: whoever samples larger ones measures another task than was trained."""
+    settings = (
+        "world=gpu",
+        "model=/models/mine",
+        "nodes=2",
+        "max_pixels=401408",
+        "data.train=a.parquet",
+        "data.test=b.parquet",
+    )
+    plan, found = commands("specs", tmp_path, *settings)
+    for name in ("evaluation", "gf"):
+        assert (found[name].max_pixels, found[name].engine) == (401408, "ray"), name
+    assert "max_pixels=401408" in found["pairs"].default and found["pairs"].engine == "ray"
+    trained = [stage.name for stage, command in plan.all_commands() if "data.max_pixels=401408" in command.arguments]
+    assert trained == ["zero", "cold_start", "grpo"]
+
+
 def test_a_pipeline_without_a_cold_start_has_a_page_without_curves(tmp_path):
     _, found = commands("grpo_only", tmp_path)
     assert found["report"].gf == [] and "gf" not in found
