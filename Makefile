@@ -5,7 +5,7 @@
 # make setup        only the set-up: a virtual environment with the CPU profile in $(VENV)
 # make clean        removes the environment and the nano run
 #
-# Variables: PYTHON (an interpreter of version 3.11), VENV (.venv), OUT (runs/nano), SEED (0)
+# Variables: PYTHON (an interpreter of version 3.11), VENV (.venv), OUT (runs/nano), SEED (0), JOBS (2: processes of make test)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,6 +15,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 OUT ?= runs/nano
 SEED ?= 0
+# Files of tests are dealt out whole, in their order: those that start whole runs begin early. More than 2 need more memory.
+JOBS ?= 2
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 READY := $(VENV)/.specs-ready
@@ -24,7 +26,7 @@ quickstart: $(READY)
 	$(BIN)/specs run nano --out "$(OUT)" --seed $(SEED)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Not with $(VENV), which is the CPU profile: GPU_PYTHON is the interpreter of the environment that trains.
 GPU_PYTHON ?= python
