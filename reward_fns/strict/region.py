@@ -90,9 +90,7 @@ def committed_region(response: str, answer_after_think: bool = False) -> Region 
     """The last answer block or else the last box of what follows the thoughts; of the thoughts themselves only when
     nothing follows them."""
     if not (
-        ("<" in response and begins_after("<", _ANSWER_TAGS, response))
-        or response.rfind("oxed") >= 0
-        or ("\\" in response and response.rfind("\\fbox") >= 0)
+        ("<" in response and begins_after("<", _ANSWER_TAGS, response)) or "oxed" in response or "\\fbox" in response
     ):
         return None  # nearly all raw responses: nothing else is looked at
     after, inside, _ = split_think(visible(response))

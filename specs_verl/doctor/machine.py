@@ -19,8 +19,8 @@ from specs_verl.doctor.check import Check
 from specs_verl.doctor.probes import NVIDIA
 from specs_verl.errors import UserError
 from specs_verl.estimate.disk import Disk, run
+from specs_verl.estimate.parts import read
 from specs_verl.estimate.shape import Shape
-from specs_verl.estimate.table import read
 
 GIB = preflight.GIB
 MEMORY = 8 * GIB  # peak of the nano quickstart, with some room

@@ -9,42 +9,56 @@ Everything is estimated from the files in config/specs; nothing in it was measur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from specs_verl.estimate import disk, hours
 from specs_verl.estimate.memory import GIB, RlSetup, cold_start, rl
+from specs_verl.estimate.parts import CONFIG, load, names, read
 from specs_verl.estimate.shape import Shape
 from specs_verl.estimate.training import Setup
 
-FOLDER = Path(str(resources.files("specs_verl"))) / "config" / "specs"
 GB = 10**9
-RANK = 64
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is trained and sampled in a run."""
+    """How much is trained and sampled in a run.
 
-    zero_steps: int = 200
-    grpo_steps: int = 700
-    prompts: int = 128
-    samples: int = 8
-    longest: int = 14_336
-    distilled: int = 20_000
-    """Prompts that are sampled twice, by the base and by zero."""
+    Attributes:
+        prompts, samples: of a step of RL.
+        longest: prompt and response together, in tokens.
+        distilled: prompts that are sampled twice, by the base and by zero.
+        held_out: prompts, of four models.
+    """
 
-    distilled_samples: int = 8
-    pairs: int = 9_000
+    zero_steps: int
+    grpo_steps: int
+    prompts: int
+    samples: int
+    longest: int
+    distilled: int
+    distilled_samples: int
+    pairs: int
     held_out: int = 2_000
-    """Held-out prompts, of four models."""
 
 
-PAPER = Sizes()
-SMALL = Sizes(zero_steps=80, grpo_steps=300, longest=6_144, distilled=8_000, distilled_samples=4, pairs=6_000)
-"""Of the world qwen2_5_vl_3b."""
+def sizes_of(world: str) -> Sizes:
+    """Of the runs of config/pipelines/worlds/WORLD.yaml; where it samples every prompt, 20,000 are assumed."""
+    own = load(CONFIG / "pipelines" / "worlds" / f"{world}.yaml")
+    settings = OmegaConf.merge(load(CONFIG / "pipelines" / "worlds" / "gpu.yaml"), own)
+    recipe = CONFIG / "specs" / "parts"
+    distill = settings.kinds.distill
+    return Sizes(
+        zero_steps=settings.steps.zero,
+        grpo_steps=settings.steps.grpo,
+        prompts=load(recipe / "rl.yaml").data.train_batch_size,
+        samples=load(recipe / "grpo.yaml").actor_rollout_ref.rollout.n,
+        longest=settings.lengths.prompt + settings.lengths.response,
+        distilled=distill.get("prompts") or 20_000,
+        distilled_samples=distill.samples,
+        pairs=distill.max_pairs,
+    )
 
 
 @dataclass(frozen=True)
@@ -64,17 +78,10 @@ class Row:
     disk_gb: float
 
 
-def read(part: str, name: str) -> DictConfig:
-    """One file of config/specs/model or config/specs/hardware."""
-    loaded = OmegaConf.load(FOLDER / part / f"{name}.yaml")
-    assert isinstance(loaded, DictConfig)
-    return loaded
-
-
 def rows() -> list[Row]:
     """All combinations that have a place, small models and hardware first."""
-    models = sorted((file.stem for file in (FOLDER / "model").glob("*.yaml")), key=_parameters)
-    hardware = sorted((file.stem for file in (FOLDER / "hardware").glob("*.yaml")), key=_gpus)
+    models = sorted(names("model"), key=_parameters)
+    hardware = sorted(names("hardware"), key=_gpus)
     return [
         row(model, place) for model in models for place in hardware if _size(model) in read("hardware", place).sizes
     ]
@@ -84,8 +91,9 @@ def row(model: str, place: str) -> Row:
     """The estimate of one combination, for the settings of its row in the hardware file."""
     hardware, shape = read("hardware", place), Shape.of(read("model", model).shape)
     fit, gpus = hardware.sizes[_size(model)], hardware.gpus * hardware.nodes
-    sizes = SMALL if (model, place) == ("qwen2_5_vl_3b", "1x80g") else PAPER
-    adapters = shape.adapters(RANK) if fit.tuning == "lora" else 0
+    sizes = sizes_of("qwen2_5_vl_3b" if (model, place) == ("qwen2_5_vl_3b", "1x80g") else "gpu")
+    rank = load(CONFIG / "specs" / "parts" / "placement.yaml").specs.lora_rank[fit.tuning]
+    adapters = shape.adapters(rank)
     setup = RlSetup(
         gpus=hardware.gpus,
         nodes=hardware.nodes,

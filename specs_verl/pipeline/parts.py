@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from specs_verl.errors import UserError
 from specs_verl.estimate.fits import require_place
-
-FOLDER = Path(str(resources.files("specs_verl"))) / "config" / "specs"
+from specs_verl.estimate.parts import names, read
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,6 @@ class Parts:
     recipe: tuple[str, ...] = ()
 
 
-def names(part: str) -> list[str]:
-    """The models or the hardware there are, by file name."""
-    return sorted(file.stem for file in (FOLDER / part).glob("*.yaml"))
-
-
 def chosen(config: Mapping[str, object]) -> Parts:
     """From the settings of a run; UserError for a name that is none, or a model without a place."""
     wanted = str(config["model"])
@@ -50,20 +43,12 @@ def chosen(config: Mapping[str, object]) -> Parts:
         return Parts(wanted, int(str(config["gpus"])), int(str(config["nodes"])))
     model = wanted if wanted in names("model") else str(config["model_like"])
     if model == wanted or "/" in wanted or Path(wanted).exists():
-        sizes, hardware = _read("model", model), _read("hardware", str(config["hardware"]))
+        sizes, hardware = read("model", model), read("hardware", str(config["hardware"]))
     else:
         raise UserError(
             f"There is no model {wanted!r}. Known: {', '.join(names('model'))}; or give a directory or a hub name."
         )
     require_place(OmegaConf.create({"model": sizes, "hardware": hardware}))
-    gpus, nodes = (int(config.get(key) or hardware[key]) for key in ("gpus", "nodes"))  # type: ignore[call-overload]
+    gpus, nodes = (int(config.get(key) or hardware[key]) for key in ("gpus", "nodes"))
     checkpoint = str(sizes["checkpoint"]) if model == wanted else wanted
     return Parts(checkpoint, gpus, nodes, (f"specs/model={model}", f"specs/hardware={config['hardware']}"))
-
-
-def _read(part: str, name: str) -> dict[str, object]:
-    if name not in names(part):
-        raise UserError(f"There is no {part} {name!r}. Known: {', '.join(names(part))}.")
-    content = OmegaConf.to_container(OmegaConf.load(FOLDER / part / f"{name}.yaml"))
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-import torch
 from PIL import Image
 from transformers import BatchFeature
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
@@ -64,7 +63,7 @@ def _digest(images: Any, options: dict[str, Any]) -> bytes | None:
     listed = images if isinstance(images, list) else [images]
     if not listed or not all(isinstance(image, Image.Image) for image in listed):
         return None
-    digest = hashlib.blake2b(repr(sorted(options.items(), key=lambda item: item[0])).encode(), digest_size=16)
+    digest = hashlib.blake2b(repr(sorted(options.items())).encode(), digest_size=16)
     for image in listed:
         digest.update(f"{image.mode} {image.size};".encode())
         digest.update(image.tobytes())
@@ -72,7 +71,7 @@ def _digest(images: Any, options: dict[str, Any]) -> bytes | None:
 
 
 def _bytes(made: Any) -> int:
-    return sum(value.nbytes for value in made.values() if isinstance(value, torch.Tensor) or hasattr(value, "nbytes"))
+    return sum(value.nbytes for value in made.values() if hasattr(value, "nbytes"))
 
 
 class RolloutWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # the class inside ray's

@@ -16,7 +16,6 @@ stopping.py     when a prompt has enough samples (adaptive sampling)
 usable.py       whether a sample may become training text
 store.py        the run directory: manifest, shards, progress, summary
 engines.py      which engine samples a job, and the one that is loaded
-engines.py      which engine samples a job, and the one that is loaded
 worker.py       one process, one engine: samples shard after shard
 placement.py    which worker runs on which cores or GPU
 local_workers.py  workers as processes of this machine; ray_workers.py as actors on a Ray cluster

@@ -6,8 +6,9 @@ import pytest
 
 from specs_verl.estimate import disk, hours
 from specs_verl.estimate.memory import GIB, RlSetup, rl
+from specs_verl.estimate.parts import read
 from specs_verl.estimate.shape import Shape
-from specs_verl.estimate.table import read, table
+from specs_verl.estimate.table import sizes_of, table
 
 PAGE = Path(__file__).parents[2] / "examples" / "hardware.md"
 
@@ -50,6 +51,14 @@ def test_memory_of_7b_on_eight_gpus():
     assert away.sampling["weights and moments of the policy"] == 0
     # host: weights and moments of all eight, 4 x 8.29e9 + 8 x 7.62e9; the export, 6 x 8.29e9
     assert away.host == pytest.approx(10 * 8_292_166_656 + 8 * 7_615_616_512)
+
+
+def test_sizes_are_those_of_the_worlds():
+    paper, small = sizes_of("gpu"), sizes_of("qwen2_5_vl_3b")
+    assert (paper.zero_steps, paper.grpo_steps, paper.prompts, paper.samples) == (200, 700, 128, 8)
+    assert (paper.longest, paper.distilled_samples, paper.pairs) == (4096 + 10_240, 8, 9_000)
+    assert (small.zero_steps, small.grpo_steps, small.longest) == (80, 300, 2048 + 4096)
+    assert (small.distilled, small.distilled_samples, small.pairs) == (8_000, 4, 9_000)
 
 
 def test_disk_of_7b():
