@@ -44,8 +44,9 @@ class Family:
         known = {pid for pid, process in self._seen.items() if alive.get(pid) == process}
         known |= {pid for pid, process in alive.items() if self._is_marked(process)}
         sessions = {pid: _session(pid) for pid in alive}
+        of_the_caller = os.getsid(0)
         while True:
-            own = {sessions[pid] for pid in known} - {None, _session(os.getpid())}
+            own = {sessions[pid] for pid in known} - {None, of_the_caller}
             led = {session for session in own if session in known or session not in alive}
             found = {pid for pid in alive if pid in known or parents[pid] in known or sessions[pid] in led} - outside
             if found <= known:

@@ -1,5 +1,6 @@
 """Supervised commands: they end, they leave nothing behind, and their failures say why."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -138,7 +139,8 @@ time.sleep(600)
 @pytest.fixture
 def watching(tmp_path):
     """A watch in a process of its own; returns it and the processes it watches, once they are there."""
-    started = []
+    started: list[subprocess.Popen] = []
+    watched: list[int] = []
 
     def start(command: str, log: str = "log.txt") -> tuple[subprocess.Popen, list[int]]:
         code = f"""
@@ -154,12 +156,17 @@ supervise([{sys.executable!r}, "-c", {command!r}], Path({log!r}))
         while not ((tmp_path / log).exists() and (tmp_path / log).read_text().endswith("\n")):
             assert process.poll() is None and time.monotonic() < until
             time.sleep(0.05)
-        return process, [int(word) for word in (tmp_path / log).read_text().split()]
+        pids = [int(word) for word in (tmp_path / log).read_text().split()]
+        watched.extend(pids)
+        return process, pids
 
     yield start
     for process in started:
         process.kill()
         process.wait()
+    for pid in watched:  # also where a test has failed: nothing outlives it
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
