@@ -1,6 +1,6 @@
 # make quickstart   set-up, then the whole SPECS pipeline on the built-in nano world (2 CPU cores, no GPU)
 # make test         set-up, then lint and all tests
-# make gpu-check    checks of the cold start on a CUDA GPU, in an environment where it is installed (skipped without one)
+# make gpu-check    checks of sampling, GRPO and the cold start on a CUDA GPU, in an environment where it is installed (skipped without one)
 # make mutants      does a test see each fault of a table of faults (tests/mutants)? about 20 minutes
 # make setup        only the set-up: a virtual environment with the CPU profile in $(VENV)
 # make clean        removes the environment and the nano run

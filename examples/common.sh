@@ -1,6 +1,9 @@
 # Settings of the recipe scripts; every one can be given in the environment. Sourced, not run.
 #
-#   NANO=1          the same scripts on the built-in nano world: two CPU cores, minutes
+#   NANO=1          the same scripts on the built-in nano world: two CPU cores, minutes; N_TRAIN, N_TEST rows of its data
+#   PIPELINE        the pipeline (default: specs)
+#   WORLD           a name from specs_verl/config/pipelines/worlds (default: gpu; qwen2_5_vl_3b for 3B on one GPU)
+#   DATA            folder of train.parquet and test.parquet (default: data)
 #   MODEL           base model: a name from specs_verl/config/specs/model, a hub name or a directory
 #   MODEL_LIKE      for a hub name or a directory: the model whose settings it takes (default: qwen2_5_vl_7b)
 #   HARDWARE        a name from specs_verl/config/specs/hardware (default: 8x80g)
@@ -16,7 +19,8 @@
 #   STALL           seconds without a sign of life after which a stage is given up
 #
 # Every script runs one stage of the pipeline $PIPELINE (specs_verl/config/pipelines), as `specs run` would. Arguments
-# are settings of that pipeline (zero.steps=100), --dry-run prints the command, --redo STAGE begins anew.
+# are settings of that pipeline (zero.steps=100), --dry-run prints the command, --redo STAGE begins a stage of the script
+# anew, with those that need it.
 
 PIPELINE="${PIPELINE:-specs}"
 SEED="${SEED:-0}"
@@ -52,7 +56,17 @@ setting evaluation.samples "${N_SAMPLES:-}"
 
 # stage NAME [settings and options of specs run]
 stage() {
-    local name="$1"
+    local name="$1" arguments=()
     shift
-    specs run "$PIPELINE" --out "$OUT" --seed "$SEED" --only "$name" "${SETTINGS[@]}" "$@"
+    while (($#)); do
+        # --redo deletes all that needs its stage: once, when that stage is run, not again for the later ones
+        if [[ "$1" == --redo && $# -ge 2 ]]; then
+            [[ "$2" != "$name" ]] || arguments+=(--redo "$name")
+            shift 2
+        else
+            arguments+=("$1")
+            shift
+        fi
+    done
+    specs run "$PIPELINE" --out "$OUT" --seed "$SEED" --only "$name" "${SETTINGS[@]}" "${arguments[@]}"
 }

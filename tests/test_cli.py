@@ -45,6 +45,20 @@ def test_overrides_reach_the_configuration():
     assert (zero["steps"], definition.seed, zero["overrides"]) == (3, 7, ["a=1", "b=2"])
 
 
+@pytest.mark.parametrize(
+    ("options", "stages"),
+    [
+        (["--only", "gf"], ["gf"]),
+        (["--until", "pairs"], ["data", "zero", "pairs"]),
+        ([], ["data", "zero", "pairs", "cold_start", "grpo", "gf", "grpo_only", "evaluation", "report"]),
+    ],
+)
+def test_a_dry_run_prints_the_stages_that_were_asked_for(options, stages, tmp_path, capsys):
+    assert main(["run", "nano", "--out", str(tmp_path), "--dry-run", *options]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line[2:].split(":")[0] for line in printed if line.startswith("# ")] == stages
+
+
 def test_watch_runs_what_follows_the_dashes(tmp_path):
     log = tmp_path / "log.txt"
     assert main(["watch", "--log", str(log), "--", "echo", "+specs=nano_grpo", "--flag"]) == 0

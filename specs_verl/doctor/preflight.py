@@ -1,6 +1,6 @@
 """What must be right before anything expensive starts: each check raises one clear sentence (UserError, exit code 2).
 
-    checkpoint("runs/base"), rows("train.parquet"), memory(9 * GIB), compiler(), port(29500)
+    checkpoint("runs/base"), rows("train.parquet"), memory(8 * GIB), compiler(), port(29500)
 
 The recipes run the first two through a Hydra callback (RecipeCheck) when `python -m verl.trainer.main_ppo +specs=NAME`
 starts, the pipelines run all of them. `specs doctor` reports on the installation as a whole.

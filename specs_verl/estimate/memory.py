@@ -32,7 +32,7 @@ Parts = Mapping[str, int]
 
 @dataclass(frozen=True)
 class RlSetup:
-    """How verl's RL trainer places a model; from a composed recipe by fits.setup_of."""
+    """How verl's RL trainer places a model; from a composed recipe by fits.rl_setup."""
 
     gpus: int
     """Of one machine."""

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
                 definition.stage(stage)
     if args.dry_run:
         for root, definition in definitions.items():
-            print_commands(planned(definition, root, fetch=False))
+            print_commands(planned(definition, root, fetch=False), args.until, args.only)
         return 0
     for root, definition in definitions.items():
         check(definition, root)
@@ -149,10 +149,13 @@ def print_table(plan: Plan) -> None:
             print_summary(Console(), ReportInputs(metrics=metrics))
 
 
-def print_commands(plan: Plan) -> None:
-    """Every command as it can be pasted into a shell."""
+def print_commands(plan: Plan, until: str | None = None, only: str | None = None) -> None:
+    """The commands of these stages, as they can be pasted into a shell."""
+    names = [stage.name for stage in plan.definition.stages]
+    shown = [only] if only is not None else names[: names.index(until) + 1] if until is not None else names
     for stage, command in plan.all_commands():
-        print(f"# {stage.name}: {stage.title}\n{command_line(command)}")
+        if stage.name in shown:
+            print(f"# {stage.name}: {stage.title}\n{command_line(command)}")
 
 
 def command_line(command: Command) -> str:

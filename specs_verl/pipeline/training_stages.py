@@ -61,6 +61,9 @@ class Grpo:
     max_pixels: int | None = None
     """Of an image; null leaves it to the recipe."""
 
+    attention: str | None = None
+    """A name from config/specs/parts/attention; null leaves it to the recipe."""
+
     continues: str | None = None
     """A GRPO stage of the same recipe from whose last state (weights, optimizer moments, place in the data) training
     goes on, up to `steps` in all."""
@@ -104,6 +107,7 @@ def grpo_commands(stage: Stage, places: Places) -> list[Command]:
         return []  # trained and published, though nobody was left to say so
     arguments = [
         *(sys.executable, "-m", "verl.trainer.main_ppo", f"+specs={settings['recipe']}", *places.parts),
+        *([] if settings["attention"] is None else [f"+specs/parts/attention={settings['attention']}"]),
         f"actor_rollout_ref.model.path={places.checkpoint(settings['model'])}",
         f"data.train_files={places.output(settings['prompts'] or settings['data'], 'train')}",
         f"data.val_files={places.output(settings['data'], 'test')}",

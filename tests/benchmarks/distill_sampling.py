@@ -1,6 +1,6 @@
 """Tokens per second of specs_verl.sampling against vllm.LLM.chat: same checkpoint, prompts, images, engine and process.
 
-    python tests/benchmarks/sampling.py --model CKPT --data train.parquet --rows 400 --n 8
+    python tests/benchmarks/distill_sampling.py --model CKPT --data train.parquet --rows 400 --n 8
     python tests/benchmarks/distill_sampling.py --model CKPT --data train.parquet --logprobs 20 --probe OTHER_CKPT
 
 `sampling` is what a worker does: rows from the parquet, prompts, images, requests, text from tokens, shards on disk.

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -37,9 +37,11 @@ SMALL_COLD_START = "cold_start.overrides=[trainer.save_freq=1,data.train_batch_s
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory) -> Path:
-    """The folder of the run."""
-    return tmp_path_factory.mktemp("scripts") / "run"
+def out(tmp_path_factory) -> Iterator[Path]:
+    """The folder of the run; whatever is still at work on it at the end is ended."""
+    folder = tmp_path_factory.mktemp("scripts") / "run"
+    yield folder
+    Family(str(folder), "OUT").end()
 
 
 def start(script: str, out: Path, *arguments: str) -> subprocess.Popen:

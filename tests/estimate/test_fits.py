@@ -63,9 +63,32 @@ def changed(config, key: str, value: object):
         node[name] = before
 
 
-def test_the_parts_are_those_of_the_documentation():
-    assert MODELS == ["qwen2_5_vl_32b", "qwen2_5_vl_3b", "qwen2_5_vl_72b", "qwen2_5_vl_7b", "qwen3_vl_8b"]
-    assert HARDWARE == ["1x80g", "2x8x80g", "8x80g"]
+def test_the_page_about_hardware_names_every_part():
+    page = (CONFIG.parents[2] / "examples" / "hardware.md").read_text(encoding="utf-8")
+    assert [name for name in (*MODELS, *HARDWARE) if f"| {name} |" not in page] == []
+
+
+def test_the_worlds_have_the_numbers_of_the_recipes():
+    """A pipeline gives steps, lengths and pixels; the recipes alone, run by hand, have the same."""
+    world = OmegaConf.load(CONFIG.parent / "pipelines" / "worlds" / "gpu.yaml")
+    for name, steps in (("zero", world.steps.zero), ("grpo", world.steps.grpo)):
+        config = method(name)
+        assert config.trainer.total_training_steps == steps
+        assert config.data.max_pixels == world.max_pixels
+        assert (config.data.max_prompt_length, config.data.max_response_length) == (
+            world.lengths.prompt,
+            world.lengths.response,
+        )
+    pipeline = OmegaConf.load(CONFIG.parent / "pipelines" / "rl_with_cold_start.yaml")
+    for name in ("rl_with_cold_start_sft", "rl_with_cold_start_grpo"):
+        assert method(name).data.max_pixels == pipeline.max_pixels
+
+
+@pytest.mark.parametrize("name", RL)
+def test_the_largest_image_leaves_room_for_the_question(name):
+    data = method(name).data
+    # a token of Qwen2.5-VL is 28x28 pixels; 256 tokens of text at least
+    assert data.max_pixels // 28**2 + 256 <= data.max_prompt_length
 
 
 @pytest.mark.parametrize("name", RL)

@@ -1,5 +1,6 @@
 """examples/slurm/ray.sbatch with stand-ins for Slurm and Ray: what is started where, and that all of it ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,8 +49,8 @@ def job(tmp_path):
         return process
 
     yield start
-    for process in started:
-        if process.poll() is None:
+    for process in started:  # its session outlives the script itself
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -60,6 +60,15 @@ def test_the_trained_model_sees_images_of_one_size_on_all_nodes(tmp_path):
     assert trained == ["zero", "cold_start", "grpo"]
 
 
+def test_without_flash_attn_one_setting_changes_every_rl_stage(tmp_path):
+    files = ("data.train=a.parquet", "data.test=b.parquet")
+    plan, _ = commands("specs", tmp_path, "model=qwen2_5_vl_7b", "attention=sdpa", *files)
+    with_it = [
+        stage.name for stage, command in plan.all_commands() if "+specs/parts/attention=sdpa" in command.arguments
+    ]
+    assert with_it == ["zero", "grpo"]
+
+
 def test_a_pipeline_without_a_cold_start_has_a_page_without_curves(tmp_path):
     _, found = commands("grpo_only", tmp_path)
     assert found["report"].gf == [] and "gf" not in found

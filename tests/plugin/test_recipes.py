@@ -51,7 +51,7 @@ def test_7b_numbers_are_those_of_the_paper():
     assert longest == rollout.max_model_len <= actor.ppo_max_token_len_per_gpu
 
 
-def test_every_key_of_a_recipe_has_a_comment_above_it():
+def test_every_value_of_a_recipe_has_a_comment_above_it():
     """House rule of the YAML files: a reader never has to guess what a key is for.
 
     Pipelines and studies are apart: their keys are explained once, where kinds of stages are defined.
