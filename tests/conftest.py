@@ -10,6 +10,11 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items):
+    """Files that start whole runs come first: with several processes the others then fill the time beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
+
+
 @pytest.fixture(autouse=True)
 def environment_without_a_process_group(request, monkeypatch):
     """torchrun's variables, which tests/cold_start sets for itself, are hidden from every other test."""

@@ -91,14 +91,15 @@ def test_rows_load_in_datasets(virl39k, tmp_path):
 
 
 SLOW = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored
 from data_prep.reading import source
 original = source.read_parquet
 def slow(*arguments):
     for number, found in enumerate(original(*arguments)):
         if number == 150:
             print("half way", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         yield found
 source.read_parquet = slow
 from specs_verl.cli import main

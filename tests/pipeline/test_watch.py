@@ -104,13 +104,24 @@ def test_when_a_death_is_certain(sign_at, vanished_at, engine_gone, expected):
     assert module._worker_died_at(sign_at, vanished_at, engine_gone) == expected
 
 
-def test_a_vanished_engine_process_ends_a_command_that_says_nothing(tmp_path):
-    code = """
+def test_a_vanished_engine_process_ends_a_command_that_says_nothing(tmp_path, monkeypatch):
+    seen = tmp_path / "seen"
+    lives = f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.05)"
+    code = f"""
 import subprocess, sys, time
-engine = subprocess.Popen(["VLLM::EngineCore", "-c", "import time; time.sleep(3.5)"], executable=sys.executable)
+engine = subprocess.Popen(["VLLM::EngineCore", "-c", {lives!r}], executable=sys.executable)
 engine.wait()
-time.sleep(60)
+time.sleep(600)
 """
+    title_of = module._title
+
+    def title(process):
+        found = title_of(process)
+        if found.startswith(module.ENGINE):
+            seen.touch()  # it ends as soon as the watch knows of it
+        return found
+
+    monkeypatch.setattr(module, "_title", title)
     with pytest.raises(CommandFailed, match="engine process has vanished"):
         supervise(python(code), tmp_path / "log.txt", Limits(stall_s=60, grace_s=0.2, poll_s=0.05))
 
@@ -147,7 +158,8 @@ def watching(tmp_path):
 import signal
 from pathlib import Path
 from specs_verl.pipeline.watch import supervise
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with interrupts ignored,
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup with hang-ups ignored
 supervise([{sys.executable!r}, "-c", {command!r}], Path({log!r}))
 """
         process = subprocess.Popen(python(code), cwd=tmp_path, stderr=subprocess.DEVNULL)

@@ -16,6 +16,8 @@ from data_prep import nano
 from specs_verl.files.shapes import shape_fingerprint
 from specs_verl.sampling import EngineSettings, Job, SamplingParameters, sample_all
 
+pytestmark = pytest.mark.end_to_end
+
 TOKENS = 16
 
 
