@@ -8,9 +8,9 @@
     with locked(folder):                      # a second process is refused with one sentence
         sweep(folder)                         # drafts that killed processes left
 
-A draft lies beside its target as `.NAME.PROCESS.NUMBER` and reaches the disk before it is renamed, so the final name
-never stands for half a file, after a kill or after a loss of power. All packages use these; tables.py has the parquet
-writers. Not here: what the files say.
+A draft lies beside its target as `.NAME.PROCESS.RANDOM.NUMBER` and reaches the disk before it is renamed, so the final
+name never stands for half a file, after a kill or after a loss of power. All packages use these; tables.py has the
+parquet writers. Not here: what the files say.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from data_prep.errors import UserError
 
@@ -151,7 +152,8 @@ def sweep(folder: str | Path) -> None:
 
 
 def _draft_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{next(_drafts)}")
+    """A name of its own among the processes of all machines that write into the folder."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex[:8]}.{next(_drafts)}")
 
 
 def _to_disk(path: Path) -> None:

@@ -13,6 +13,17 @@ from typing import Any
 
 IMAGE = "<image>"
 
+VISION_TOKENS = (
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<|vision_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    IMAGE,
+    "<IMG_CONTEXT>",
+)
+"""Tokens that stand for (a part of) an image or a video, in the models that we know."""
+
 _FOREIGN = re.compile(r"<(?:video|audio)>|<\|[A-Za-z_]{1,32}\|>")
 
 
@@ -27,18 +38,6 @@ def with_images(question: str, count: int) -> str:
     if count and IMAGE not in question:
         return IMAGE * count + question
     return question
-
-
-VISION_TOKENS = (
-    "<|image_pad|>",
-    "<|video_pad|>",
-    "<|vision_pad|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<image>",
-    "<IMG_CONTEXT>",
-)
-"""Tokens that stand for (a part of) an image or a video, in the models that we know."""
 
 
 def vision_token_ids(tokenizer: Any) -> frozenset[int]:

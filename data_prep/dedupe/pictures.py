@@ -1,7 +1,7 @@
 """Images that look alike, by perceptual hashes of 64 bits.
 
     print_ = picture_print(content)             # PicturePrint(digest, hash), hash None for images without structure
-    pairs = near_pairs(hashes, other_hashes, distance=4)
+    pairs = near_pairs(hashes, other_hashes, most=4)
 
 `imagehash.phash` keeps the low frequencies of a 32 x 32 grey copy. Measured on 40 photograph-like images and 48
 drawings: a copy saved as JPEG of quality 30 or made half as large is 0 to 4 bits away (median 0), one cropped by 5 %

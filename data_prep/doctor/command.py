@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
 from data_prep import schema
 from data_prep.doctor.examine import examine, fix
@@ -14,8 +15,18 @@ from data_prep.files import write_text
 from data_prep.pages import page
 from data_prep.tokens.resize import PixelLimits
 
-RecipeLimits = Callable[[str], Mapping[str, object]]
-"""From a recipe's name to its model, max_prompt_tokens, max_pixels, min_pixels: the caller reads recipes."""
+
+class RecipeLimits(TypedDict, total=False):
+    """What a recipe says about lengths and sizes; what it leaves open is missing."""
+
+    model: str
+    max_prompt_tokens: int
+    max_pixels: int
+    min_pixels: int
+
+
+LimitsOf = Callable[[str], RecipeLimits]
+"""From a recipe's name: the caller reads recipes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME", help="check prompt lengths against this recipe")
     parser.add_argument("--model", metavar="DIR", help="checkpoint whose tokenizer counts (default: the recipe's)")
     parser.add_argument("--max-prompt-tokens", type=int, metavar="N", help="longest prompt (default: the recipe's)")
+    parser.add_argument(
+        "--max-pixels", type=int, metavar="N", help="larger images are shrunk (default: as the recipe does)"
+    )
+    parser.add_argument(
+        "--min-pixels", type=int, metavar="N", help="smaller ones are enlarged (default: as the recipe does)"
+    )
     parser.add_argument("--headers-only", action="store_true", help="do not decode images: faster, misses damaged ones")
 
 
@@ -62,18 +79,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _limits(args: argparse.Namespace) -> Limits | None:
     """From the recipe, with what the command line says on top; None when nothing is to be counted."""
-    found: dict[str, object] = {}
+    found: RecipeLimits = {}
     if args.recipe:
-        of_recipe: RecipeLimits | None = getattr(args, "recipe_limits", None)
+        of_recipe: LimitsOf | None = getattr(args, "recipe_limits", None)
         if of_recipe is None:
             raise UserError("--recipe needs the `specs` command; pass --model and --max-prompt-tokens instead.")
-        found = dict(of_recipe(args.recipe))
+        found = of_recipe(args.recipe)
     model = args.model or found.get("model")
     longest = args.max_prompt_tokens or found.get("max_prompt_tokens")
-    if model is None and longest is None:
+    lowest = found.get("min_pixels") if args.min_pixels is None else args.min_pixels
+    highest = found.get("max_pixels") if args.max_pixels is None else args.max_pixels
+    if model is None and longest is None and lowest is None and highest is None:
         return None
     if not model or not longest:
         raise UserError("Prompt lengths need both --model DIR and --max-prompt-tokens N, or a --recipe that has them.")
-    lowest, highest = (found.get(key) for key in ("min_pixels", "max_pixels"))
-    pixels = PixelLimits(*(None if value is None else int(str(value)) for value in (lowest, highest)))
-    return Limits(str(model), int(str(longest)), args.recipe or "", pixels)
+    pixels = PixelLimits(min_pixels=lowest, max_pixels=highest)
+    return Limits(model, longest, args.recipe or "", pixels)

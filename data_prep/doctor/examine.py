@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from data_prep import schema
 from data_prep.doctor.checks import Checked, check
-from data_prep.doctor.findings import note
+from data_prep.doctor.findings import Finding, note
 from data_prep.doctor.lengths import Lengths, Limits
 from data_prep.doctor.pictures import REPAIRED, repaired
 from data_prep.doctor.report import EXAMPLES, Example, Report
@@ -124,9 +124,19 @@ def _groups(path: Path, decode: bool) -> Iterator[list[_Held]]:
 
 
 def _add_lengths(group: list[_Held], lengths: Lengths, report: Report) -> None:
-    sound = [held for held in group if not held.checked.broken]
-    counts = lengths.tokens([(held.row["prompt"], held.checked.sizes) for held in sound])  # type: ignore[misc]
-    for held, tokens in zip(sound, counts, strict=True):
+    sound, asked = [], []
+    for held in group:
+        if held.checked.broken:
+            continue
+        images: list[object] = held.row.get("images") or []  # type: ignore[assignment]
+        try:
+            tokens_of_images = lengths.counter.rules.tokens_of_row(held.checked.sizes, images)
+        except ValueError as error:  # what the recipe or the row itself says of sizes
+            held.checked.findings.append(Finding("size of an image", str(error)))
+            continue
+        sound.append(held)
+        asked.append((held.row["prompt"], tokens_of_images))
+    for held, tokens in zip(sound, lengths.tokens(asked), strict=True):  # type: ignore[arg-type]
         if finding := lengths.finding(tokens):
             held.checked.findings.append(finding)
         else:

@@ -5,12 +5,12 @@ Limits(max_prompt_tokens=4096, checkpoint="Qwen2.5-VL-7B-Instruct")
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from data_prep.doctor.findings import Finding
-from data_prep.tokens.count import PromptCounter
-from data_prep.tokens.resize import PixelLimits, Size
+from data_prep.tokens.count import Asked, PromptCounter
+from data_prep.tokens.resize import NO_LIMITS, PixelLimits
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Limits:
     name: str = ""
     """The recipe, for messages."""
 
-    pixels: PixelLimits = field(default_factory=PixelLimits)
+    pixels: PixelLimits = NO_LIMITS
     """The recipe's limits on the size of images."""
 
 
@@ -40,8 +40,8 @@ class Lengths:
         """UserError when the checkpoint has no tokenizer."""
         return cls(PromptCounter(limits.checkpoint, limits.pixels), limits)
 
-    def tokens(self, rows: Sequence[tuple[Sequence[Mapping[str, str]], Sequence[Size]]]) -> list[int]:
-        """Prompt tokens per row; an upper bound where that already is within the limit. Sizes must be allowed ones."""
+    def tokens(self, rows: Sequence[Asked]) -> list[int]:
+        """Prompt tokens per row; an upper bound where that already is within the limit."""
         bounds = self.counter.at_most(rows)
         unsure = [number for number, bound in enumerate(bounds) if bound > self.limits.max_prompt_tokens]
         for number, exact in zip(unsure, self.counter.count([rows[number] for number in unsure]), strict=True):

@@ -80,7 +80,7 @@ def _count(card: Card, row: dict[str, object], file: Path, counter: PromptCounte
     card.verifiers[str(model.get("verifier") or "unstated")] += 1
     card.answers[answer_type(str(model.get("ground_truth")))] += 1
     card.licences[str(info.get("licence") or "unstated")] += 1
-    sizes = []
+    sizes, shown = [], []
     images = row.get("images")
     for reference in images if isinstance(images, list) else []:
         try:
@@ -89,14 +89,15 @@ def _count(card: Card, row: dict[str, object], file: Path, counter: PromptCounte
             size = None
         if size:
             sizes.append(size)
+            shown.append(reference)
             card.longer_side[_bin(max(size), SIDES)] += 1
     card.images += len(sizes)
     card.images_per_row[str(len(sizes))] += 1
     try:
-        card.image_tokens[_bin(sum(map(QWEN2_5_VL.tokens, sizes)), TOKENS)] += 1
+        card.image_tokens[_bin(sum(QWEN2_5_VL.tokens_of_row(sizes, shown)), TOKENS)] += 1
         prompt = row.get("prompt")
         if counter and isinstance(prompt, list):
-            card.prompt[_bin(counter.count([(prompt, sizes)])[0], TOKENS)] += 1
+            card.prompt[_bin(counter.count([(prompt, counter.rules.tokens_of_row(sizes, shown))])[0], TOKENS)] += 1
     except ValueError:  # an aspect ratio that every processor refuses: the doctor's matter
         card.image_tokens["refused"] += 1
     if not counter:

@@ -1,4 +1,4 @@
-r"""Output formats of the nano world: one kind of format, of which training rewards a single member.
+r"""Output formats of the nano world: one kind of format; training rewards one member, or also those of PAIR_FAMILY.
 
     form = parse("json:notes:output")           # == Form("notes", "output", "json"); the name of a format in data rows
     prompt("Add the numbers in row 2.", form)

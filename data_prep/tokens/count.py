@@ -1,7 +1,7 @@
 """Prompt tokens of rows, exactly as the rollout will count them, from texts and image sizes: no image is decoded.
 
     counter = PromptCounter("Qwen2.5-VL-7B-Instruct")
-    counter.count([(row["prompt"], [(640, 480)]), ...])        # [512, ...]
+    counter.count([(row["prompt"], [391]), ...])        # [512, ...]; 391 = counter.rules.tokens((640, 480))
 
 The chat template is rendered once per shape of a conversation (roles, places of images) and then filled in; fixed texts
 such as a system prompt are tokenized once. Every shape is checked against the full way before it is relied on.
@@ -12,17 +12,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from data_prep.errors import UserError
 from data_prep.markers import IMAGE
-from data_prep.tokens.resize import ImageRules, PixelLimits, Size
+from data_prep.tokens.resize import NO_LIMITS, ImageRules, PixelLimits
 
 Messages = Sequence[Mapping[str, str]]
-Asked = tuple[Messages, Sequence[Size]]
+Asked = tuple[Messages, Sequence[int]]
+"""Messages of a row, and the tokens of each of its images."""
 
 _IMAGES = re.compile(f"({IMAGE})")
 _MOST_CACHED = 4096
@@ -76,7 +77,7 @@ _Pieces = tuple[_Piece, ...] | None
 class PromptCounter:
     """Tokenizer, chat template and image rules of one checkpoint."""
 
-    def __init__(self, checkpoint: str | Path, limits: PixelLimits | None = None) -> None:
+    def __init__(self, checkpoint: str | Path, limits: PixelLimits = NO_LIMITS) -> None:
         from transformers import AutoProcessor, AutoTokenizer
 
         try:
@@ -90,7 +91,9 @@ class PromptCounter:
                 "a Hugging Face checkpoint."
             ) from error
         self._template: Template = processor
-        self.rules = replace(_rules_of(processor), limits=limits or PixelLimits())
+        images = getattr(processor, "image_processor", None)
+        # A checkpoint without images counts those of a row as Qwen2.5-VL does.
+        self.rules = ImageRules(limits=limits) if images is None else ImageRules.of_processor(images, limits)
         self._backend = _backend_of(self._tokenizer)
         added = sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, added))) if added else None
@@ -98,16 +101,12 @@ class PromptCounter:
         self._lengths: dict[str, int] = {"": 0}
 
     def count(self, rows: Sequence[Asked]) -> list[int]:
-        """Tokens of each prompt, the generation prompt and all image tokens included.
-
-        Raises:
-            ValueError: an image has an aspect ratio that the resizing refuses; check sizes first.
-        """
-        taken = [self._taken_apart(messages, len(sizes)) for messages, sizes in rows]
+        """Tokens of each prompt, the generation prompt and all image tokens included."""
+        taken = [self._taken_apart(messages, len(images)) for messages, images in rows]
         self._measure([stretch for _fixed, stretches in taken for stretch in stretches])
         counts = [
-            fixed + sum(map(self._lengths.__getitem__, stretches)) + self._more_for(sizes)
-            for (fixed, stretches), (_messages, sizes) in zip(taken, rows, strict=True)
+            fixed + sum(map(self._lengths.__getitem__, stretches)) + _beyond_placeholders(images)
+            for (fixed, stretches), (_messages, images) in zip(taken, rows, strict=True)
         ]
         self._forget()
         return counts
@@ -115,15 +114,11 @@ class PromptCounter:
     def at_most(self, rows: Sequence[Asked]) -> list[int]:
         """Upper bounds of `count`: questions are not tokenized, a byte-level tokenizer makes at most a token a byte."""
         bounds = []
-        for messages, sizes in rows:
-            fixed, stretches = self._taken_apart(messages, len(sizes))
+        for messages, images in rows:
+            fixed, stretches = self._taken_apart(messages, len(images))
             known = [self._lengths.get(stretch) or _bytes_bound(stretch) for stretch in stretches]
-            bounds.append(fixed + sum(known) + self._more_for(sizes))
+            bounds.append(fixed + sum(known) + _beyond_placeholders(images))
         return bounds
-
-    def _more_for(self, sizes: Sequence[Size]) -> int:
-        """Tokens of images beyond the one placeholder each."""
-        return sum(self.rules.tokens(size) - 1 for size in sizes)
 
     def _taken_apart(self, messages: Messages, n_images: int) -> tuple[int, list[str]]:
         """Tokens that are the same for all rows of a shape, and the stretches of text still to be measured."""
@@ -207,6 +202,11 @@ class PromptCounter:
             }
 
 
+def _beyond_placeholders(images: Sequence[int]) -> int:
+    """Tokens of images beyond the one placeholder each."""
+    return sum(images) - len(images)
+
+
 def _shape(text: str) -> str:
     """What of a text changes how a template is rendered around it."""
     return IMAGE if text == IMAGE else "text" if text else ""
@@ -242,12 +242,3 @@ def _backend_of(tokenizer: Tokenizer) -> Backend | None:
         backend.no_padding()
         backend.no_truncation()
     return backend
-
-
-def _rules_of(processor: object) -> ImageRules:
-    """The image rules of a processor; those of Qwen2.5-VL for a checkpoint without images."""
-    images = getattr(processor, "image_processor", None)
-    if images is None:
-        return ImageRules()
-    limits = images.size
-    return ImageRules(images.patch_size, images.merge_size, limits["shortest_edge"], limits["longest_edge"])

@@ -9,7 +9,7 @@ Tables are Arrow tables with the columns of verl's schema; a row is told by its 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from data_prep.errors import UserError
 from data_prep.images import ImageError, image_bytes
 from data_prep.markers import IMAGE
 from data_prep.reading.headers import size_of
-from data_prep.tokens.count import Messages, PromptCounter
-from data_prep.tokens.resize import MOST_ASPECT, Size
+from data_prep.tokens.count import Asked, PromptCounter
+from data_prep.tokens.resize import ImageRules, Size
 
 ROWS = 128
 """Rows of a table: few enough for images of any size."""
@@ -60,11 +60,11 @@ def find(tables: Iterable[pa.Table], counter: PromptCounter, limit: int, file: P
     """
     start = 0
     for table in tables:
-        usable: list[tuple[int, tuple[Messages, Sequence[Size]]]] = []
+        usable: list[tuple[int, Asked]] = []
         found: list[LeftOut] = []
         for number, row in enumerate(table.select(_columns(table)).to_pylist(), start):
             try:
-                usable.append((number, _asked(row, file)))
+                usable.append((number, _asked(row, file, counter.rules)))
             except _Unusable as error:
                 found.append(LeftOut(number, str(error)))
         start += table.num_rows
@@ -73,7 +73,7 @@ def find(tables: Iterable[pa.Table], counter: PromptCounter, limit: int, file: P
         exact = counter.count([asked for _number, asked in unsure])
         found += [
             LeftOut(number, f"{tokens:,} prompt tokens")
-            for (number, _asked_), tokens in zip(unsure, exact, strict=True)
+            for (number, _row), tokens in zip(unsure, exact, strict=True)
             if tokens > limit
         ]
         yield from sorted(found, key=lambda one: one.row)
@@ -83,16 +83,21 @@ def _columns(table: pa.Table) -> list[str]:
     return [name for name in (PROMPT, IMAGES) if name in table.column_names]
 
 
-def _asked(row: Mapping[str, object], file: Path) -> tuple[Messages, Sequence[Size]]:
-    """Messages and image sizes of a row."""
+def _asked(row: Mapping[str, object], file: Path, rules: ImageRules) -> Asked:
+    """Messages of a row, and the tokens of each of its images."""
     messages, images = row.get(PROMPT), row.get(IMAGES) or []
     if not isinstance(messages, list) or not all(_is_message(message) for message in messages):
         raise _Unusable("the prompt is no list of messages")
-    assert isinstance(images, list)
+    if not isinstance(images, list):
+        raise _Unusable("images is no list")
     marks = sum(len(re.findall(IMAGE, str(message["content"]))) for message in messages) if images else 0
     if marks != len(images):
         raise _Unusable(f"{marks} {IMAGE} placeholders but {len(images)} images")
-    return messages, [_size(number, image, file) for number, image in enumerate(images)]
+    sizes = [_size(number, image, file) for number, image in enumerate(images)]
+    try:
+        return messages, rules.tokens_of_row(sizes, images)
+    except ValueError as error:
+        raise _Unusable(str(error)) from error
 
 
 def _is_message(message: object) -> bool:
@@ -106,6 +111,4 @@ def _size(number: int, image: object, file: Path) -> Size:
         raise _Unusable(f"image {number}: {error}") from error
     if size is None:
         raise _Unusable(f"image {number} is no image that Pillow knows")
-    if max(size) > MOST_ASPECT * min(size):
-        raise _Unusable(f"image {number}, {size[0]}x{size[1]}, is more than {MOST_ASPECT} times as long as wide")
     return size

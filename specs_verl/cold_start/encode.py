@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from specs_verl.cold_start.images import ImageRules, size_key
-from specs_verl.cold_start.table import PLACEHOLDER, Example, ParquetTable
+from data_prep.markers import IMAGE, vision_token_ids
+from specs_verl.cold_start.images import ProcessorRules, size_key
+from specs_verl.cold_start.table import Example, ParquetTable
 from specs_verl.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Encoder:
         self,
         tokenizer: PreTrainedTokenizerBase,
         template: ProcessorMixin | PreTrainedTokenizerBase,
-        image_rules: ImageRules | None,
+        image_rules: ProcessorRules | None,
         max_length: int,
         too_long: str,
         end_of_turn: str,
@@ -85,9 +86,7 @@ class Encoder:
         self.max_length = max_length
         self.too_long = too_long
         self.end_of_turn = _end_of_turn_ids(tokenizer, template, end_of_turn)
-        vision_tokens = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
-        vocabulary = tokenizer.get_vocab()
-        self.vision_ids = np.array(sorted(vocabulary[t] for t in vision_tokens if t in vocabulary), dtype=np.int32)
+        self.vision_ids = np.array(sorted(vision_token_ids(tokenizer)), dtype=np.int32)
 
     @classmethod
     def from_processor(
@@ -99,7 +98,7 @@ class Encoder:
         end_of_turn: str = "auto",
     ) -> Encoder:
         """`processor` is None for a text-only model."""
-        return cls(tokenizer, processor or tokenizer, ImageRules.of(processor), max_length, too_long, end_of_turn)
+        return cls(tokenizer, processor or tokenizer, ProcessorRules.of(processor), max_length, too_long, end_of_turn)
 
     def encode(self, table: ParquetTable) -> tuple[list[Encoded], int]:
         """All rows of the table that fit, in its order, and how many were dropped as too long."""
@@ -227,12 +226,12 @@ class Encoder:
 def with_image_parts(message: dict) -> dict:
     """A message whose `<image>` placeholders have become image parts, as the chat template wants them."""
     content = message["content"]
-    if not isinstance(content, str) or PLACEHOLDER not in content:
+    if not isinstance(content, str) or IMAGE not in content:
         return {"role": message["role"], "content": content}
-    parts = [part for part in re.split(f"({PLACEHOLDER})", content) if part]
+    parts = [part for part in re.split(f"({IMAGE})", content) if part]
     return {
         "role": message["role"],
-        "content": [{"type": "image"} if part == PLACEHOLDER else {"type": "text", "text": part} for part in parts],
+        "content": [{"type": "image"} if part == IMAGE else {"type": "text", "text": part} for part in parts],
     }
 
 

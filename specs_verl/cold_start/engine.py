@@ -34,7 +34,7 @@ from specs_verl.cold_start import attention, last_layer, tower_attention
 from specs_verl.cold_start.feature_cache import FeatureCache
 from specs_verl.cold_start.flops import RowFlops
 from specs_verl.cold_start.head import LogProbHead
-from specs_verl.cold_start.images import ImageRules, image_settings
+from specs_verl.cold_start.images import ProcessorRules, image_settings
 from specs_verl.cold_start.packing import PackedRow, PackedRows
 from specs_verl.cold_start.reference import LogProbs, digest
 from specs_verl.cold_start.vision import FrozenVision
@@ -218,7 +218,7 @@ class PairEngine(FSDPEngineWithLMHead):
         tower = [
             self.frozen_fingerprint(),
             str(self._autocast_dtype),
-            image_settings(ImageRules.of(settings.processor)),
+            image_settings(ProcessorRules.of(settings.processor)),
             self.aligner_frozen,  # what is kept lies after the aligner, or before it
         ]
         folder = Path(settings.vision_cache_dir).expanduser() / digest(tower)

@@ -1,6 +1,6 @@
 """Images as a rollout sees them: how large they become, how many tokens they take, their pixels.
 
-    rules = ImageRules.of(processor)
+    rules = ProcessorRules.of(processor)
     rules.grid((448, 448), image)          # (1, 32, 32): from the size alone, nothing is decoded
     rules.pixels(opened, image)            # {"pixel_values": ..., "image_grid_thw": ...}
     load_pixels(table, rules, 7, 0)        # the same for the first image of row 7
@@ -19,8 +19,7 @@ import torch
 from PIL import Image
 from qwen_vl_utils import fetch_image
 
-from data_prep.tokens import resize
-from data_prep.tokens.resize import SIZE_KEYS, PixelLimits
+from data_prep.tokens.resize import SIZE_KEYS, ImageRules, size_keys
 from specs_verl.cold_start.table import UNREADABLE, ParquetTable
 from specs_verl.errors import UserError
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ImageRules:
+class ProcessorRules:
     """The image half of a Qwen-VL processor."""
 
     processor: BaseImageProcessor
@@ -39,7 +38,7 @@ class ImageRules:
     token_id: int
 
     @classmethod
-    def of(cls, processor: ProcessorMixin | PreTrainedTokenizerBase | None) -> ImageRules | None:
+    def of(cls, processor: ProcessorMixin | PreTrainedTokenizerBase | None) -> ProcessorRules | None:
         """The rules of a multimodal processor; None for a tokenizer (a text-only model)."""
         image_processor = getattr(processor, "image_processor", None)
         if processor is None or image_processor is None:
@@ -52,11 +51,9 @@ class ImageRules:
         """(time, height, width) in patches of an image of `size` = (width, height) pixels.
 
         Raises:
-            ValueError: an aspect ratio that the resizing rules refuse.
+            ValueError: a size that the resizing rules refuse.
         """
-        limits = self.processor.size
-        rules = resize.ImageRules(self.patch_size, self.merge_size, limits["shortest_edge"], limits["longest_edge"])
-        width, height = rules.resized(size, image)
+        width, height = ImageRules.of_processor(self.processor).resized(size, image)
         return 1, height // self.patch_size, width // self.patch_size
 
     def tokens(self, grid: tuple[int, int, int]) -> int:
@@ -65,17 +62,17 @@ class ImageRules:
 
     def pixels(self, opened: Image.Image, image: dict) -> dict[str, torch.Tensor]:
         """Flattened patches (patches, channels * time * patch_size^2) and grid (1, 3) of one image."""
-        resized = fetch_image({"image": opened, **PixelLimits().keys(image)}, image_patch_size=self.patch_size)
+        resized = fetch_image({"image": opened, **size_keys(image)}, image_patch_size=self.patch_size)
         return self.processor(images=[resized], return_tensors="pt")
 
 
-def image_settings(rules: ImageRules | None) -> str:
+def image_settings(rules: ProcessorRules | None) -> str:
     """Everything that changes pixels, as text: part of the cache keys. Empty for a text-only model."""
     return "" if rules is None else rules.processor.to_json_string()
 
 
-def load_pixels(table: ParquetTable, rules: ImageRules, index: int, number: int) -> dict[str, torch.Tensor]:
-    """Pixels and grid of one image of a row, as `ImageRules.pixels` returns them.
+def load_pixels(table: ParquetTable, rules: ProcessorRules, index: int, number: int) -> dict[str, torch.Tensor]:
+    """Pixels and grid of one image of a row, as `ProcessorRules.pixels` returns them.
 
     Raises:
         UserError: the image cannot be decoded; file, row and image are named.

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from specs_verl.cold_start.encode import Encoded
-from specs_verl.cold_start.images import ImageRules, load_pixels
+from specs_verl.cold_start.images import ProcessorRules, load_pixels
 from specs_verl.cold_start.layout import Group, Layout
 from specs_verl.cold_start.order import Unit
 from specs_verl.cold_start.table import ParquetTable
@@ -126,7 +126,7 @@ class Packer:
     def __init__(
         self,
         table: ParquetTable,
-        rules: ImageRules | None,
+        rules: ProcessorRules | None,
         prompt_positions: PromptPositions,
         shared_prefix: bool,
         always_an_image: bool = False,
@@ -210,7 +210,7 @@ class Packer:
         for number, (key, grid) in enumerate(zip(pair.image_keys, pair.grids, strict=True)):
             yield ImageRef(key, grid, partial(self._pixels, self.rules, pair, number, grid))
 
-    def _pixels(self, rules: ImageRules, pair: Encoded, number: int, grid: tuple[int, int, int]) -> Tensor:
+    def _pixels(self, rules: ProcessorRules, pair: Encoded, number: int, grid: tuple[int, int, int]) -> Tensor:
         made = load_pixels(self.table, rules, pair.index, number)
         found = tuple(made["image_grid_thw"][0].tolist())
         if found != grid:
@@ -221,7 +221,7 @@ class Packer:
         return made["pixel_values"]
 
 
-def _blank(rules: ImageRules) -> tuple[np.ndarray, ImageRef]:
+def _blank(rules: ProcessorRules) -> tuple[np.ndarray, ImageRef]:
     """A prompt that is nothing but a small grey image."""
     grid = (1, 2 * rules.merge_size, 2 * rules.merge_size)
     ids = np.full(rules.tokens(grid), rules.token_id, dtype=np.int32)

@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from data_prep.tokens.resize import PixelLimits
+from data_prep.markers import IMAGE
+from data_prep.tokens.resize import NO_LIMITS, PixelLimits
 from specs_verl.cold_start.rowfile import RowFile
 from specs_verl.errors import UserError
 
-PLACEHOLDER = "<image>"
 IN_MEMORY_BYTES = 256 * 2**20
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for a file that is truncated, damaged, no image, or far too large."""
@@ -45,9 +45,6 @@ class Example:
     """What may follow the prompt: each is a list of messages that begins and ends with an assistant's turn."""
 
     names: tuple[str, ...]  # of the responses, for messages to the user
-
-
-NO_LIMITS = PixelLimits()
 
 
 class ParquetTable:
@@ -200,15 +197,13 @@ def check_files(paths: Sequence[Path], required: Sequence[str]) -> list[int]:
 def check_images(placeholders: int, images: Sequence[dict], where: str) -> None:
     """Raise UserError unless there are as many images as places for them."""
     if placeholders != len(images):
-        raise UserError(
-            f"{where}: {placeholders} {PLACEHOLDER} placeholders but {len(images)} images. Fix or drop the row."
-        )
+        raise UserError(f"{where}: {placeholders} {IMAGE} placeholders but {len(images)} images. Fix or drop the row.")
 
 
 def count_images(content: str | list[dict]) -> int:
     """Images that a message asks for, written as `<image>` or as image parts."""
     if isinstance(content, str):
-        return content.count(PLACEHOLDER)
+        return content.count(IMAGE)
     return sum(part.get("type") == "image" for part in content)
 
 

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from data_prep import cli
+from data_prep.doctor.command import RecipeLimits
 from specs_verl.errors import UserError
 from specs_verl.plugin import recipes
 
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     return cli.run(args)
 
 
-def recipe_limits(name: str) -> dict[str, object]:
+def recipe_limits(name: str) -> RecipeLimits:
     """Checkpoint and longest prompt of an RL recipe; UserError for a name that is none, or a cold start's."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -43,9 +44,11 @@ def recipe_limits(name: str) -> dict[str, object]:
     longest = OmegaConf.select(config, "data.max_prompt_length")
     if longest is None:
         raise UserError(f"{name}: sets no data.max_prompt_length.")
-    found: dict[str, object] = {"max_prompt_tokens": int(longest)}
-    model = OmegaConf.select(config, "actor_rollout_ref.model.path", throw_on_missing=False)
-    for key in ("max_pixels", "min_pixels"):
-        if (pixels := OmegaConf.select(config, f"data.{key}")) is not None:
-            found[key] = int(pixels)
-    return found | ({"model": model} if model else {})
+    found: RecipeLimits = {"max_prompt_tokens": int(longest)}
+    if (pixels := OmegaConf.select(config, "data.max_pixels")) is not None:
+        found["max_pixels"] = int(pixels)
+    if (pixels := OmegaConf.select(config, "data.min_pixels")) is not None:
+        found["min_pixels"] = int(pixels)
+    if model := OmegaConf.select(config, "actor_rollout_ref.model.path", throw_on_missing=False):
+        found["model"] = model
+    return found

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+
+from data_prep.pages import small_copy
 
 LONGEST_SIDE = 480  # pixels of a picture on the page
 LONGEST_TEXT = 6000  # characters of one response on the page
 KEPT = "\n\t\u200c\u200d"  # the joiners of emoji and of several scripts do no harm
-MOST_PIXELS = 64_000_000  # larger pictures are not opened: a small file can unpack to gigabytes
 
 
 @dataclass(frozen=True)
@@ -121,16 +121,10 @@ def _kind(before: Mapping[str, object], after: Mapping[str, object]) -> str:
 
 def picture(content: bytes, alt: str) -> Picture | None:
     """A page-sized copy of an image file, or None where the bytes are no image that can be opened safely."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                return None
-            image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            copy = image.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+    copy = small_copy(content, LONGEST_SIDE)
+    if copy is None:
         return None
     tiny = max(copy.size) <= LONGEST_SIDE // 2
-    copy.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     buffer = io.BytesIO()
     if tiny:
         copy.save(buffer, "PNG", optimize=True)

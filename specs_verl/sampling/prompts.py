@@ -20,7 +20,7 @@ from PIL import Image
 
 from data_prep.images import ImageError, decode_image
 from data_prep.markers import vision_token_ids
-from data_prep.tokens.resize import PixelLimits
+from data_prep.tokens.resize import PixelLimits, fetch_limits
 
 
 class PromptError(ValueError):
@@ -84,7 +84,10 @@ class PromptBuilder:
         except Exception as error:  # a Jinja template may raise anything, and only for certain rows
             raise PromptError("chat_template", f"the checkpoint's chat template refuses the row: {error}") from error
         token_ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        n_tokens = len(token_ids) + sum(self._image_tokens(image) - 1 for image in images)
+        try:
+            n_tokens = len(token_ids) + sum(self._image_tokens(image) - 1 for image in images)
+        except ValueError as error:  # resized, an image may be too long and narrow for the processor
+            raise PromptError("unusable_image", str(error)) from error
         if n_tokens > self._max_prompt_tokens:
             raise PromptError("prompt_too_long", f"{n_tokens} prompt tokens, {self._max_prompt_tokens} are allowed")
         return Prompt(token_ids, images, n_tokens)
@@ -92,9 +95,11 @@ class PromptBuilder:
     def _resized(self, image: Image.Image, reference: object) -> Image.Image:
         from qwen_vl_utils import fetch_image
 
-        entry = {"image": image, **self._pixels.keys(reference)}
+        patch_size = getattr(self._image_processor, "patch_size", 14)
         try:
-            return fetch_image(entry, image_patch_size=getattr(self._image_processor, "patch_size", 14))
+            keys = self._pixels.keys(reference)
+            fetch_limits(keys, 2 * patch_size)  # fetch_image only asserts that they do not contradict each other
+            return fetch_image({"image": image, **keys}, image_patch_size=patch_size)
         except (ValueError, OSError, ZeroDivisionError) as error:
             raise PromptError("unusable_image", f"image of {image.width}x{image.height}: {error}") from error
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 
+from data_prep.markers import VISION_TOKENS
+
 CUT_OFF, IMAGE_TOKENS = "cut off", "image tokens"
 
 FLAWS = (CUT_OFF, IMAGE_TOKENS)
 
-_MARKS = re.compile(r"<(?:image|video|audio)>|<\|(?:image_pad|video_pad|vision_start|vision_end|vision_pad)\|>")
+_MARKS = re.compile("|".join(map(re.escape, (*VISION_TOKENS, "<video>", "<audio>"))))
 
 
 def unusable(response: str, finish_reason: str, n_vision_tokens: int) -> str | None:

@@ -20,10 +20,14 @@ import sys
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from data_prep.tokens.count import Asked, PromptCounter
 
 VERL_ROWS = 200
 CACHED = 512
@@ -77,9 +81,9 @@ def lengths(folder: Path) -> int:
     from data_prep.doctor.lengths import Lengths, Limits
     from data_prep.nano import base_checkpoint
 
-    counter = Lengths.of(Limits(str(base_checkpoint()), 4096))
+    lengths = Lengths.of(Limits(str(base_checkpoint()), 4096))
     _start()
-    return sum(len(counter.tokens(group)) for group in _groups(folder))
+    return sum(len(lengths.tokens(_asked(group, lengths.counter))) for group in _groups(folder))
 
 
 def lengths_in_memory(folder: Path) -> int:
@@ -87,10 +91,10 @@ def lengths_in_memory(folder: Path) -> int:
     from data_prep.doctor.lengths import Lengths, Limits
     from data_prep.nano import base_checkpoint
 
-    counter = Lengths.of(Limits(str(base_checkpoint()), 4096))
+    lengths = Lengths.of(Limits(str(base_checkpoint()), 4096))
     held = _held(folder)
     _start()
-    return sum(len(counter.tokens(_sized(group))) for group in held)
+    return sum(len(lengths.tokens(_asked(group, lengths.counter))) for group in held)
 
 
 def exact_in_memory(folder: Path) -> int:
@@ -101,7 +105,7 @@ def exact_in_memory(folder: Path) -> int:
     counter = PromptCounter(base_checkpoint())
     held = _held(folder)
     _start()
-    return sum(len(counter.count(_sized(group))) for group in held)
+    return sum(len(counter.count(_asked(group, counter))) for group in held)
 
 
 def _held(folder: Path) -> list[list[tuple]]:
@@ -109,7 +113,7 @@ def _held(folder: Path) -> list[list[tuple]]:
 
     held, group = [], []
     for index, row in schema.rows(folder / "converted" / "train.parquet"):
-        group.append((row["prompt"], [image["bytes"][:4096] for image in row["images"]]))
+        group.append((row["prompt"], [{**image, "bytes": image["bytes"][:4096]} for image in row["images"]]))
         if len(group) == 256:
             held.append(group)
             group = []
@@ -118,10 +122,13 @@ def _held(folder: Path) -> list[list[tuple]]:
     return [*held, group]
 
 
-def _sized(group: list[tuple]) -> list[tuple]:
+def _asked(group: list[tuple], counter: PromptCounter) -> list[Asked]:
     from data_prep.reading.headers import size_of
 
-    return [(prompt, [size_of(image) for image in images]) for prompt, images in group]
+    return [
+        (prompt, counter.rules.tokens_of_row([size_of(image["bytes"]) for image in images], images))
+        for prompt, images in group
+    ]
 
 
 def _groups(folder: Path):
@@ -129,11 +136,11 @@ def _groups(folder: Path):
 
     group = []
     for _index, row in schema.rows(folder / "converted" / "train.parquet"):
-        group.append((row["prompt"], [image["bytes"] for image in row["images"]]))
+        group.append((row["prompt"], row["images"]))
         if len(group) == 256:
-            yield _sized(group)
+            yield group
             group = []
-    yield _sized(group)
+    yield group
 
 
 def verl(folder: Path) -> int:

@@ -43,9 +43,9 @@ def test_prompt_equals_the_processors(processor, encode, images):
 def test_image_size_is_foreseen_without_decoding(encode, processor, size):
     row = dict(tiny.row(1), images=[{"bytes": tiny.png(*size, seed=1), "path": None}])
     (pair,), _ = encode([row])
-    from specs_verl.cold_start.images import ImageRules
+    from specs_verl.cold_start.images import ProcessorRules
 
-    made = ImageRules.of(processor).pixels(tiny.open_png(row["images"][0]["bytes"]), {})
+    made = ProcessorRules.of(processor).pixels(tiny.open_png(row["images"][0]["bytes"]), {})
     assert list(pair.grids[0]) == made["image_grid_thw"][0].tolist()
 
 

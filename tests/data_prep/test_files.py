@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import repeat
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_prep import files
 from data_prep.errors import UserError
 from data_prep.files import locked, read_json, replacing, replacing_folder, sweep, write_json, write_text
 from data_prep.tables import write_parquet, write_rows
@@ -71,6 +73,16 @@ with replacing(Path(sys.argv[1]) / "a.parquet") as a, replacing_folder(Path(sys.
     assert not (tmp_path / "a.parquet").exists() and not (tmp_path / "hf").exists()
     sweep(tmp_path)
     assert names(tmp_path) == [".keep", "kept.1"]
+
+
+def test_drafts_of_two_machines_do_not_meet(tmp_path, monkeypatch):
+    """In a shared folder the same process number and count are drawn twice."""
+    monkeypatch.setattr(files, "_drafts", repeat(7))
+    with replacing(tmp_path / "a") as one, replacing(tmp_path / "a") as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() == "one"
 
 
 def test_a_locked_folder_is_refused_to_another_process_and_free_after_a_kill(tmp_path):

@@ -54,7 +54,8 @@ def test_rows_load_in_verls_rl_data_set(virl39k, tmp_path):
     data = RLHFDataset(str(virl39k), tokenizer, OmegaConf.create(settings), processor)
     rows = rows_of(virl39k)
     counter = PromptCounter(nano.base_checkpoint())
-    counts = counter.count([(row["prompt"], [(60, 40)] * len(row["images"])) for row in rows])
+    tokens = counter.rules.tokens((60, 40))
+    counts = counter.count([(row["prompt"], [tokens] * len(row["images"])) for row in rows])
     # verl decodes every image to count; the doctor's arithmetic leaves out the very same rows.
     assert [n <= 1024 for n in counts] == [True, True, True, False]
     assert [data[i]["extra_info"]["id"] for i in range(len(data))] == ["two", "one", "none"]

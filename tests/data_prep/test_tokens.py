@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from data_prep import nano
+from data_prep.errors import UserError
 from data_prep.prompts import PROMPTS
 from data_prep.reading.headers import size_of
 from data_prep.tokens.count import PromptCounter
-from data_prep.tokens.resize import ImageRules, smart_resize
+from data_prep.tokens.resize import ImageRules, PixelLimits, smart_resize
 
 SIZES = [(28, 28), (1, 1), (10, 1999), (640, 480), (4000, 3000), (8000, 41), (27, 29), (14, 42), (5000, 5000)]
 SIZES += [tuple(int(side) for side in np.random.default_rng(i).integers(1, 6000, 2)) for i in range(300)]
@@ -40,8 +41,69 @@ def test_tokens_by_hand():
     assert ImageRules().tokens((640, 480)) == 23 * 17
     # 4000 x 3000 rounds to 143 x 107 = 15,301 tokens, below 16,384.
     assert ImageRules().tokens((4000, 3000)) == 143 * 107
+    # Within 1,605,632 pixels: sqrt(4000 * 3000 / 1,605,632) = 2.7338; 1,463.2 x 1,097.4 -> 52 x 39 = 2,028 tokens.
+    assert ImageRules(limits=PixelLimits(max_pixels=1_605_632)).tokens((4000, 3000)) == 52 * 39 == 2028
+    assert ImageRules().resized((4000, 3000)) == (143 * 28, 107 * 28) == (4004, 2996)
     with pytest.raises(ValueError, match="201x1 is more than 200"):
         ImageRules().tokens((201, 1))
+
+
+ENTRIES = [
+    ((640, 480), {"max_pixels": 50_176}),
+    ((640, 480), {"max_pixels": 50_176, "min_pixels": None}),
+    ((64, 48), {"min_pixels": 100_000}),
+    ((64, 48), {"resized_height": 280, "resized_width": 140, "max_pixels": 1}),
+    ((64, 48), {"resized_height": 280}),
+    ((64, 48), {"min_pixels": 0, "max_pixels": 1600}),
+    ((10_900, 55), {"max_pixels": 700_000}),
+]
+REFUSED = [
+    ((5600, 28), {"max_pixels": 50_176}, "5600x28 does not fit into 50176 pixels: a side"),
+    ((640, 480), {"max_pixels": 1000}, "min_pixels=3136 and max_pixels=1000, min_pixels by default: 1 <= min <= max"),
+    ((640, 480), {"max_pixels": 0, "min_pixels": 0}, "min_pixels=0 and max_pixels=0"),
+    ((64, 48), {"min_pixels": 20_000_000}, "max_pixels=12845056, max_pixels by default"),
+    ((64, 48), {"max_pixels": 2000, "min_pixels": 3136}, "min_pixels=3136 and max_pixels=2000: 1 <= min"),
+    ((64, 48), {"max_pixels": 100, "min_pixels": 100}, "64x48 does not fit into 100 pixels"),
+    ((64, 48), {"resized_height": 0, "resized_width": 0}, "0x0 is no size"),
+    ((64, 48), {"resized_height": 1, "resized_width": 201}, "201x1 is more than 200"),
+    ((10_900, 55), {"max_pixels": 500_000}, "9940x28 is more than 200 times"),  # the processor's refusal
+]
+
+
+def both_libraries(size, entry):
+    """Through fetch_image and the processor's resizing, with pixels."""
+    from qwen_vl_utils import fetch_image
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize as process
+
+    said = {key: value for key, value in entry.items() if value is not None}
+    width, height = fetch_image({"image": Image.new("RGB", size), **said}, image_patch_size=14).size
+    return process(height, width, 28, 56 * 56, 28 * 28 * 16_384)[::-1]
+
+
+@pytest.mark.parametrize(("size", "entry"), ENTRIES)
+def test_an_entry_of_its_own_is_resized_as_both_libraries_do(size, entry):
+    assert ImageRules().resized(size, entry) == both_libraries(size, entry)
+
+
+@pytest.mark.parametrize(("size", "entry", "words"), REFUSED)
+def test_what_a_library_refuses_is_refused_here_with_the_numbers(size, entry, words):
+    with pytest.raises((ValueError, AssertionError, ZeroDivisionError)):
+        both_libraries(size, entry)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        ImageRules().tokens(size, entry)
+
+
+def test_limits_of_a_run_that_no_image_can_meet_are_refused_at_once():
+    for wrong in ({"max_pixels": 0}, {"min_pixels": 0}, {"min_pixels": 10, "max_pixels": 9}):
+        with pytest.raises(UserError, match="1 <= min <= max is needed"):
+            PixelLimits(**wrong)
+    # At least four squares of 28 pixels are 3,136 pixels, of 32 pixels 4,096.
+    for patch, most in ((14, 3136), (16, 4096)):
+        ImageRules(patch_size=patch, limits=PixelLimits(max_pixels=most))
+        with pytest.raises(UserError, match=f"min_pixels={most} and max_pixels={most - 1}, min_pixels by default"):
+            ImageRules(patch_size=patch, limits=PixelLimits(max_pixels=most - 1))
+    with pytest.raises(UserError, match="min_pixels=20000000 and max_pixels=12845056"):
+        ImageRules(limits=PixelLimits(min_pixels=20_000_000))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "progressive", "exif", "thumbnail"])
@@ -101,8 +163,9 @@ def test_counts_are_those_of_the_processor(counter, question, sizes, prompt):
     images = [Image.new("RGB", size) for size in sizes]
     expected = the_whole_way(nano.base_checkpoint(), messages, images)
     again = PROMPTS[prompt].messages(question + " And now?")
-    assert counter.count([(messages, sizes), (again, sizes), (messages, sizes)])[::2] == [expected, expected]
-    assert counter.count([(again, sizes)]) == [the_whole_way(nano.base_checkpoint(), again, images)]
+    tokens = [counter.rules.tokens(size) for size in sizes]
+    assert counter.count([(messages, tokens), (again, tokens), (messages, tokens)])[::2] == [expected, expected]
+    assert counter.count([(again, tokens)]) == [the_whole_way(nano.base_checkpoint(), again, images)]
 
 
 def test_a_template_that_changes_texts_is_asked_every_time(counter, monkeypatch):
@@ -124,7 +187,7 @@ def test_a_template_that_changes_texts_is_asked_every_time(counter, monkeypatch)
 
 def test_bounds_are_never_below_the_count(counter):
     texts = ["How many?", "<image>é ² 中 \u0958 ﷺ", "<|im_end|> <|im_start|>", "x" * 900, " \n\t ", "<image>a<image>b"]
-    rows = [(PROMPTS["specs"].messages(text), [(64, 64)] * text.count("<image>")) for text in texts]
+    rows = [(PROMPTS["specs"].messages(text), [4] * text.count("<image>")) for text in texts]
     for bound, count in zip(counter.at_most(rows), counter.count(rows), strict=True):
         assert bound >= count
 

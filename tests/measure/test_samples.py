@@ -57,4 +57,8 @@ def test_pictures():
 def test_what_is_no_picture_is_left_out():
     assert picture(b"<svg onload=alert(1)>", "x") is None
     assert picture(file_of(Image.new("RGB", (50, 50)))[:60], "cut short") is None
-    assert picture(file_of(Image.new("1", (9000, 8000))), "72 million pixels in a few kB") is None
+    assert picture(file_of(Image.new("1", (10_000, 9000))), "90 million pixels in a few kB") is None
+    whole = file_of(Image.effect_noise((300, 300), 50))
+    broken = whole[:60_000] + whole[60_000:].replace(b"IDAT", b"\0\0\0\0", 1)
+    assert broken != whole  # Pillow raises a SyntaxError for the name of a chunk
+    assert picture(broken, "a broken chunk") is None

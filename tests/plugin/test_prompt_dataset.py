@@ -14,7 +14,7 @@ from transformers import AutoProcessor
 from data_prep import nano
 from data_prep.tokens.count import PromptCounter
 from data_prep.tokens.resize import ImageRules, PixelLimits
-from specs_verl.cold_start.images import ImageRules as ColdStartRules
+from specs_verl.cold_start.images import ProcessorRules
 from specs_verl.cold_start.pairs import PairTable
 from specs_verl.doctor import prompts
 from specs_verl.errors import UserError
@@ -86,11 +86,11 @@ def test_rl_sampling_and_cold_start_see_the_same_image(file, tmp_path):
     pairs = tmp_path / "pairs.parquet"
     pq.write_table(pa.table({name: [row.get(name, "x")] for name in ("prompt", "images", "chosen", "rejected")}), pairs)
     image = PairTable.open([str(pairs)], limits=PixelLimits(max_pixels=LIMIT))[0].images[0]
-    rules = ColdStartRules.of(processor)
+    rules = ProcessorRules.of(processor)
     assert rules.grid(BIG, image) == (1, 4, 4)
     assert rules.pixels(Image.new("RGB", BIG, "teal"), image)["image_grid_thw"].tolist() == [[1, 4, 4]]
-    counted = PromptCounter(nano.base_checkpoint(), PixelLimits(max_pixels=LIMIT)).count([(row["prompt"], [BIG])])
-    assert counted == [built.n_tokens]
+    counter = PromptCounter(nano.base_checkpoint(), PixelLimits(max_pixels=LIMIT))
+    assert counter.count([(row["prompt"], [counter.rules.tokens(BIG)])]) == [built.n_tokens]
 
 
 def test_what_does_not_fit_is_listed_and_left_out(file, tmp_path, capsys):
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_listed_and_left_out(file, tmp_path, capsys):
 
 def test_without_limits_the_large_image_does_not_fit(file, tmp_path):
     row = pq.read_table(file).slice(0, 1).to_pylist()[0]
-    (tokens,) = PromptCounter(nano.base_checkpoint(), PixelLimits(max_pixels=LIMIT)).count([(row["prompt"], [BIG])])
+    (tokens,) = PromptCounter(nano.base_checkpoint(), PixelLimits(max_pixels=LIMIT)).count([(row["prompt"], [4])])
     assert prompts.count(settings(file, tmp_path, max_prompt_length=tokens))["train_files"] == 2
     # the nano processor's own limit leaves more than 4 tokens
     assert prompts.count(settings(file, tmp_path, max_prompt_length=tokens, max_pixels=None))["train_files"] == 1

@@ -1,12 +1,18 @@
 """Reading rows in slices, and what a row becomes before it reaches the engine."""
 
+import io
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from data_prep import nano
+from data_prep.tokens.resize import PixelLimits
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable, row_id
-from specs_verl.sampling.prompts import PromptError, structured, with_prompts
+from specs_verl.sampling.prompts import PromptBuilder, PromptError, structured, with_prompts
 
 
 def ids(table, start, stop):
@@ -89,3 +95,21 @@ def test_prompts_of_another_shape_are_skipped(prompt):
     with pytest.raises(PromptError) as caught:
         with_prompts(prompt, None, None)
     assert caught.value.kind == "bad_prompt"
+
+
+@pytest.mark.parametrize(
+    ("size", "keys", "words"),
+    [
+        ((64, 48), {"max_pixels": 2000}, "min_pixels=3136 and max_pixels=2000"),
+        ((64, 48), {"max_pixels": "many"}, "max_pixels='many' is no number"),
+        ((10_900, 55), {"max_pixels": 500_000}, "aspect ratio"),  # 9940x28 after fetch_image
+    ],
+)
+def test_an_image_that_cannot_be_resized_is_skipped(size, keys, words):
+    content = io.BytesIO()
+    Image.new("RGB", size).save(content, "PNG")
+    row = {"prompt": user("<image>?"), "images": [{"bytes": content.getvalue(), **keys}]}
+    builder = PromptBuilder(nano.base_checkpoint(), 4096, PixelLimits(min_pixels=3136))
+    with pytest.raises(PromptError, match=words) as raised:
+        builder.build(row, Path("t.parquet"))
+    assert raised.value.kind == "unusable_image"
