@@ -70,6 +70,9 @@ _UNIT = (
 _WORDY = r"A-Za-z0-9_\u00b2-\u024f\u0370-\u03ff"
 """Letters that make a number part of a name; Chinese, Japanese and Korean set no blanks around numbers."""
 
+_HYPHENATED = r"-(?=\d{1,6}/\d{1,6}[\s-]?(?:\\(?:text|mathrm)\b|[A-Za-z]{2}))"
+"""A hyphen makes a mixed number only before a unit, "2-1/2 inches"; 17-3/5 is a difference."""
+
 _NUMBER = re.compile(
     rf"""
     (?P<sign>(?<![{_WORDY})\]\}}%°.])(?<![\d)\]\}}%°]\s)[-−–+](?=[\d.$€£\\])|(?:^|(?<=[=:(]\s)|(?<=[=:(]))[-−–+]\s?|\b(?:[Mm]inus|[Nn]egative)\s)?
@@ -77,7 +80,7 @@ _NUMBER = re.compile(
     (?<![{_WORDY}.\\])(?<!\d,)
     (?:
         (?:(?P<whole>\d{{1,12}})\s*)?(?P<frac>{_FRAC})
-      | (?P<mixed>\d{{1,12}})(?:\s+|\s*-\s*|\s*and\s+)(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/]|\.\d)
+      | (?P<mixed>\d{{1,12}})(?:\s+|\s*and\s+|{_HYPHENATED})(?P<mnum>\d{{1,6}})\s*/\s*(?P<mden>\d{{1,6}})(?![\d/]|\.\d)
       | (?P<num>\d{{1,40}})\s*/\s*(?P<den>\d{{1,40}})(?![\d/]|\.\d)
       | (?:(?P<vwhole>\d{{1,12}})\s?)?(?P<vulgar>[{"".join(VULGAR)}])
       | (?P<decimal>{_DECIMAL})(?P<power>{_POWER})?

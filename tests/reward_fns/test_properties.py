@@ -114,7 +114,7 @@ def test_order_matters_in_tuples_and_not_in_sets(numbers, random):
 
 
 letters = st.sampled_from("ABCD")
-letter_dresses = st.sampled_from(
+letter_forms = st.sampled_from(
     ["{}", "({})", "**{}**", "\\boxed{{{}}}", "\\boxed{{\\text{{{}}}}}", "Answer: {}", "The answer is ({}).", "The correct option is {}.", "<answer>{}</answer>",
      "So it must be ({}).", "I would choose option {}.", "Final Answer: **{}**", "Option {} is correct.", "答案是{}"]
 )  # fmt: skip
@@ -131,7 +131,7 @@ detours = st.sampled_from(
 
 
 @QUICK
-@given(letters, letters, letter_dresses, detours)
+@given(letters, letters, letter_forms, detours)
 def test_the_committed_letter_is_read_in_any_form(letter, other, form, detour):
     response = detour + form.format(letter)
     expected = "right" if letter == other else "wrong"
