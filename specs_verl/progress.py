@@ -47,13 +47,17 @@ class Steps:
     """Progress of the steps of one job; use as a context manager."""
 
     def __init__(self, quiet: bool = False) -> None:
+        """
+        Args:
+            quiet: show nothing and write no file; for all processes of a job but one.
+        """
         console = Console(stderr=True, highlight=False)
         self._console = console
         self._lines = not quiet and not console.is_terminal
         self._bars = bars(console, disable=quiet or not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
-        file = os.environ.get(FILE_VARIABLE)
+        file = None if quiet else os.environ.get(FILE_VARIABLE)
         self._file = Path(file) if file else None
         self._last_file = 0.0
 

@@ -17,6 +17,9 @@ from specs_verl.cold_start.run_folder import write_text
 from specs_verl.errors import UserError
 
 PROBES = "gf.jsonl"
+FOLDER = "probe"
+"""Where a probe keeps what it sampled, below OUT."""
+
 GF = "gf"
 
 

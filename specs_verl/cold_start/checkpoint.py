@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 
 FOLDER = "checkpoints"
 STATE = "state.json"
+KEYS = ("step", "processes", "identity", "early_stop")
+"""What a state holds."""
+
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".index.json")
 
 
 def save(engine: PairEngine, out: Path, state: dict) -> Path:
     """Write a checkpoint of step `state["step"]`, which all processes do together; returns its folder."""
-    final = out / FOLDER / f"step_{state['step']:06d}"
+    final = out / FOLDER / _name(state["step"])
     draft = final.with_name(f".{final.name}")
     if dist.get_rank() == 0:
         shutil.rmtree(draft, ignore_errors=True)
@@ -97,8 +100,11 @@ def read_state(folder: Path) -> dict:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{folder}: not a cold-start checkpoint, or a damaged one ({error}).") from error
-    if not isinstance(state, dict) or "step" not in state:
-        raise UserError(f"{folder}: not a cold-start checkpoint, or a damaged one (no step in {STATE}).")
+    missing = [key for key in KEYS if not isinstance(state, dict) or key not in state]
+    if missing:
+        raise UserError(
+            f"{folder}: not a cold-start checkpoint, or a damaged one (no {', '.join(missing)} in {STATE})."
+        )
     return state
 
 
@@ -122,13 +128,22 @@ def delete_drafts(out: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def prune(out: Path, keep: int | None) -> None:
-    """Delete all but the newest `keep` checkpoints (None: keep all) and what an interrupted save left behind."""
-    folder = out / FOLDER
+def prune(out: Path, step: int, keep: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints (None: keep all) and what an interrupted save left behind.
+
+    Checkpoints of steps after `step`, the one that was saved last, go first: they are damaged, or of a course that was
+    left when the run went back to an earlier step. They must not push out those of this course.
+    """
     delete_drafts(out)
-    if keep is not None:
-        for old in sorted(folder.glob("step_*"))[: -keep or None]:
-            shutil.rmtree(old, ignore_errors=True)
+    found = sorted((out / FOLDER).glob("step_*"))
+    course = [folder for folder in found if folder.name <= _name(step)]
+    old = course[: -keep or None] if keep is not None else []
+    for folder in [*found[len(course) :], *old]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name(step: int) -> str:
+    return f"step_{step:06d}"
 
 
 def full_state(engine: PairEngine) -> dict[str, torch.Tensor]:

@@ -8,13 +8,8 @@ messages before the first of these turns. `specs route` and `specs cot` write su
 Not here: reading files (table.py) and tokenisation (encode.py).
 """
 
-import json
-from collections.abc import Sequence
-
-from specs_verl.cold_start.table import COLUMNS, Example, ParquetTable, check_images, count_images
+from specs_verl.cold_start.table import COLUMNS, Example, ParquetTable, check_images, count_images, messages_of
 from specs_verl.errors import UserError
-
-ROLES = ("system", "user", "assistant", "tool")
 
 
 class ConversationTable(ParquetTable):
@@ -27,7 +22,7 @@ class ConversationTable(ParquetTable):
         values, where = self._values(index), self.where(index)
         if values.get("tools"):
             raise UserError(f"{where}: tools are not supported here. Drop the column `tools`.")
-        messages = _messages(values["messages"], where)
+        messages = messages_of(values["messages"], where)
         turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
         if not turns or turns[0] == 0:
             raise UserError(f"{where}: a conversation needs a prompt and an assistant's turn. Fix or drop the row.")
@@ -41,20 +36,3 @@ class ConversationTable(ParquetTable):
         images = values.get("images") or []
         check_images(sum(count_images(message["content"]) for message in prompt), images, where)
         return Example(prompt, images, (tuple(response),), ("response",))
-
-
-def _messages(found: object, where: str) -> list[dict]:
-    """The messages of a row, written as a list or as JSON."""
-    if isinstance(found, str):
-        try:
-            found = json.loads(found)
-        except ValueError as error:
-            raise UserError(f"{where}: the messages are text, but not JSON ({error}).") from error
-    messages = found if isinstance(found, Sequence) else []
-    for number, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in ROLES or not message.get("content"):
-            raise UserError(
-                f"{where}: message {number} lacks a content or has a role other than {', '.join(ROLES)}. "
-                "Fix or drop the row."
-            )
-    return list(messages)

@@ -6,6 +6,14 @@ stop.reached            # True after `patience` values in a row that were no imp
 """
 
 import math
+from typing import TypedDict
+
+
+class State(TypedDict):
+    """What a checkpoint keeps of it; JSON has no infinity."""
+
+    best: float | None
+    waited: int
 
 
 class EarlyStop:
@@ -25,10 +33,10 @@ class EarlyStop:
     def reached(self) -> bool:
         return 0 < self.patience <= self.waited
 
-    def state(self) -> dict[str, float | None]:
-        """For the checkpoint (JSON has no infinity)."""
+    def state(self) -> State:
+        """For the checkpoint."""
         return {"best": self.best if math.isfinite(self.best) else None, "waited": self.waited}
 
-    def restore(self, state: dict[str, float | None]) -> None:
+    def restore(self, state: State) -> None:
         self.best = math.inf if state["best"] is None else state["best"]
-        self.waited = int(state["waited"] or 0)
+        self.waited = state["waited"]

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -219,8 +218,7 @@ class Encoder:
             grid = self.image_rules.grid(opened.size, image)
         except ValueError as error:  # the resizing rules refuse extreme aspect ratios
             raise UserError(f"{table.where(index)}: {error}. Fix or drop the row.") from error
-        content = image.get("bytes") or Path(str(opened.filename)).read_bytes()
-        return grid, _digest(content, size_key(image).encode())
+        return grid, _digest(table.image_file(index, image), size_key(image).encode())
 
 
 def with_image_parts(message: dict) -> dict:

@@ -13,6 +13,7 @@ import contextlib
 import shutil
 from collections import OrderedDict
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -50,13 +51,19 @@ class FeatureCache:
         return key in self._entries or (file is not None and file.exists())
 
     def get(self, key: bytes) -> Features | None:
+        """The features of an image; None where they have to be computed."""
         if key in self._entries:
             self._entries.move_to_end(key)
             return self._entries[key]
         file = self._file(key)
         if file is None or not file.exists():
             return None
-        features, *deep = torch.load(file, weights_only=True)
+        try:
+            features, *deep = torch.load(file, weights_only=True)
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:  # damaged, or deleted meanwhile
+            print(f"cold start: {file} cannot be read ({error}); computed again.", flush=True)
+            file.unlink(missing_ok=True)
+            return None
         return features, tuple(deep)
 
     def put(self, key: bytes, entry: Features) -> None:

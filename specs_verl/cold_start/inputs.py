@@ -10,11 +10,14 @@ from specs_verl.estimate.fits import check_cold_start
 from specs_verl.files.checkpoints import check_checkpoint
 from specs_verl.files.hub import local_checkpoint
 
+EXPORTED = ("float32", "bfloat16", "float16")
+"""Names of dtypes that a checkpoint may be exported in."""
+
 VISION_MODELS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 
 def check(config: DictConfig, processes: int = 1) -> None:
-    """Raise UserError when a checkpoint or a file of pairs is not there, or not what it should be.
+    """Raise UserError when a checkpoint or a file of pairs is not what it should be, or memory will not do.
 
     Names on the Hugging Face hub become the directories of their snapshots, in `config` itself.
 
@@ -22,10 +25,10 @@ def check(config: DictConfig, processes: int = 1) -> None:
         processes: that will train, for the estimate of memory.
     """
     find_checkpoints(config)
-    check_cold_start(config, processes)
     require_checkpoint(Path(config.model.path).expanduser(), "model.path")
     if config.reference.path is not None:
         require_checkpoint(Path(config.reference.path).expanduser(), "reference.path")
+    check_cold_start(config, processes)
     check_precision(config)
     check_data(config)
 
@@ -46,10 +49,15 @@ def check_data(config: DictConfig) -> Kind:
 
 
 def check_precision(config: DictConfig) -> None:
-    """Refuse fp16: its gradients overflow as a matter of course, and here one that is not finite ends the run."""
+    """Refuse dtypes that training or the export cannot have.
+
+    In fp16 gradients overflow as a matter of course, and here one that is not finite ends the run.
+    """
     for key in ("param_dtype", "reduce_dtype"):
         if str(config.engine.mixed_precision.get(key)) in ("fp16", "float16", "half"):
             raise UserError(f"engine.mixed_precision.{key}=fp16 is not supported. Use bf16, or fp32.")
+    if config.trainer.hf_dtype not in (None, *EXPORTED):
+        raise UserError(f"trainer.hf_dtype={config.trainer.hf_dtype}: use {', '.join(EXPORTED)} or null.")
 
 
 def find_checkpoints(config: DictConfig) -> None:

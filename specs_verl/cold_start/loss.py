@@ -1,6 +1,6 @@
 """Preference and SFT losses as pure functions of log-probabilities.
 
-    total, rewards = pair_losses(policy, reference, settings)     # one number per pair, not reduced
+    loss, rewards = preference_loss(policy, reference, lengths, settings)     # one number per pair, not reduced
 
 All arguments are float32 vectors with one entry per pair; nothing here knows about models, devices or data. Nothing is
 averaged here either: the caller divides by the *global* number of pairs, so that gradient accumulation, several

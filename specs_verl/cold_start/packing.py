@@ -173,9 +173,9 @@ class Packer:
                 ids.extend([prompt.prompt, *branches])
                 positions.append(self._positions_of(prompt))
                 images.extend(self._image_refs(prompt))
-        blank = self._blank_rules is not None and not images
-        if self._blank_rules is not None and not images:
-            prompt_ids, image = _blank(self._blank_rules)
+        blank_rules = None if images else self._blank_rules
+        if blank_rules is not None:
+            prompt_ids, image = _blank(blank_rules)
             groups.append(Group(len(prompt_ids), (1,)))
             ids.extend([prompt_ids, np.zeros(1, dtype=np.int32)])
             trained.append(np.ones(1, dtype=bool))
@@ -196,7 +196,7 @@ class Packer:
             pairs=placed,
             lengths=torch.tensor([pairs[position].lengths for position in placed]),
             padding=False,
-            blank=blank,
+            blank=blank_rules is not None,
         )
 
     def _positions_of(self, pair: Encoded) -> np.ndarray:

@@ -6,10 +6,9 @@
 Not here: reading files (table.py) and tokenisation (encode.py).
 """
 
-import json
 from dataclasses import dataclass
 
-from specs_verl.cold_start.table import COLUMNS, Example, ParquetTable, check_images, count_images
+from specs_verl.cold_start.table import COLUMNS, Example, ParquetTable, check_images, count_images, messages_of
 from specs_verl.errors import UserError
 
 
@@ -30,13 +29,8 @@ class PairTable(ParquetTable):
 
     def __getitem__(self, index: int) -> Pair:
         values = self._values(index)
-        prompt = values["prompt"]
-        if isinstance(prompt, str):
-            try:
-                prompt = json.loads(prompt)
-            except ValueError as error:
-                raise UserError(f"{self.where(index)}: the prompt is text, but not JSON messages ({error}).") from error
-        return Pair(prompt or [], values.get("images") or [], values["chosen"], values["rejected"])
+        prompt = messages_of(values["prompt"], self.where(index))
+        return Pair(prompt, values.get("images") or [], values["chosen"], values["rejected"])
 
     def example(self, index: int) -> Example:
         pair = self[index]

@@ -47,8 +47,9 @@ class PreferenceDataset(Dataset):
         parquet_files, data_files: one file or several; verl's loaders call them by either name.
         tokenizer: of the model to be trained.
         config: verl's `data` section. Read are `max_length` (tokens of prompt, chosen and rejected together),
-            `too_long` (`error`, the default, or `drop`), `end_of_turn`, `cache_dir`; `pad_mode` must be no_padding and
-            `truncation` must be error: a pair that lost its end, or part of an image, is no pair.
+            `too_long` (`error`, the default, or `drop`), `end_of_turn`, `cache_dir`, `max_pixels` and
+            `min_pixels` (of images that say nothing of their own); `pad_mode` must be no_padding and `truncation` must
+            be error: a pair that lost its end, or part of an image, is no pair.
         processor: None for a text-only model.
         max_samples: only the first so many rows; -1 for all.
 

@@ -2,8 +2,10 @@
 
     probing = Probing.of(config, out, source)        # None unless asked for
     probing.start(engine, step)                      # step 0: gains are counted from there
-    report |= probing.after_step(engine, step, last)
+    if probing.due(step, last):
+        report |= probing.after_step(engine, step)
     probing.publish()                                # OUT/hf is the best step
+    probing.tidy()                                   # once the run is marked as complete
 
 What a probe measures is not known here: `probe.custom_cls` names a class with
 
@@ -15,6 +17,7 @@ which by default is specs_verl.measure.probe.GfProbe. It runs in process 0 while
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -78,10 +81,12 @@ class Probing:
         if 0 not in self._steps.scores:
             self._measure(engine, 0, self._source)
 
-    def after_step(self, engine: PairEngine, step: int, last: bool) -> dict[str, float]:
-        """Probe where one is due: every `probe.freq` steps and after the last one. Returns what goes into the log."""
-        if not last and step % self._freq:
-            return {}
+    def due(self, step: int, last: bool) -> bool:
+        """Whether a step is probed: every `probe.freq` steps, and the last one, whatever ended the training."""
+        return last or step % self._freq == 0
+
+    def after_step(self, engine: PairEngine, step: int) -> dict[str, float]:
+        """Export and probe the weights of a step; what goes into the log."""
         folder = folder_of(self._out, step)
         export(engine, folder, self._source, self._dtype)
         found = self._measure(engine, step, folder)
@@ -95,20 +100,29 @@ class Probing:
         return self._steps.reached
 
     def publish(self) -> str:
-        """Make the weights of the best step the result, OUT/hf; what was chosen, in words."""
+        """Make the weights of the best step the result, OUT/hf; what was chosen, in words.
+
+        They stay under their own name as well, so that a run that is killed now can do this again; see `tidy`.
+        """
         best = self._steps.best
         if best is None:
-            raise RuntimeError("No step was probed, though the last one always is.")
+            raise UserError(
+                f"{self._out}: no weights of a probed step are left to export. Start anew with "
+                "trainer.resume_mode=disable."
+            )
         if dist.get_rank() == 0:
-            source, draft = folder_of(self._out, best), self._out / ".hf"
+            draft = self._out / ".hf"
             shutil.rmtree(draft, ignore_errors=True)
-            if self._kept(best):
-                shutil.copytree(source, draft)
-            else:
-                source.rename(draft)
+            copy = shutil.copy2 if self._kept(best) else _link
+            shutil.copytree(folder_of(self._out, best), draft, copy_function=copy)
             replace_folder(draft, self._out / "hf")
         dist.barrier()
         return f"step {best} is exported: its Generalization Factor is the highest ({self._steps.scores[best]:.4f})."
+
+    def tidy(self) -> None:
+        """Delete, in process 0, the exported weights of the best step, which OUT/hf has."""
+        if self._steps.best is not None and not self._kept(self._steps.best):
+            shutil.rmtree(folder_of(self._out, self._steps.best), ignore_errors=True)
 
     def _measure(self, engine: PairEngine, step: int, checkpoint: Path) -> dict[str, float]:
         def measured() -> dict[str, float]:
@@ -135,6 +149,14 @@ class Probing:
         for step in self._steps.scores:
             if step > 0 and step != self._steps.best and not self._kept(step):
                 shutil.rmtree(folder_of(self._out, step), ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    """A second name for a file, or a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _loaded(config: DictConfig, out: Path, source: Path) -> Probe:

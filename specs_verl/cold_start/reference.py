@@ -18,8 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from data_prep.files import replacing
-from specs_verl.files.fingerprints import checkpoint_fingerprint
+from data_prep.files import locked, replacing
 
 CODE_VERSION = 1
 """Raise it when a change of this package changes log-probabilities."""
@@ -53,14 +52,15 @@ class ReferenceCache:
 
     def add(self, entries: Mapping[bytes, LogProbs]) -> None:
         """Merge entries into the file, atomically; what another run has added meanwhile is kept."""
-        known = {**self.load(), **entries}
-        with replacing(self.path) as draft, draft.open("wb") as file:
-            np.savez(
-                file,
-                key=self.key,
-                pairs=np.array([np.frombuffer(key, dtype=np.uint8) for key in known]),
-                log_probs=np.array(list(known.values()), dtype=np.float64),
-            )
+        with locked(self.path.parent, wait=True):
+            known = {**self.load(), **entries}
+            with replacing(self.path) as draft, draft.open("wb") as file:
+                np.savez(
+                    file,
+                    key=self.key,
+                    pairs=np.array([np.frombuffer(key, dtype=np.uint8) for key in known]),
+                    log_probs=np.array(list(known.values()), dtype=np.float64),
+                )
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,12 @@ class ReferencePolicy:
     cache: ReferenceCache
 
     @classmethod
-    def of(cls, config: DictConfig, image_settings: str, policy_weights: str) -> "ReferencePolicy":
-        """What the config asks for; `policy_weights` is the fingerprint of model.path.
+    def of(cls, config: DictConfig, image_settings: str, weights: str) -> "ReferencePolicy":
+        """What the config asks for; `weights` is the exact fingerprint of the reference's checkpoint.
 
         Token ids and images are in the key of each pair; what else moves log-probabilities is in the key of the file.
         """
         path = None if config.reference.path is None else Path(config.reference.path).expanduser()
-        weights = policy_weights if path is None else checkpoint_fingerprint(path, exact=True)
         precision = OmegaConf.to_container(config.engine.mixed_precision, resolve=True)
         key = digest([weights, image_settings, precision, config.engine.model_dtype, CODE_VERSION])
         return cls(path, ReferenceCache(config.reference.cache_dir, key))

@@ -34,9 +34,16 @@ class ReferencePass:
     max_tokens: int  # of a packed row
 
     def run(
-        self, batches: Sequence[Sequence[int]], known: Mapping[bytes, LogProbs], cache: ReferenceCache
+        self,
+        batches: Sequence[Sequence[int]],
+        known: Mapping[bytes, LogProbs],
+        cache: ReferenceCache,
+        span: tuple[float, float] = (0.0, 1.0),
     ) -> dict[bytes, LogProbs]:
         """Log-probabilities by the key of their pair: what is known, and what was missing.
+
+        Args:
+            span: the shares of the whole run at which this pass begins and ends, for its progress.
 
         Raises:
             UserError: some are not finite; the rows are named.
@@ -59,8 +66,8 @@ class ReferencePass:
                 if main and (last or time.monotonic() - saved >= SECONDS_BETWEEN_SAVES):
                     cache.add(unsaved)
                     unsaved, saved = {}, time.monotonic()
-                if main:
-                    progress.show("reference log-probs", number + 1, len(missing))
+                share = span[0] + (span[1] - span[0]) * (number + 1) / len(missing)
+                progress.show("reference log-probs", number + 1, len(missing), share=share)
         return found
 
     def _check(self, batch: Sequence[int], fresh: Mapping[bytes, LogProbs]) -> None:

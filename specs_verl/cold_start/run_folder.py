@@ -1,7 +1,9 @@
 """What a run leaves in its folder besides checkpoints, and how a later run recognises it.
 
+OUT/begun.json         identity of the run that the folder belongs to
 OUT/metrics.jsonl      one JSON object per step
-OUT/complete.json      identity of the run whose result OUT/hf is; written last
+OUT/hf_step_NNNNNN     the weights of a step, exported while training goes on
+OUT/complete.json      identity of the run whose result OUT/hf is, and the dtype of its weights; written last
 """
 
 import json
@@ -13,22 +15,28 @@ from omegaconf import DictConfig, OmegaConf
 
 from data_prep.files import write_json, write_text
 
+BEGUN = "begun.json"
 COMPLETE = "complete.json"
 METRICS = "metrics.jsonl"
+STEP_FOLDERS = "hf_step_*"
+DTYPE = "trainer.hf_dtype"
 MODEL_KEYS = ("freeze_vision_tower", "freeze_aligner", "lora_rank", "lora_alpha", "target_modules", "exclude_modules")
 
 
 def identity(config: DictConfig, fingerprints: Mapping[str, str], total_steps: int) -> dict:
     """Everything that must not change between the runs that one output folder is made of."""
     plain = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
-    # Runs that export their last step were recorded before there was a choice, without this key.
-    chosen = {"probe": plain["probe"]} if plain["trainer"]["stop_by"] != "last" else {}
+    # Settings of probes change nothing where the last step is exported. Where a probed one is, its weights were
+    # written when it was probed.
+    probed = plain["trainer"]["stop_by"] != "last"
+    chosen = {"probe": plain["probe"], DTYPE: plain["trainer"]["hf_dtype"]} if probed else {}
     return {
         **chosen,
         **fingerprints,
         "trainer.seed": plain["trainer"]["seed"],
         "data.train_batch_size": plain["data"]["train_batch_size"],
         "data.shuffle": plain["data"]["shuffle"],
+        "data.drop_last": plain["data"]["drop_last"],
         "total steps": total_steps,
         "loss": plain["loss"],
         "optim": plain["optim"],
@@ -41,17 +49,30 @@ def differences(old: Mapping, new: Mapping) -> list[str]:
     return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
 
 
-def is_complete(out: Path, wanted: Mapping) -> bool:
-    """Whether OUT/hf is the result of just this run."""
+def is_begun(out: Path, run: Mapping) -> bool:
+    """Whether the folder belongs to just this run."""
+    return _names(out / BEGUN, run)
+
+
+def mark_begun(out: Path, run: Mapping) -> None:
+    write_json(out / BEGUN, run)
+
+
+def is_complete(out: Path, wanted: Mapping, dtype: str | None) -> bool:
+    """Whether OUT/hf is the result of just this run, its weights saved as `dtype`."""
+    return (out / "hf" / "config.json").is_file() and _names(out / COMPLETE, {**wanted, DTYPE: dtype})
+
+
+def mark_complete(out: Path, run: Mapping, dtype: str | None) -> None:
+    write_json(out / COMPLETE, {**run, DTYPE: dtype})
+
+
+def _names(file: Path, run: Mapping) -> bool:
     try:
-        found = json.loads((out / COMPLETE).read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return (out / "hf" / "config.json").is_file() and not differences(found, json.loads(json.dumps(wanted)))
-
-
-def mark_complete(out: Path, run: Mapping) -> None:
-    write_json(out / COMPLETE, run)
+    return isinstance(found, dict) and not differences(found, json.loads(json.dumps(run)))
 
 
 def keep_metrics_up_to(out: Path, step: int) -> None:

@@ -10,7 +10,8 @@ the number of images. Not here: what the columns mean (pairs.py, conversations.p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from data_prep.images import ImageError, image_bytes
 from data_prep.markers import IMAGE
 from data_prep.tokens.resize import NO_LIMITS, PixelLimits
 from specs_verl.cold_start.rowfile import RowFile
@@ -33,6 +35,8 @@ UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 Kind = Literal["pairs", "conversations"]
 COLUMNS: dict[Kind, tuple[str, ...]] = {"pairs": ("prompt", "chosen", "rejected"), "conversations": ("messages",)}
 """What each kind of data cannot do without."""
+
+ROLES = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True)
@@ -132,17 +136,23 @@ class ParquetTable:
         """The images of a row, {bytes, path} as verl stores them, with the keys of their size; nothing is decoded."""
         return self._values(index).get("images") or []
 
-    def open_image(self, index: int, image: dict) -> ImageFile:
-        """Open one image of a row: its bytes, or else its path (relative ones are relative to the parquet file)."""
+    def image_file(self, index: int, image: dict) -> bytes:
+        """The content of one image's file, found by the rules of sampling and RL (data_prep.images)."""
         number, _ = self._locate(index)
         try:
-            if image.get("bytes"):
-                return Image.open(BytesIO(image["bytes"]))
-            if image.get("path"):
-                return Image.open(self._files[number].parent / image["path"])
+            return image_bytes(image, self._files[number])
+        except ImageError as error:
+            raise self._unreadable(index, error) from error
+
+    def open_image(self, index: int, image: dict) -> ImageFile:
+        """Open one image of a row."""
+        try:
+            return Image.open(BytesIO(self.image_file(index, image)))
         except UNREADABLE as error:
-            raise UserError(f"{self.where(index)}: an image cannot be read ({error}). Fix or drop the row.") from error
-        raise UserError(f"{self.where(index)}: an image has neither bytes nor path. Fix or drop the row.")
+            raise self._unreadable(index, error) from error
+
+    def _unreadable(self, index: int, error: Exception) -> UserError:
+        return UserError(f"{self.where(index)}: an image cannot be read ({error}). Fix or drop the row.")
 
     def _values(self, index: int) -> dict:
         """The columns of one row; images have the keys of their size."""
@@ -150,8 +160,18 @@ class ParquetTable:
         source = self._sources[number]
         values = source.slice(row, 1).to_pylist()[0] if isinstance(source, pa.Table) else source[row]
         if values.get("images"):
-            values["images"] = [{**image, **self._limits.keys(image)} for image in values["images"]]
+            try:
+                values["images"] = [self._entry(image) for image in values["images"]]
+            except (TypeError, ValueError) as error:
+                raise self._unreadable(index, error) from error
         return values
+
+    def _entry(self, image: object) -> dict:
+        """An image as {bytes, path} with the keys of its size; it may be written as a path alone."""
+        entry = {"path": image} if isinstance(image, str) else image
+        if not isinstance(entry, Mapping):
+            raise TypeError(f"an image must have bytes or a path, got {type(image).__name__}")
+        return {**entry, **self._limits.keys(entry)}
 
     def _locate(self, index: int) -> tuple[int, int]:
         for number, start in enumerate(self._starts[1:]):
@@ -192,6 +212,35 @@ def check_files(paths: Sequence[Path], required: Sequence[str]) -> list[int]:
     if not sum(counts):
         raise UserError(f"{', '.join(map(str, paths))}: no rows. Make the data first (`specs distill`).")
     return counts
+
+
+def messages_of(found: object, where: str) -> list[dict]:
+    """The messages of a row, written as a list or as JSON.
+
+    Raises:
+        UserError: a message without a role, or without a content (a system message may be empty).
+    """
+    if isinstance(found, str):
+        try:
+            found = json.loads(found)
+        except ValueError as error:
+            raise UserError(f"{where}: the messages are text, but not JSON ({error}).") from error
+    messages = list(found) if isinstance(found, Sequence) else []
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in ROLES or not _has_content(message):
+            raise UserError(
+                f"{where}: message {number} lacks a content or has a role other than {', '.join(ROLES)}. "
+                "Fix or drop the row."
+            )
+    return messages
+
+
+def _has_content(message: dict) -> bool:
+    """Whether the content of a message is text, or a list of parts."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return bool(content) and all(isinstance(part, dict) for part in content)
+    return isinstance(content, str) and (bool(content) or message["role"] == "system")
 
 
 def check_images(placeholders: int, images: Sequence[dict], where: str) -> None:

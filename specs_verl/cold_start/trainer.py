@@ -29,6 +29,7 @@ from specs_verl.cold_start.conversation_dataset import ConversationDataset
 from specs_verl.cold_start.dataset import PairSet
 from specs_verl.cold_start.early_stop import EarlyStop
 from specs_verl.cold_start.engine import PairEngine
+from specs_verl.cold_start.feature_cache import FeatureCache
 from specs_verl.cold_start.flops import peak_flops
 from specs_verl.cold_start.gathering import from_main
 from specs_verl.cold_start.images import image_settings
@@ -41,10 +42,14 @@ from specs_verl.cold_start.probing import Probing, folder_of
 from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest
 from specs_verl.cold_start.reference_pass import ReferencePass
 from specs_verl.cold_start.schedule import Schedule, ScheduleSettings
+from specs_verl.cold_start.start import Start, claim, find_start
 from specs_verl.cold_start.step_sums import BatchLoss, SupervisedLoss, add_sums
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import checkpoint_fingerprint
 from specs_verl.progress import Steps
+
+TRAINING_WORK = 3
+"""Of a step, in forward passes: one, and a backward pass that takes as long as two."""
 
 
 class Trainer:
@@ -61,6 +66,7 @@ class Trainer:
         self.loss_settings = _loss_settings(config)
         self.early_stop = EarlyStop(config.trainer.early_stop_patience, config.trainer.early_stop_min_delta)
         self.step = 0
+        self.trained_from = 0.0  # the share of all work that the reference pass does
         self._coming: PackedRows | None = None  # the rows of the next step, begun
         self.imitates = check_data(config) == "conversations"
         self.unit = "rows" if self.imitates else "pairs"
@@ -68,28 +74,32 @@ class Trainer:
     def run(self) -> None:
         """Train and export; returns when OUT/hf is complete."""
         self._prepare()
-        if self.config.trainer.resume_mode == "auto" and runs.is_complete(self.out, self.identity):
+        dtype = self.config.trainer.hf_dtype
+        if self.config.trainer.resume_mode == "auto" and runs.is_complete(self.out, self.identity, dtype):
             self._say(f"{self.out / 'hf'} is the result of this very run already; nothing to do.")
             return
+        start = self._start()
         self._build()
-        self._resume()
+        self._resume(start)
         before = self.engine.frozen_fingerprint()
         if self.probing is not None:
             self.probing.start(self.engine, self.step)
         with Steps(quiet=not self.main) as progress:
             while self.step < self.total_steps and not self._stopped_early:
                 report = self._one_step()
-                if self.main:
-                    progress.show("cold start", self.step, self.total_steps, _note(report))
+                share = self.trained_from + (1 - self.trained_from) * self.step / self.total_steps
+                progress.show("cold start", self.step, self.total_steps, _note(report), share)
         if self.early_stop.reached:
             self._say(f"stopped at step {self.step}: no better validation loss than {self.early_stop.best:.4f}.")
         self.engine.assert_frozen(before)
         if self.probing is None:
-            checkpoint.export(self.engine, self.out / "hf", self.source, self.config.trainer.hf_dtype)
+            checkpoint.export(self.engine, self.out / "hf", self.source, dtype)
         else:
             self._say(self.probing.publish())
         if self.main:
-            runs.mark_complete(self.out, self.identity)
+            runs.mark_complete(self.out, self.identity, dtype)
+            if self.probing is not None:
+                self.probing.tidy()
             shutil.rmtree(self.out / ".rows", ignore_errors=True)
             if self.engine.features is not None:
                 self.engine.features.cache.delete()
@@ -106,12 +116,13 @@ class Trainer:
             validation = self._validate()
             self.early_stop.see(validation["val/loss"])
             report |= validation
-        if self.probing is not None:
-            report |= self.probing.after_step(self.engine, self.step, last)
+        probed = self.probing is not None and self.probing.due(self.step, last or self.early_stop.reached)
+        if self.probing is not None and probed:
+            report |= self.probing.after_step(self.engine, self.step)
         self._log(report)
         if self._due(trainer.save_freq):
             self._save()
-        if self._due(trainer.hf_freq) and not last:
+        if self._due(trainer.hf_freq) and not last and not probed:  # a probed step is exported already
             checkpoint.export(self.engine, folder_of(self.out, self.step), self.source, trainer.hf_dtype)
         return report
 
@@ -123,12 +134,11 @@ class Trainer:
         self.model_config = omega_conf_to_dataclass(config.model)
         self.train = self._load_pairs(data.train_files, data.train_max_samples)
         self.val = self._load_pairs(data.val_files, data.val_max_samples) if data.val_files is not None else None
-        if self.val is None and config.trainer.early_stop_patience > 0:
-            raise UserError("trainer.early_stop_patience needs held-out pairs: set data.val_files, trainer.test_freq.")
+        if config.trainer.early_stop_patience > 0 and (self.val is None or config.trainer.test_freq < 1):
+            raise UserError("trainer.early_stop_patience needs held-out rows: set data.val_files, trainer.test_freq.")
         self.sets = [self.train] if self.val is None else [self.train, self.val]
         self.schedule = self._schedule()
         self.total_steps = self.schedule.steps
-        self.probing = Probing.of(config, self.out, self.source)
         with self._quiet():
             self.worker = build_worker(config, self.model_config, self.total_steps)
         self.processes, self.rank = dist.get_world_size(), dist.get_rank()
@@ -137,6 +147,9 @@ class Trainer:
             "weights": from_main(lambda: checkpoint_fingerprint(self.source, exact=True)),
             "data": digest([settings, *(pair.key.hex() for pair in self.train.pairs)]),
         }
+        if config.reference.path is not None:
+            other = Path(config.reference.path).expanduser()
+            fingerprints["reference.path"] = from_main(lambda: checkpoint_fingerprint(other, exact=True))
         if len(self.schedule.stages) > 1:
             fingerprints["data.stages"] = digest([[str(stage.name), stage.rows] for stage in self.schedule.stages])
         self.identity = runs.identity(config, fingerprints, self.total_steps)
@@ -171,7 +184,9 @@ class Trainer:
 
     def _build(self) -> None:
         settings = image_settings(self.encoder.image_rules)
-        policy = ReferencePolicy.of(self.config, settings, self.identity["weights"])
+        weights = self.identity.get("reference.path", self.identity["weights"])
+        policy = ReferencePolicy.of(self.config, settings, weights)
+        left: Path | None = None
         if policy.path is not None:  # another checkpoint than the one that is trained: before it, not beside it
             changed = {"model": {"path": str(policy.path), "lora_rank": 0}}
             other = cast("DictConfig", OmegaConf.merge(self.config, changed))
@@ -179,10 +194,13 @@ class Trainer:
                 worker = build_worker(other, omega_conf_to_dataclass(other.model), self.total_steps)
                 worker.reset()
             self._reference(policy.cache, worker.engine)
+            left = _feature_folder(worker.engine)
             del worker
         with self._quiet():
             self.worker.reset()
         self.engine: PairEngine = self.worker.engine
+        if self.main and left is not None and left != _feature_folder(self.engine):
+            FeatureCache(0, left).delete()  # of a tower that is not needed again
         if policy.path is None:
             self._reference(policy.cache, self.engine)
         self.packers = [self._packer(pairs, self.engine) for pairs in self.sets]
@@ -212,13 +230,17 @@ class Trainer:
         if self.imitates:
             return
         size = self.config.data.train_batch_size
-        for pairs in self.sets:
+        passes = [self.schedule.first_pass()]
+        for pairs in self.sets[1:]:
             everything = range(len(pairs))
-            in_order = [list(everything[start : start + size]) for start in everything[::size]]
-            batches = self.schedule.first_pass() if pairs is self.train else in_order
+            passes.append([list(everything[start : start + size]) for start in everything[::size]])
+        work = sum(map(len, passes)) + TRAINING_WORK * self.total_steps
+        for pairs, batches in zip(self.sets, passes, strict=True):
             walk = ReferencePass(pairs, engine, self._packer(pairs, engine), self.config.data.max_token_len_per_gpu)
-            known = walk.run(batches, from_main(cache.load), cache)
+            span = self.trained_from, self.trained_from + len(batches) / work
+            known = walk.run(batches, from_main(cache.load), cache, span)
             self.references.append({number: known[pair.key] for number, pair in enumerate(pairs.pairs)})
+            self.trained_from = span[1]
 
     # ---- one step -------------------------------------------------------------------------------------------------
 
@@ -318,25 +340,23 @@ class Trainer:
         }
         checkpoint.save(self.engine, self.out, state)
         if self.main:
-            checkpoint.prune(self.out, self.config.trainer.max_ckpt_to_keep)
+            checkpoint.prune(self.out, self.step, self.config.trainer.max_ckpt_to_keep)
 
-    def _resume(self) -> None:
+    def _start(self) -> Start | None:
+        """The checkpoint to continue from, if any. Probes are made once those of another run are gone."""
         trainer = self.config.trainer
-        if trainer.resume_mode not in ("auto", "disable", "resume_path"):
-            raise UserError(f"trainer.resume_mode={trainer.resume_mode}: use auto, disable or resume_path.")
-        folder = checkpoint.latest(self.out) if trainer.resume_mode == "auto" else None
-        if trainer.resume_mode == "resume_path":
-            folder = Path(trainer.resume_from_path or "").expanduser()
-        if folder is not None:
-            state = checkpoint.read_state(folder)
-            if differing := runs.differences(state["identity"], json.loads(json.dumps(self.identity))):
-                raise UserError(
-                    f"{folder} belongs to a run with another {', '.join(differing)}. Continue with the old settings, "
-                    "use another trainer.default_local_dir, or start anew with trainer.resume_mode=disable."
-                )
-            checkpoint.load(self.engine, folder, state)
-            self.step = state["step"]
-            self.early_stop.restore(state["early_stop"])
+        start = find_start(trainer, self.out, self.identity)
+        if self.main:
+            claim(self.out, self.identity, anew=trainer.resume_mode == "disable")
+        dist.barrier()
+        self.probing = Probing.of(self.config, self.out, self.source)
+        return start
+
+    def _resume(self, start: Start | None) -> None:
+        if start is not None:
+            checkpoint.load(self.engine, start.folder, start.state)
+            self.step = start.state["step"]
+            self.early_stop.restore(start.state["early_stop"])
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
             (self.out / runs.COMPLETE).unlink(missing_ok=True)
@@ -351,6 +371,11 @@ SHOWN = {"loss": "loss {:.4f}", "rewards/margin": "margin {:.3f}", "rewards/accu
 def _note(report: Mapping[str, float]) -> str:
     """What the progress bar says of a step."""
     return "  ".join(text.format(report[name]) for name, text in SHOWN.items() if name in report)
+
+
+def _feature_folder(engine: PairEngine) -> Path | None:
+    """Where an engine keeps what its frozen tower has made; None where nowhere."""
+    return None if engine.features is None else engine.features.cache.folder
 
 
 def _dataset_class(custom: DictConfig, imitates: bool) -> type:

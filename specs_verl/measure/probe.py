@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from specs_verl.cold_start.best_step import FOLDER
 from specs_verl.errors import UserError
 from specs_verl.formats.registry import chosen
 from specs_verl.formats.rewrite import rewrite
@@ -26,7 +27,7 @@ class GfProbe:
     """Everything that can be wrong with the settings is found when it is made, before any training."""
 
     def __init__(self, settings: Mapping[str, Any], out: Path, source: Path) -> None:
-        self._out, self._source = out / "probe", source
+        self._out, self._source = out / FOLDER, source
         self._definition, self._beta = str(settings["score"]), float(settings["beta"])
         if self._definition not in DEFINITIONS:
             raise UserError(f"probe.score={self._definition}: use {' or '.join(DEFINITIONS)}.")
@@ -50,6 +51,8 @@ class GfProbe:
             temperature=float(settings["temperature"]),
             max_tokens=int(settings["max_tokens"]),
             max_prompt_tokens=int(settings["max_prompt_tokens"]),
+            max_pixels=settings["max_pixels"],
+            min_pixels=settings["min_pixels"],
             seed=int(settings["seed"]),
         )
         self._engine = EngineSettings(

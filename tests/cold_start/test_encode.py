@@ -1,5 +1,7 @@
 """Token ids equal those of the processor itself, and bad rows are named."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tiny_vlm as tiny
 from transformers import AutoProcessor
@@ -87,10 +89,13 @@ def test_what_is_too_long_is_an_error_or_counted(encode):
         ({"chosen": "same", "rejected": "same"}, "row 1: chosen and rejected are the same"),
         ({"images": []}, "row 1: 1 <image> placeholders but 0 images"),
         ({"images": [{"bytes": b"junk", "path": None}]}, "row 1: an image cannot be read"),
-        ({"images": [{"bytes": None, "path": None}]}, "row 1: an image has neither bytes nor path"),
-        ({"images": [{"bytes": None, "path": "nowhere.png"}]}, "row 1: an image cannot be read"),
+        ({"images": [{"bytes": None, "path": None}]}, "row 1: an image cannot be read .*neither bytes nor a path"),
+        ({"images": [{"bytes": None, "path": "nowhere.png"}]}, "row 1: an image cannot be read .*no such image"),
+        ({"images": [{"bytes": None, "path": "/etc/hostname"}]}, "row 1: an image cannot be read .*leads out"),
         ({"chosen": "see <|image_pad|>"}, "row 1: the chosen response contains an image placeholder"),
         ({"prompt": []}, "row 1: the prompt is empty"),
+        ({"prompt": [{"role": "user", "content": None}]}, "row 1: message 0 lacks a content"),
+        ({"prompt": [{"role": None, "content": "<image>?"}]}, "row 1: message 0 .* or has a role other than"),
     ],
 )
 def test_a_bad_row_is_named(encode, change, message):
@@ -109,3 +114,32 @@ def test_an_image_by_path_beside_the_parquet_file(encode, tmp_path):
     (tmp_path / "one.png").write_bytes(row["images"][0]["bytes"])
     pairs, _ = encode([row, dict(row, images=[{"bytes": None, "path": "one.png"}], chosen="x")])
     assert pairs[0].prompt_key == pairs[1].prompt_key
+
+
+@pytest.mark.parametrize("image", ["one.png", "file://one.png"])
+def test_an_image_as_a_path_alone(processor, tmp_path, monkeypatch, image):
+    (tmp_path / "data").mkdir()
+    row = tiny.row(3)
+    (tmp_path / "one.png").write_bytes(row["images"][0]["bytes"])
+    table = pa.Table.from_pylist([{**row, "images": [image]}])
+    pq.write_table(table, tmp_path / "data" / "pairs.parquet")
+    pairs = PairTable.open([str(tmp_path / "data" / "pairs.parquet")])
+    with pytest.raises(UserError, match="no such image file"):
+        Encoder.from_processor(processor, processor.tokenizer, max_length=4096).encode(pairs)
+    monkeypatch.chdir(tmp_path)  # as in sampling and RL, beside the data or below the working directory
+    (pair,), _ = Encoder.from_processor(processor, processor.tokenizer, max_length=4096).encode(pairs)
+    assert pair.grids[0][1:] == tuple(side // 14 for side in tiny.open_png(row["images"][0]["bytes"]).size[::-1])
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([3], "an image must have bytes or a path, got int"),
+        ([{"path": "one.png", "max_pixels": "many"}], "an image cannot be read .*'many' is no number"),
+        ([{"path": "one.png", "max_pixels": float("inf")}], "an image cannot be read .*'inf' is no number"),
+    ],
+)
+def test_an_image_entry_that_is_none_is_named(tmp_path, images, message):
+    pq.write_table(pa.Table.from_pylist([{**tiny.row(3), "images": images}]), tmp_path / "pairs.parquet")
+    with pytest.raises(UserError, match=f"pairs.parquet, row 0: .*{message}"):
+        PairTable.open([str(tmp_path / "pairs.parquet")]).example(0)

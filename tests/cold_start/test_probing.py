@@ -69,8 +69,18 @@ def test_the_best_step_is_exported_and_training_stops(train, tmp_path):
     assert all(line["seconds"] >= 0 for line in lines)
 
 
-def test_probes_keep_to_their_steps_and_hf_freq_keeps_its_own(train, tmp_path):
+def test_probes_keep_to_their_steps_and_hf_freq_keeps_its_own(train, tmp_path, monkeypatch):
+    from specs_verl.cold_start import checkpoint
+
+    writes, write = [], checkpoint._write_hf
+
+    def noted(engine, state, draft, *rest):
+        writes.append(draft.name)
+        write(engine, state, draft, *rest)
+
+    monkeypatch.setattr(checkpoint, "_write_hf", noted)
     train(tmp_path, "probe.freq=4", "trainer.hf_freq=2")
+    assert writes == [f".hf_step_00000{n}" for n in (2, 4, 6)], "4 was asked for by both"
     assert (tmp_path / "asked").read_text() == "0 4 6 "  # every fourth, and the last
     assert sorted(folder.name for folder in tmp_path.glob("hf_step_*")) == [f"hf_step_00000{n}" for n in (2, 4, 6)]
     assert weights(tmp_path / "hf" / "model.safetensors") == weights(tmp_path / "seen_4")
@@ -101,6 +111,40 @@ def test_a_finished_run_with_another_choice_is_another_run(train, tmp_path):
     assert (tmp_path / "asked").read_text() == "0 2 "
     train(tmp_path, "trainer.total_training_steps=2", "trainer.stop_by=last")
     assert json.loads((tmp_path / "complete.json").read_text()).get("probe") is None
+    assert not (tmp_path / "gf.jsonl").exists(), "of the run before"
+
+
+def test_a_run_that_starts_anew_keeps_its_own_checkpoints_and_probes(train, tmp_path):
+    settings = ("trainer.total_training_steps=3", "probe.freq=3", "trainer.save_freq=1", "trainer.max_ckpt_to_keep=1")
+    train(tmp_path, *settings, "trainer.total_training_steps=4", "probe.freq=2")
+    (tmp_path / "asked").unlink()
+    train(tmp_path, *settings, "trainer.resume_mode=disable")
+    assert (tmp_path / "asked").read_text() == "0 3 ", "the model before training is probed again"
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step_000003"]
+
+
+def test_the_last_step_is_probed_when_the_validation_ends_the_training(train, tmp_path):
+    files = "data.val_files=${data.train_files}"
+    early = ("trainer.test_freq=1", "trainer.early_stop_patience=1", "trainer.early_stop_min_delta=1000")
+    metrics = train(tmp_path, files, *early, "probe.freq=4")
+    assert len(metrics) == 2  # the second loss is no improvement of 1000 on the first
+    assert (tmp_path / "asked").read_text() == "0 2 "
+    assert weights(tmp_path / "hf" / "model.safetensors") == weights(tmp_path / "seen_2")
+
+
+def test_a_run_that_is_killed_while_it_publishes_publishes_again(train, tmp_path, monkeypatch):
+    from specs_verl.cold_start import probing
+
+    def killed(draft, final):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(probing, "replace_folder", killed)
+        train(tmp_path, "trainer.save_freq=6")
+    train(tmp_path, "trainer.save_freq=6")
+    assert (tmp_path / "asked").read_text() == "0 1 2 3 4 5 6 "
+    assert weights(tmp_path / "hf" / "model.safetensors") == weights(tmp_path / "seen_2")
+    assert not list(tmp_path.glob("hf_step_*"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The cache of reference log-probabilities: found only under its own key, merged, never half written."""
 
+import threading
+
 import pytest
 
 from specs_verl.cold_start.reference import ReferenceCache
@@ -42,4 +44,21 @@ def test_a_damaged_file_is_computed_again(tmp_path, damage):
 
 def test_no_draft_is_left(tmp_path):
     ReferenceCache(tmp_path, "key").add(ENTRIES)
-    assert [file.name for file in tmp_path.iterdir()] == ["key.npz"]
+    assert {file.name for file in tmp_path.iterdir()} == {"key.npz", ".lock"}
+
+
+def test_runs_add_at_the_same_time(tmp_path):
+    first, second = list(ENTRIES.items())
+    other = threading.Thread(target=ReferenceCache(tmp_path, "key").add, args=[dict([second])])
+
+    class Slow(ReferenceCache):
+        def load(self):
+            known = super().load()
+            if not other.is_alive():
+                other.start()  # has read the file, or waits for its turn, when this one writes
+                other.join(0.2)
+            return known
+
+    Slow(tmp_path, "key").add(dict([first]))
+    other.join()
+    assert ReferenceCache(tmp_path, "key").load() == ENTRIES

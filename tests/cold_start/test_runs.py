@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from engine_setup import compose_config
+from omegaconf import OmegaConf
 
 from specs_verl.cold_start import checkpoint
 from specs_verl.cold_start import run_folder as runs
@@ -14,7 +16,8 @@ def make_checkpoint(out, step: int, complete: bool = True):
     folder = out / checkpoint.FOLDER / f"step_{step:06d}"
     folder.mkdir(parents=True)
     if complete:
-        (folder / checkpoint.STATE).write_text(json.dumps({"step": step}))
+        state = {"step": step, "processes": 1, "identity": {}, "early_stop": {"best": None, "waited": 0}}
+        (folder / checkpoint.STATE).write_text(json.dumps(state))
     return folder
 
 
@@ -27,7 +30,7 @@ def test_latest_is_the_newest_complete_checkpoint(tmp_path):
     assert checkpoint.latest(tmp_path) == newest
 
 
-@pytest.mark.parametrize("damaged", ["", '{"step": 1', "[]", "{}"])
+@pytest.mark.parametrize("damaged", ["", '{"step": 1', "[]", "{}", '{"step": 10, "processes": 1}'])
 def test_a_damaged_state_is_named_and_the_older_checkpoint_taken(tmp_path, damaged, capsys):
     older, newer = make_checkpoint(tmp_path, 5), make_checkpoint(tmp_path, 10)
     (newer / checkpoint.STATE).write_text(damaged)
@@ -54,7 +57,15 @@ def test_prune_keeps_the_newest(tmp_path, keep, left):
     for step in (10, 20, 30):
         make_checkpoint(tmp_path, step)
     (tmp_path / checkpoint.FOLDER / ".step_000040").mkdir()
-    checkpoint.prune(tmp_path, keep)
+    checkpoint.prune(tmp_path, 30, keep)
+    assert sorted(f.name for f in (tmp_path / checkpoint.FOLDER).iterdir()) == [f"step_{step:06d}" for step in left]
+
+
+@pytest.mark.parametrize(("keep", "left"), [(1, [20]), (2, [10, 20]), (None, [10, 20])])
+def test_steps_of_a_course_that_was_left_push_out_none_of_this_one(tmp_path, keep, left):
+    for step in (10, 20, 30, 40):  # 20 was saved last, after a start at step 10 again
+        make_checkpoint(tmp_path, step, complete=step != 40)
+    checkpoint.prune(tmp_path, 20, keep)
     assert sorted(f.name for f in (tmp_path / checkpoint.FOLDER).iterdir()) == [f"step_{step:06d}" for step in left]
 
 
@@ -81,17 +92,40 @@ def test_metrics_of_steps_to_be_repeated_are_dropped(tmp_path):
 
 def test_complete_only_for_the_same_run_with_its_result(tmp_path):
     run = {"weights": "abc", "loss": {"beta": 0.1}}
-    assert not runs.is_complete(tmp_path, run)
-    runs.mark_complete(tmp_path, run)
-    assert not runs.is_complete(tmp_path, run), "OUT/hf is missing"
+    assert not runs.is_complete(tmp_path, run, None)
+    runs.mark_complete(tmp_path, run, None)
+    assert not runs.is_complete(tmp_path, run, None), "OUT/hf is missing"
     (tmp_path / "hf").mkdir()
     (tmp_path / "hf" / "config.json").write_text("{}")
-    assert runs.is_complete(tmp_path, run)
-    assert not runs.is_complete(tmp_path, {**run, "loss": {"beta": 0.2}})
+    assert runs.is_complete(tmp_path, run, None)
+    assert not runs.is_complete(tmp_path, {**run, "loss": {"beta": 0.2}}, None)
+    assert not runs.is_complete(tmp_path, run, "bfloat16"), "the same weights, otherwise saved"
 
 
 def test_differences_are_named():
     assert runs.differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}) == ["b", "c"]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The settings of a run that says nothing of its own."""
+    return compose_config("model.path=none", "data.train_files=none", "trainer.default_local_dir=none")
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("data.drop_last=true", ["data.drop_last"]),
+        ("trainer.hf_dtype=bfloat16", []),  # of the last step: a finished training is exported anew, not done again
+        ("trainer.hf_dtype=bfloat16 trainer.stop_by=gf", ["probe", "trainer.hf_dtype"]),
+        ("data.max_pixels=50176", []),  # in the fingerprint of the data
+        ("probe.rows=2", []),
+    ],
+)
+def test_settings_that_make_another_run(plain, override, named):
+    other = OmegaConf.merge(plain, OmegaConf.from_dotlist(override.split()))
+    found = runs.differences(runs.identity(plain, {"weights": "a"}, 6), runs.identity(other, {"weights": "a"}, 6))
+    assert found == named
 
 
 def test_early_stop_waits_for_an_improvement():

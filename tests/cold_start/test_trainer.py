@@ -237,11 +237,13 @@ def test_an_image_that_cannot_be_decoded_is_named(train, tmp_path):
 
 def test_another_reference_policy(train, world, tmp_path):
     other = tiny.make_model(tmp_path / "other_model", seed=1)
-    first = train(f"reference.path={other}")[0]
+    first = train(f"reference.path={other}", "model.vision_cache_gib=0")[0]  # its features go to the disk
     assert abs(first["rewards/chosen"]) > 1e-2
+    assert not (train.out / ".vision").exists(), "features of both towers are gone"
     # beta * (log pi - log pi_ref), whose first term is that of any run on these weights
-    itself = train(out=tmp_path / "itself")[0]
+    itself = train()[0]
     assert first["logps/chosen"] == pytest.approx(itself["logps/chosen"], rel=1e-6)
+    assert abs(itself["rewards/chosen"]) < 1e-4, "another reference makes another run, also in the same folder"
 
 
 def test_validation_and_early_stop(train, world):
@@ -346,6 +348,8 @@ def test_a_full_disk_keeps_what_is_there(train, monkeypatch):
         ("data.too_long=cut", "data.too_long"),
         ("trainer.resume_mode=never", "trainer.resume_mode"),
         ("trainer.early_stop_patience=1", "trainer.early_stop_patience"),
+        ("data.val_files=${data.train_files} trainer.early_stop_patience=1", "early_stop_patience .*test_freq"),
+        ("trainer.hf_dtype=bf16", "trainer.hf_dtype=bf16: use float32, bfloat16, float16 or null"),
         ("data.drop_last=true", "do not fill one batch"),
         ("engine.strategy=fsdp", "needs a GPU"),
         ("data.custom_cls={path:pkg://specs_verl.cold_start.table,name:Nothing}", "data.custom_cls: Nothing of pkg"),
@@ -353,4 +357,4 @@ def test_a_full_disk_keeps_what_is_there(train, monkeypatch):
 )
 def test_bad_settings(train, override, message):
     with pytest.raises(UserError, match=message):
-        train(override, "data.train_batch_size=100")
+        train(*override.split(), "data.train_batch_size=100")

@@ -39,6 +39,18 @@ def test_what_leaves_memory_goes_to_disk_while_there_is_room(tmp_path):
     assert sorted(file.suffix for file in (tmp_path / "cache").iterdir()) == [".pt", ".pt"]
 
 
+@pytest.mark.parametrize("content", [b"", b"PK no archive", None])
+def test_damaged_features_are_computed_again(tmp_path, content, capsys):
+    cache = FeatureCache(memory_bytes=0, folder=tmp_path / "cache", disk_bytes=2400)
+    cache.put(b"a", entry(1))
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes()[:-200] if content is None else content)
+    assert cache.get(b"a") is None
+    assert "cannot be read" in capsys.readouterr().out
+    cache.put(b"a", entry(2))
+    assert same(cache.get(b"a"), entry(2))
+
+
 def test_features_on_disk_belong_to_one_tower(model_dir, tmp_path):
     settings = ("model.vision_cache_disk_gib=1", f"model.vision_cache_dir={tmp_path}")
     folders = [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from skilled import ENGINE, checkpoint, with_instruction
 
+from data_prep.files import read_json
 from specs_verl.cli import main
 from specs_verl.errors import UserError
 from specs_verl.measure.gf_curve import gf_curve, starts_as_in_the_paper
@@ -142,7 +143,8 @@ def test_mistakes(run_folder, capsys):
 
 SETTINGS = {
     "id_files": None, "ood_files": None, "formats": ["answer_line", "json_object"], "format_check": None, "rows": 20,
-    "n": 1, "temperature": 1.0, "max_tokens": 8, "max_prompt_tokens": 64, "score": "compliance", "beta": 2.0, "seed": 0,
+    "n": 1, "temperature": 1.0, "max_tokens": 8, "max_prompt_tokens": 64, "max_pixels": 78400,
+    "min_pixels": 3136, "score": "compliance", "beta": 2.0, "seed": 0,
     "gpu_memory_utilization": 0.5, "engine": "answering_engine:AnsweringEngine",
 }  # fmt: skip
 
@@ -151,6 +153,8 @@ def test_the_probe_of_the_cold_start(run_folder):
     folder, test = run_folder
     probe = GfProbe({**SETTINGS, "id_files": str(test)}, folder / "cold", folder / "base")
     start = probe.score(0, folder / "base")
+    asked = read_json(folder / "cold" / "probe" / "step_000000" / "samples" / "id" / "manifest.json")["parameters"]
+    assert (asked["max_pixels"], asked["min_pixels"]) == (78400, 3136)
     assert start == {"gf": 0.0, "id": 0.0, "ood": 0.0}
     # rows 0 to 19: formed are 5 to 9 and 15 to 19 of both sides: gains of a half each, so a factor of a half
     assert probe.score(2, folder / "run" / "hf_step_000002") == pytest.approx({"gf": 0.5, "id": 0.5, "ood": 0.5})
