@@ -8,12 +8,10 @@ Prompts are dealt to the patterns in turn.
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 
+from specs_verl.distill.conversations_report import make_and_tell
 from specs_verl.distill.cot import MOST_SAMPLES, PATTERNS, CotJob, distill_cot
-from specs_verl.progress import Steps
-from specs_verl.sampling import SamplingError
-from specs_verl.sampling.cli import sampling_bars
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +42,4 @@ def run(args: argparse.Namespace) -> int:
         max_tokens=args.max_tokens,
         seed=args.seed,
     )
-    with Steps() as steps:
-        try:
-            report = distill_cot(job, sampling_bars(steps))
-        except SamplingError as error:
-            print(error, file=sys.stderr)
-            return 1
-    print(f"{report['trajectories']} trajectories in {args.out}/sft.parquet")
-    for name, count in report["counts"].items():
-        print(f"  {name}: {count}")
-    return 0
+    return make_and_tell(partial(distill_cot, job), args.out)

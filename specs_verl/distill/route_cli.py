@@ -8,12 +8,10 @@ The samples come from `specs sample`.
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 
+from specs_verl.distill.conversations_report import make_and_tell
 from specs_verl.distill.route import Routing, route
-from specs_verl.progress import Steps
-from specs_verl.sampling import SamplingError
-from specs_verl.sampling.cli import sampling_bars
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +48,4 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         workers=args.workers,
     )
-    with Steps() as steps:
-        try:
-            report = route(routing, sampling_bars(steps))
-        except SamplingError as error:
-            print(error, file=sys.stderr)
-            return 1
-    print(f"{report['trajectories']} trajectories in {args.out}/sft.parquet")
-    for name, count in report["counts"].items():
-        print(f"  {name}: {count}")
-    return 0
+    return make_and_tell(partial(route, routing), args.out)
