@@ -126,18 +126,32 @@ class PromptCounter:
             (message["role"], _IMAGES.split(message["content"]) if n_images else [message["content"]])
             for message in messages
         ]
-        key = (n_images > 0, *((role, *map(_shape, texts)) for role, texts in parts))
-        if key not in self._frames:
-            self._frames[key] = self._frame(parts, n_images)
-        pieces = self._frames[key]
-        texts = _texts(parts)
-        if pieces is None or (self._marks is not None and any("<" in t and self._marks.search(t) for t in texts)):
-            marks, stretches = self._segments(self._rendered(parts, n_images))
-            return marks, stretches
+        pieces = self._pieces_around(parts, n_images)
+        if pieces is None:
+            return self._segments(self._rendered(parts, n_images))
         stretches = [
-            before.last + text + after.first for before, text, after in zip(pieces, texts, pieces[1:], strict=False)
+            before.last + text + after.first
+            for before, text, after in zip(pieces, _texts(parts), pieces[1:], strict=False)
         ]
         return sum(piece.tokens for piece in pieces), [pieces[0].first, *stretches, pieces[-1].last]
+
+    def _pieces_around(self, parts: Parts, n_images: int) -> _Pieces:
+        """The frame of rows like this one.
+
+        A template may look for added tokens in a text. Where an earlier message has one, such as <think> in a system
+        prompt, it is the message's own frame, since many rows share it; where the last message has one, there is none.
+        """
+        key: tuple[object, ...] = (n_images > 0,)
+        for number, (role, texts) in enumerate(parts, 1):
+            marked = self._marks is not None and any("<" in t and t != IMAGE and self._marks.search(t) for t in texts)
+            if marked and number == len(parts):
+                return None
+            key += ((role, *(texts if marked else map(_shape, texts))),)
+        if key not in self._frames:
+            if len(self._frames) == _MOST_CACHED:
+                return None
+            self._frames[key] = self._frame(parts, n_images)
+        return self._frames[key]
 
     # ------------------------------------------------------------------------------------------------------- template
 

@@ -185,6 +185,37 @@ def test_a_template_that_changes_texts_is_asked_every_time(counter, monkeypatch)
     assert len(calls) > 2
 
 
+def test_rows_with_one_marked_system_prompt_go_through_the_template_once(counter, monkeypatch):
+    """<think> is an added token of some tokenizers, so that every row of the paper's prompt was rendered."""
+    rendered = counter._rendered
+    calls = []
+    fresh = PromptCounter(nano.base_checkpoint())
+    monkeypatch.setattr(fresh, "_rendered", lambda *asked: calls.append(1) or rendered(*asked))
+    rows = [(PROMPTS["specs"].messages(f"<image>How many of {number}?"), [4]) for number in range(40)]
+    assert "<think>" in rows[0][0][0]["content"] and fresh._marks.search("<think>")
+    counts = fresh.count(rows)
+    assert len(calls) <= 3  # the frame, and two rows to check it
+    assert counts == [len(counter._tokenizer(rendered([("system", [prompt[0]["content"]]), ("user", ["", "<image>",
+        prompt[1]["content"][7:]])], 1))["input_ids"]) + 3 for prompt, _tokens in rows]  # fmt: skip
+
+
+def test_a_template_that_looks_for_added_tokens_is_followed(counter, monkeypatch):
+    template = counter._template
+    original = type(template).apply_chat_template
+
+    def leaving_boxes_out(self, conversation, **settings):
+        kept = [m for m in conversation if not m["content"].startswith("<|box_start|>")]
+        return original(self, kept, **settings)
+
+    monkeypatch.setattr(type(template), "apply_chat_template", leaving_boxes_out)
+    fresh = PromptCounter(nano.base_checkpoint())
+    asked = [{"role": "user", "content": "How many?"}]
+    (expected,) = fresh.count([(asked, [])])
+    plain, boxed = ([{"role": "user", "content": mark + " of these"}, *asked] for mark in ("red", "<|box_start|>"))
+    counts = fresh.count([(plain, []), (boxed, []), (plain, []), (boxed, [])])
+    assert counts[1] == counts[3] == expected < counts[0] == counts[2]
+
+
 def test_bounds_are_never_below_the_count(counter):
     texts = ["How many?", "<image>é ² 中 \u0958 ﷺ", "<|im_end|> <|im_start|>", "x" * 900, " \n\t ", "<image>a<image>b"]
     rows = [(PROMPTS["specs"].messages(text), [4] * text.count("<image>")) for text in texts]
