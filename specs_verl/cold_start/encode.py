@@ -216,7 +216,7 @@ class Encoder:
         opened = table.open_image(index, image)
         try:
             grid = self.image_rules.grid(opened.size, image)
-        except ValueError as error:  # the resizing rules refuse extreme aspect ratios
+        except ValueError as error:  # a size that the resizing rules refuse
             raise UserError(f"{table.where(index)}: {error}. Fix or drop the row.") from error
         return grid, _digest(table.image_file(index, image), size_key(image).encode())
 
