@@ -13,6 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from specs_verl.cold_start.__main__ import CONFIG
 from specs_verl.errors import UserError
+from specs_verl.progress import Steps
 
 REPORTED = {
     "step", "loss", "sft_loss", "dpo_loss", "rewards/chosen", "rewards/rejected", "rewards/margin", "rewards/accuracy",
@@ -74,8 +75,17 @@ def assert_same(first: list[dict], second: list[dict], tolerance: float = 1e-6) 
         assert one == pytest.approx(other, rel=tolerance, abs=tolerance)
 
 
-def test_a_run_reports_and_exports(train, world):
-    metrics = train()
+def test_a_run_reports_and_exports(train, world, monkeypatch, tmp_path):
+    shares, show = [], Steps.show
+
+    def noted(self, step, done, total, note="", share=None):
+        shares.append(share)
+        show(self, step, done, total, note, share)
+
+    monkeypatch.setattr(Steps, "show", noted)
+    metrics = train(f"reference.cache_dir={tmp_path / 'empty'}")
+    # 14 pairs in batches of 4 make 4 forward passes, 6 steps the work of 3 each: 22 in all
+    assert shares == pytest.approx([n / 22 for n in (1, 2, 3, 4, 7, 10, 13, 16, 19, 22)])
     assert metrics[0].keys() >= REPORTED
     assert [line["step"] for line in metrics] == [1, 2, 3, 4, 5, 6]
     # before the first update the policy is its own reference: rewards 0, DPO loss log 2
