@@ -114,13 +114,13 @@ def test_a_finished_run_with_another_choice_is_another_run(train, tmp_path):
     assert not (tmp_path / "gf.jsonl").exists(), "of the run before"
 
 
-def test_a_run_that_starts_anew_keeps_its_own_checkpoints_and_probes(train, tmp_path):
-    settings = ("trainer.total_training_steps=3", "probe.freq=3", "trainer.save_freq=1", "trainer.max_ckpt_to_keep=1")
-    train(tmp_path, *settings, "trainer.total_training_steps=4", "probe.freq=2")
-    (tmp_path / "asked").unlink()
+def test_a_run_that_starts_anew_begins_with_nothing(train, tmp_path):
+    settings = ("trainer.total_training_steps=3", "probe.freq=3", "trainer.save_freq=2")
+    train(tmp_path, *settings)
+    (tmp_path / "checkpoints" / "step_000002").rename(tmp_path / "checkpoints" / "step_000009")  # of a longer run
     train(tmp_path, *settings, "trainer.resume_mode=disable")
-    assert (tmp_path / "asked").read_text() == "0 3 ", "the model before training is probed again"
-    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step_000003"]
+    assert (tmp_path / "asked").read_text() == "0 3 0 3 ", "the model before training is probed again"
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step_000002"]
 
 
 def test_the_last_step_is_probed_when_the_validation_ends_the_training(train, tmp_path):
