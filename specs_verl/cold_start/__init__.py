@@ -20,6 +20,7 @@ What happens, in order:
     engine.py       verl's FSDP engine, taught to run such rows
     loss.py         losses as pure functions of log-probabilities
     reference.py, reference_pass.py   log-probabilities of the initial policy, computed once and cached
+    start.py        where a run starts, and what it finds of an earlier one
     checkpoint.py   resumable checkpoints and Hugging Face export, both atomic
     step_sums.py    what a step reports, correct for any number of processes
     voice.py        what a process says when it has to end

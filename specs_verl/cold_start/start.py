@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,16 +57,27 @@ def find_start(trainer: DictConfig, out: Path, identity: Mapping[str, object]) -
     return Start(folder, state)
 
 
-def claim(out: Path, identity: Mapping[str, object], anew: bool) -> None:
+def claim(out: Path, identity: Mapping[str, object], anew: bool, sources: Sequence[Path] = ()) -> None:
     """Make the folder that of this run: probes of another one are deleted, its own are spared being done again.
 
     Args:
         anew: delete checkpoints, exported steps and probes, whosever they are.
+        sources: what the run reads its weights from.
+
+    Raises:
+        UserError: a source would be deleted; nothing is.
     """
+    steps = list(out.glob(runs.STEP_FOLDERS)) if anew else []
+    for source in sources:
+        if any(source.resolve().is_relative_to(step.resolve()) for step in steps):
+            raise UserError(
+                f"{source}: the run starts from these weights, and trainer.resume_mode=disable would delete them. Use "
+                "another trainer.default_local_dir."
+            )
     if anew or not runs.is_begun(out, identity):
         (out / best_step.PROBES).unlink(missing_ok=True)
         shutil.rmtree(out / best_step.FOLDER, ignore_errors=True)
     if anew:
-        for left in (out / checkpoint.FOLDER, *out.glob(runs.STEP_FOLDERS)):
+        for left in (out / checkpoint.FOLDER, *steps):
             shutil.rmtree(left, ignore_errors=True)
     runs.mark_begun(out, identity)

@@ -347,7 +347,9 @@ class Trainer:
         trainer = self.config.trainer
         start = find_start(trainer, self.out, self.identity)
         if self.main:
-            claim(self.out, self.identity, anew=trainer.resume_mode == "disable")
+            named = (self.config.model.path, self.config.reference.path)
+            sources = [Path(path).expanduser() for path in named if path is not None]
+            claim(self.out, self.identity, trainer.resume_mode == "disable", sources)
         dist.barrier()
         self.probing = Probing.of(self.config, self.out, self.source)
         return start

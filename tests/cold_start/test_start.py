@@ -65,3 +65,11 @@ def test_a_start_that_cannot_be(tmp_path, mode, message):
     make_checkpoint(tmp_path, 20)
     with pytest.raises(UserError, match=message):
         find_start(settings(mode), tmp_path, THIS)
+
+
+def test_the_weights_that_a_run_starts_from_are_not_deleted(tmp_path):
+    leave(tmp_path, OTHER)
+    with pytest.raises(UserError, match="hf_step_000020: the run starts from these weights"):
+        claim(tmp_path, THIS, anew=True, sources=[tmp_path / "." / "hf_step_000020"])
+    assert (tmp_path / "checkpoints").is_dir() and runs.is_begun(tmp_path, OTHER)
+    claim(tmp_path, THIS, anew=False, sources=[tmp_path / "hf_step_000020"])
