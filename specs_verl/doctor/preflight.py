@@ -159,6 +159,7 @@ class RecipeCheck(Callback):
             recipe.kept_weights(config)
             Settings.of(config)
             recipe.attention(config, get_platform().device_name, recipe.flash_installed())
+            recipe.micro_batches(config)
             check_rl(config)
             recipe.steps(config, found["train_files"])
             kept = prompts.count(config)

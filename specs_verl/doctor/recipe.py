@@ -1,6 +1,7 @@
-"""What a composed RL recipe asks of the machine and of its data: attention kernels, enough steps, and an end as asked.
+"""What a composed RL recipe asks of machine and data: attention kernels, micro-batches, enough steps, an end.
 
     attention(config, device="cuda", flash=False)       # UserError: which package, or which switch
+    micro_batches(config)                               # UserError: rows that cannot be dealt out evenly
     cluster(config, "10.0.0.1:6379")                    # UserError: several nodes and no cluster
     steps(config, train_rows=2101)                      # UserError: the epochs end before the steps
     ended_as_asked(config)                              # after the run: UserError when steps are missing
@@ -14,7 +15,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from specs_verl.errors import UserError
 
@@ -52,6 +53,27 @@ def attention(config: DictConfig, device: str, flash: bool) -> None:
             "Install it (pip install flash-attn==2.8.3 --no-build-isolation), or add +specs/parts/attention=sdpa "
             "after the recipe: slower, and without the package."
         )
+
+
+def micro_batches(config: DictConfig) -> None:
+    """Micro-batches of a number of rows divide the rows of a process; verl alone fails in the first step."""
+    part, trainer = config.actor_rollout_ref, config.trainer
+    gpus = trainer.nnodes * trainer.n_gpus_per_node
+    processes = gpus // part.actor.fsdp_config.ulysses_sequence_parallel_size
+    a_step, an_update = config.data.train_batch_size, part.actor.ppo_mini_batch_size
+    asked = [
+        ("actor.ppo_micro_batch_size_per_gpu", part.actor.use_dynamic_bsz, an_update),
+        ("rollout.log_prob_micro_batch_size_per_gpu", part.rollout.log_prob_use_dynamic_bsz, a_step),
+    ]
+    if part.actor.use_kl_loss or config.algorithm.use_kl_in_reward:
+        asked.append(("ref.log_prob_micro_batch_size_per_gpu", part.ref.log_prob_use_dynamic_bsz, a_step))
+    for key, by_tokens, prompts in asked:
+        rows, micro = prompts * part.rollout.n / processes, OmegaConf.select(part, key)
+        if not by_tokens and micro and rows % micro:
+            raise UserError(
+                f"actor_rollout_ref.{key}={micro} must divide the rows of a process: {prompts} prompts x "
+                f"{part.rollout.n} responses / {processes} processes = {rows:g}."
+            )
 
 
 def kept_weights(config: DictConfig) -> None:

@@ -56,6 +56,43 @@ def test_half_a_switch_is_refused():
 
 
 @pytest.mark.parametrize("name", [name for name in RL if "qwen" not in name])
+def test_the_micro_batches_of_a_recipe_divide_its_rows(name):
+    recipe.micro_batches(composed(name))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        # 16 x 10 = 160 = 2.5 x 64
+        (["n=10"], r"actor\.ppo_micro_batch_size_per_gpu=64 must divide .* 16 prompts x 10 responses / 1 .* = 160"),
+        # 16 x 4 = 64, half a micro-batch of 128
+        (["n=4"], r"rollout\.log_prob_micro_batch_size_per_gpu=128 must divide .* = 64"),
+        # 16 x 8 / 3
+        (["n=8", "gpus=3"], r"16 prompts x 8 responses / 3 processes = 42\.6667"),
+    ],
+)
+def test_rows_that_cannot_be_dealt_out_are_refused(overrides, said):
+    config = deepcopy(composed("nano_grpo"))
+    asked = dict(override.split("=") for override in overrides)
+    config.actor_rollout_ref.rollout.n = int(asked["n"])
+    config.trainer.n_gpus_per_node = int(asked.get("gpus", 1))
+    with pytest.raises(UserError, match=said):
+        recipe.micro_batches(config)
+    by_tokens = config.actor_rollout_ref
+    by_tokens.actor.use_dynamic_bsz = by_tokens.rollout.log_prob_use_dynamic_bsz = True
+    recipe.micro_batches(config)
+
+
+def test_the_reference_counts_where_it_is_asked():
+    config = deepcopy(composed("nano_rl_with_cold_start_grpo"))
+    config.actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu = 128
+    with pytest.raises(UserError, match=r"ref\.log_prob_micro_batch_size_per_gpu=128"):
+        recipe.micro_batches(config)
+    config.actor_rollout_ref.actor.use_kl_loss = False
+    recipe.micro_batches(config)
+
+
+@pytest.mark.parametrize("name", [name for name in RL if "qwen" not in name])
 def test_steps_decide_when_a_run_ends(name):
     config = composed(name)
     assert config.trainer.total_training_steps is not None
