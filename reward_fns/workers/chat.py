@@ -1,19 +1,17 @@
-"""OpenAI's chat protocol as far as its two clients share it: addresses, statuses, replies.
+"""OpenAI's chat protocol as pure functions: addresses, statuses, replies.
 
     check_address("http://127.0.0.1:8000/v1")       # CallError unless it may be written into logs
-    text, reply = parsed_reply(content)             # ValueError when it is no such reply
+    parsed_reply(content)                           -> Reply; ValueError when it is no such reply
     worth_another_attempt(429)                      -> True
+    asked_pause("2")                                -> 2.0
 
-There are two clients because they wait differently. judge_client.py asks from inside a verifier: one thread, one short
-reply, a deadline of seconds, nothing but the standard library. specs_verl.sampling.endpoint keeps many long requests
-in flight for hours on aiohttp. Neither follows redirects: the key goes to the configured address, or nowhere.
+Not here: who sends requests, and how often (chat_client.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from reward_fns.verdict import CallError
@@ -22,6 +20,16 @@ PATH = "/chat/completions"
 
 BUSY = (408, 409, 425, 429)
 """Statuses below 500 that say "later" rather than "no"."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model answered."""
+
+    text: str
+    finish_reason: str
+    n_tokens: int
+    """As the server counted; 0 when it does not say."""
 
 
 def check_address(url: str) -> None:
@@ -41,20 +49,31 @@ def worth_another_attempt(status: int) -> bool:
     return status in BUSY or status >= 500
 
 
-def parsed_reply(content: bytes) -> tuple[str, Mapping[str, Any]]:
-    """Text of the first choice of a reply, and the whole reply.
+def asked_pause(header: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header; None without one, and for a date: a growing pause serves as well."""
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None
+
+
+def parsed_reply(content: bytes) -> Reply:
+    """The first choice of a reply.
 
     Raises:
         ValueError: not a reply to a chat, or one without text.
     """
     try:
         reply = json.loads(content)
-        text = reply["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        choice = reply["choices"][0]
+        text = choice["message"]["content"]
+        finish_reason = str(choice.get("finish_reason"))
+        n_tokens = int((reply.get("usage") or {}).get("completion_tokens") or 0)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"a reply that cannot be read: {excerpt(content)}") from error
     if not isinstance(text, str) or not text.strip():
         raise ValueError("an empty answer")
-    return text, reply
+    return Reply(text, finish_reason, n_tokens)
 
 
 def excerpt(content: bytes) -> str:

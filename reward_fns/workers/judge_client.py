@@ -5,10 +5,9 @@ cached on disk.
     judge.ask("What is shown?", ["a port"], "an old harbour", deadline=20.0)      -> True
     await judge.ask_async(...)
 
-Plain HTTP from the standard library: any server with the /chat/completions route will do. The answer is data between
-marks that it cannot contain, cut to a bounded length; the model must reply with one word. Redirects are not followed:
-the key goes to the address that was configured, or nowhere.
-Not here: when a judge is asked (verifiers/judge.py), the protocol (chat.py).
+Any server with the /chat/completions route will do. The answer is data between marks that it cannot contain, cut to a
+bounded length; the model must reply with one word.
+Not here: when a judge is asked (verifiers/judge.py), requests and their repetition (chat_client.py).
 """
 
 from __future__ import annotations
@@ -18,19 +17,18 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import re
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
-from time import monotonic, sleep
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from reward_fns.workers.chat import PATH, check_address, parsed_reply, worth_another_attempt
+from reward_fns.workers.chat import Reply, check_address
+from reward_fns.workers.chat_client import ChatClient, ChatError, ChatModel, Patience
 from reward_fns.workers.fence import RULE, fence
 
 VERSION = 2
@@ -41,6 +39,11 @@ INSTRUCTION = (
     "answer means the same as one of the reference answers in the light of the question, no otherwise. A different "
     f"number, name or direction is a different meaning. {RULE}"
 )
+
+SAMPLING = {"temperature": 0.0, "max_tokens": 8}
+
+FIRST_PAUSE = 0.4
+"""Seconds before the second attempt: a verdict is worth seconds, not minutes."""
 
 _REPLY = re.compile(r"\W*(yes|no)\W*", re.IGNORECASE)
 
@@ -87,94 +90,90 @@ class Judge:
         return cls(url.rstrip("/"), name, os.environ.get(api_key_variable, ""), cache, retries)
 
     def ask(self, question: str, golds: Sequence[str], answer: str, deadline: float) -> bool:
-        """Whether ``answer`` means the same as one of ``golds``. JudgeError when no reply comes in time."""
-        body = self._body(question, golds, answer)
-        kept = self._kept(body)
+        """Whether ``answer`` means the same as one of ``golds``; from any thread. JudgeError when no reply comes in
+        ``deadline`` seconds."""
+        kept = self._client(deadline).kept(_messages(question, golds, answer), **SAMPLING)
         if kept is not None:
-            return kept
-        end = monotonic() + deadline
-        reason = "no time was left"
-        for attempt in range(self.retries + 1):
-            left = end - monotonic()
-            if left <= 0:
-                break
-            try:
-                verdict = read_reply(self._post(body, left))
-            except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
-                reason = f"{type(error).__name__}: {error}"
-                if isinstance(error, urllib.error.HTTPError) and not worth_another_attempt(error.code):
-                    break  # the request itself is refused: asking again changes nothing
-                sleep(min(max(end - monotonic(), 0.0), 0.25 * 2**attempt * (1 + random.random())))
-                continue
-            self._keep(body, verdict)
-            return verdict
-        raise JudgeError(f"{self.base_url}: {reason}")
+            return read_reply(kept.text)
+        # In a thread of its own: a loop may be running in the caller's, and where none is, asyncio.run would still
+        # take away the one that is set there. Not awaited when Ctrl-C ends the caller.
+        thread = ThreadPoolExecutor(1, "judge")
+        try:
+            return thread.submit(asyncio.run, self.ask_async(question, golds, answer, deadline)).result()
+        finally:
+            thread.shutdown(wait=False)
 
     async def ask_async(self, question: str, golds: Sequence[str], answer: str, deadline: float) -> bool:
-        """``ask`` without blocking the event loop."""
-        return await asyncio.to_thread(self.ask, question, golds, answer, deadline)
-
-    # -------------------------------------------------------------------------------------------------------------
-    # request
-
-    def _body(self, question: str, golds: Sequence[str], answer: str) -> bytes:
-        shown = {
-            "Question": question[:4_000],
-            "Reference answers": "\n".join(golds)[:4_000],
-            "Student's answer": answer,
-        }
-        content = f"{fence(shown)}\n\nSame meaning? One word, yes or no."
-        messages = [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": content}]
-        return json.dumps(
-            {"model": self.model, "messages": messages, "temperature": 0.0, "max_tokens": 8}, sort_keys=True
-        ).encode()
-
-    def _post(self, body: bytes, timeout: float) -> str:
-        headers = {"Content-Type": "application/json"}
-        if self.api_key:
-            headers["Authorization"] = f"Bearer {self.api_key}"
-        request = urllib.request.Request(f"{self.base_url}{PATH}", data=body, headers=headers, method="POST")
-        with _OPENER.open(request, timeout=max(timeout, 0.05)) as reply:
-            return parsed_reply(reply.read(1_000_000))[0]
-
-    # ---------------------------------------------------------------------------------------------------------------
-    # cache
-
-    def _path(self, body: bytes) -> Path:
-        key = hashlib.sha256(f"{VERSION} {self.base_url} ".encode() + body).hexdigest()
-        return Path(self.cache_dir or ".") / key[:2] / f"{key[2:]}.json"
-
-    def _kept(self, body: bytes) -> bool | None:
-        if self.cache_dir is None:
-            return None
+        """``ask`` in the running event loop."""
         try:
-            return bool(json.loads(self._path(body).read_text(encoding="utf-8"))["same"])
-        except (FileNotFoundError, ValueError, KeyError):
-            return None
+            async with self._client(deadline) as client:
+                reply = await client.complete(_messages(question, golds, answer), **SAMPLING)
+        except ChatError as error:
+            raise JudgeError(str(error)) from error
+        return read_reply(reply.text)
 
-    def _keep(self, body: bytes, same: bool) -> None:
-        """Written under another name first, so that no reader ever sees half a file.
+    def _client(self, deadline: float) -> ChatClient:
+        model = ChatModel(self.base_url, self.model, self.api_key, proxy=_proxy(self.base_url))
+        patience = Patience(self.retries + 1, timeout=deadline, first_pause=FIRST_PAUSE, deadline=deadline)
+        cache = None if self.cache_dir is None else VerdictFiles(Path(self.cache_dir), self.base_url, self.model)
+        return ChatClient(model, patience, cache, accept=read_reply)
+
+
+def _messages(question: str, golds: Sequence[str], answer: str) -> list[dict[str, str]]:
+    shown = {
+        "Question": question[:4_000],
+        "Reference answers": "\n".join(golds)[:4_000],
+        "Student's answer": answer,
+    }
+    content = f"{fence(shown)}\n\nSame meaning? One word, yes or no."
+    return [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": content}]
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment (https_proxy, no_proxy, ...) names for an address."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+@dataclass(frozen=True)
+class VerdictFiles:
+    """Verdicts of the judge on disk, one small file each, by the digest of the request, the address and VERSION.
+
+    Files, and no database: rewards are given in dozens of processes on several nodes, and their verdicts are worth
+    sharing. On the network file systems between nodes sqlite's locks cannot be relied on, and its WAL does not work at
+    all; a file that appears whole under its name needs no lock.
+    """
+
+    folder: Path
+    base_url: str
+    model: str
+
+    def get(self, request: bytes) -> Reply | None:
+        """The verdict on a request as the word that the judge said, None when there is none."""
+        try:
+            same = bool(json.loads(self._path(request).read_text(encoding="utf-8"))["same"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return Reply("yes" if same else "no", "stop", 0)
+
+    def put(self, request: bytes, reply: Reply) -> None:
+        """Keep a verdict, written under another name first, so that no reader ever sees half a file.
 
         By hand: this package imports none of the others, and with them not data_prep.files.
         """
-        if self.cache_dir is None:
-            return
-        path = self._path(body)
+        path = self._path(request)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"same": same, "model": self.model}, file)
+            json.dump({"same": read_reply(reply.text), "model": self.model}, file)
         os.replace(name, path)
 
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an error: urllib would send the request's headers, the key among them, to the new address."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
+    def _path(self, request: bytes) -> Path:
+        key = hashlib.sha256(f"{VERSION} {self.base_url} ".encode() + request).hexdigest()
+        return self.folder / key[:2] / f"{key[2:]}.json"
 
 
 def read_reply(text: str) -> bool:

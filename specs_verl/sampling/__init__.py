@@ -11,7 +11,7 @@
 parameters.py   what is asked for (Job, SamplingParameters) and how it is run (EngineSettings)
 prompts.py      a row -> chat-template text and images, as verl's rollouts see them
 engine.py       vLLM as three calls: add, step, reseed
-endpoint.py     a chat endpoint in OpenAI's protocol: retries, pauses, cache; endpoint_engine.py samples from it
+endpoint.py     a chat endpoint: settings, store of replies, errors; endpoint_engine.py samples from it
 stopping.py     when a prompt has enough samples (adaptive sampling)
 usable.py       whether a sample may become training text
 store.py        the run directory: manifest, shards, progress, summary

@@ -4,34 +4,28 @@
     async with EndpointClient(endpoint, Cache(path)) as client:
         reply = await client.complete(messages, temperature=0.7, max_tokens=512, seed=3)
 
-Slow answers, lost connections, 429, 5xx, replies that are no JSON and empty texts are tried again after growing pauses
-(or the pause the server asks for); what the server refuses as a bad request fails at once. Redirects are not followed.
-The key comes from the environment variable that `key_variable` names and is never written anywhere. Replies are kept on
-disk, so a killed run does not pay twice. The protocol, and why rewards have a client of their own, are in
-reward_fns/workers/chat.py.
+The requests, their repetition and what is refused are reward_fns/workers/chat_client.py's, which the `judge` verifier
+uses, too. Here are the settings of a run, its store of replies, so that a killed run does not pay twice, and errors as
+a run needs them: one row's, or everybody's. The key comes from the environment variable that `key_variable` names and
+is never written anywhere.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import hashlib
 import json
 import os
-import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import aiohttp
-
-from reward_fns.workers.chat import PATH, check_address, excerpt, parsed_reply, worth_another_attempt
+from reward_fns.workers.chat import Reply, check_address
+from reward_fns.workers.chat_client import ChatClient, ChatError, ChatModel, ChatRefusedError, Patience
 from specs_verl.errors import UserError
-
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 60.0
 
 
 class EndpointError(RuntimeError):
@@ -51,7 +45,7 @@ class Endpoint:
     concurrency: int = 64
     timeout: float = 600.0
     attempts: int = 6
-    first_pause: float = FIRST_PAUSE
+    first_pause: float = 0.5
     key_variable: str = "OPENAI_API_KEY"
 
     @classmethod
@@ -92,18 +86,11 @@ def _from_environment() -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What the endpoint answered."""
-
-    text: str
-    finish_reason: str
-    n_tokens: int
-    """As the server counted; 0 when it does not say."""
-
-
 class Cache:
-    """Replies on disk, by the digest of the request."""
+    """Replies on disk, by the digest of the request: one sqlite file, for the millions of replies of one run.
+
+    Only the one process that asks an endpoint opens it; what many share is in files (reward_fns' judge_client.py).
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,120 +98,62 @@ class Cache:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("CREATE TABLE IF NOT EXISTS replies (request TEXT PRIMARY KEY, reply TEXT NOT NULL)")
 
-    def get(self, request: str) -> Reply | None:
+    def get(self, request: bytes) -> Reply | None:
         """The reply to a request, None when it was never answered."""
-        row = self._connection.execute("SELECT reply FROM replies WHERE request = ?", (request,)).fetchone()
+        row = self._connection.execute("SELECT reply FROM replies WHERE request = ?", (_digest(request),)).fetchone()
         return None if row is None else Reply(**json.loads(row[0]))
 
-    def put(self, request: str, reply: Reply) -> None:
+    def put(self, request: bytes, reply: Reply) -> None:
         """Keep a reply."""
         text = json.dumps(reply.__dict__, ensure_ascii=False)
-        self._connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (request, text))
+        self._connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (_digest(request), text))
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
 
-class _Again(Exception):
-    """Worth another attempt, after a pause the server may have asked for."""
-
-    def __init__(self, message: str, pause: float | None = None) -> None:
-        super().__init__(message)
-        self.pause = pause
+def _digest(request: bytes) -> str:
+    return hashlib.sha256(request).hexdigest()
 
 
 class EndpointClient:
     """Asks one endpoint, many requests at a time."""
 
     def __init__(self, endpoint: Endpoint, cache: Cache | None = None) -> None:
-        self.endpoint = endpoint
-        self._cache = cache
-        self._slots = asyncio.Semaphore(endpoint.concurrency)
-        self._session: aiohttp.ClientSession | None = None
-        self._random = random.Random()
+        self._client = ChatClient(
+            ChatModel(
+                endpoint.url,
+                endpoint.model,
+                key=os.environ.get(endpoint.key_variable, ""),
+                key_name=f"the key in ${endpoint.key_variable}",
+            ),
+            Patience(endpoint.attempts, endpoint.timeout, endpoint.first_pause, concurrency=endpoint.concurrency),
+            cache,
+        )
 
     async def __aenter__(self) -> EndpointClient:
-        key = os.environ.get(self.endpoint.key_variable)
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=self.endpoint.timeout),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            connector=aiohttp.TCPConnector(limit=self.endpoint.concurrency),
-        )
+        with _own_errors():
+            await self._client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.__aexit__(kind, error, trace)
 
     async def complete(self, messages: list[dict[str, Any]], **sampling: object) -> Reply:
         """The endpoint's answer to a conversation. EndpointError when it cannot be had."""
-        body = {"model": self.endpoint.model, "messages": messages, **sampling}
-        request = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        if self._cache is not None and (known := self._cache.get(request)) is not None:
-            return known
-        async with self._slots:
-            reply = await self._patiently(body)
-        if self._cache is not None:
-            self._cache.put(request, reply)
-        return reply
-
-    async def _patiently(self, body: dict[str, Any]) -> Reply:
-        pause = self.endpoint.first_pause
-        for attempt in range(1, self.endpoint.attempts + 1):
-            try:
-                return await self._once(body)
-            except _Again as again:
-                if attempt == self.endpoint.attempts:
-                    raise EndpointError(f"{self.endpoint.url}: {again}, {attempt} attempts") from again
-                # Half to one and a half times the pause, so that clients do not come back all at once.
-                wait = again.pause if again.pause is not None else pause * (0.5 + self._random.random())
-                await asyncio.sleep(min(wait, LONGEST_PAUSE))
-                pause = min(2 * pause, LONGEST_PAUSE)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _once(self, body: dict[str, Any]) -> Reply:
-        if self._session is None:
-            raise RuntimeError("EndpointClient is used with `async with`.")
-        try:
-            address = f"{self.endpoint.url}{PATH}"
-            # No redirects: the key is for the configured address and no other.
-            async with self._session.post(address, json=body, allow_redirects=False) as response:
-                content = await response.read()
-                status, headers = response.status, response.headers
-        except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError) as error:
-            raise _Again(f"no answer ({type(error).__name__} {error})") from error
-        if status in (401, 403, 404):
-            raise EndpointRefusedError(
-                f"{self.endpoint.url} answers {status} for model {self.endpoint.model!r}: check the address, the "
-                f"model's name and the key in ${self.endpoint.key_variable}. It says: {excerpt(content)}"
-            )
-        if 300 <= status < 400:
-            raise EndpointRefusedError(
-                f"{self.endpoint.url} redirects to {headers.get('Location', 'nowhere')!r}. Redirects are not followed: "
-                "the key would travel along. Give that address if it is the right one."
-            )
-        if worth_another_attempt(status):
-            raise _Again(f"status {status}", _asked_pause(headers.get("Retry-After")))
-        if status >= 400:
-            raise EndpointError(f"{self.endpoint.url}: the request is refused with status {status}: {excerpt(content)}")
-        return _parsed(content)
+        with _own_errors():
+            return await self._client.complete(messages, **sampling)
 
 
-def _parsed(content: bytes) -> Reply:
-    """The first choice of a reply; another attempt when it is no such reply or holds no text."""
+@contextlib.contextmanager
+def _own_errors() -> Iterator[None]:
+    """The client's errors as those that a run knows: reward_fns, the client's home, imports nothing of this package."""
     try:
-        text, reply = parsed_reply(content)
-        usage = reply.get("usage") or {}
-        return Reply(text, str(reply["choices"][0].get("finish_reason")), int(usage.get("completion_tokens") or 0))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise _Again(str(error)) from error
-
-
-def _asked_pause(header: str | None) -> float | None:
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
-        return None  # a date; the growing pause serves as well
+        yield
+    except ChatRefusedError as error:
+        raise EndpointRefusedError(str(error)) from error
+    except ChatError as error:
+        raise EndpointError(str(error)) from error

@@ -2,7 +2,8 @@
 
     with ChatServer(answer, faults=[429, "garbage", 200]) as server: server.url
 
-Faults are used up by the first requests, one each; then every request is answered. "to 307 URL" is a redirect.
+Faults are used up by the first requests, one each; then every request is answered. "to 307 URL" is a redirect, "slow"
+waits before the reply, "stall" in the middle of it.
 """
 
 import json
@@ -16,6 +17,8 @@ class ChatServer:
     """answer(body) gives the text of a reply; `bodies` are the requests that came."""
 
     slow_seconds = 1.5
+    retry_after = "0.05"
+    oversized_bytes = 17 * 2**20
 
     def __init__(self, answer, faults=()):
         self.answer, self.faults, self.bodies = answer, list(faults), []
@@ -81,6 +84,8 @@ class ChatServer:
             content = b"<html>gateway</html>"
         elif fault == "no choices":
             content = b'{"choices": []}'
+        elif fault == "oversized":
+            content = b" " * self.oversized_bytes
         elif status != 200:
             content = b'{"error": "made up"}'
         else:
@@ -93,8 +98,13 @@ class ChatServer:
             handler.send_header("Content-Type", "application/json")
             handler.send_header("Content-Length", str(len(content)))
             if status == 429:
-                handler.send_header("Retry-After", "0.05")
+                handler.send_header("Retry-After", self.retry_after)
             handler.end_headers()
+            if fault == "stall":
+                handler.wfile.write(content[: len(content) // 2])
+                handler.wfile.flush()
+                time.sleep(self.slow_seconds)
+                content = content[len(content) // 2 :]
             handler.wfile.write(content)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client lost patience, as some tests want

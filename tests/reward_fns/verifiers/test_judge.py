@@ -1,5 +1,6 @@
 """The `judge` verifier against a real server on loopback: whom it asks, what it shows, what it believes and keeps."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from reward_fns import compute_score, register, verify, verify_batch
 from reward_fns.registry import lookup
 from reward_fns.scoring import row_grading
 from reward_fns.workers.fence import fence
-from reward_fns.workers.judge_client import offline, read_reply
+from reward_fns.workers.judge_client import Judge, JudgeError, offline, read_reply
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sampling"))
 from chat_server import ChatServer
@@ -69,6 +70,14 @@ def test_faults_are_asked_again_and_the_rule_decides_in_the_end():
     assert ask(server, "<answer>an old harbour</answer>", "old port", retries=0) == "wrong"
 
 
+def test_another_word_than_yes_or_no_is_asked_again_and_not_kept(tmp_path):
+    words = ["perhaps", "no"]
+    with ChatServer(lambda body: words[len(server.bodies) - 1]) as server:
+        assert ask(server, "<answer>very old port</answer>", "old port", cache_dir=str(tmp_path)) == "wrong"
+    assert len(server.bodies) == 2, "the rule would say right"
+    assert [json.loads(file.read_text())["same"] for file in tmp_path.rglob("*.json")] == [False]
+
+
 def test_a_refused_request_is_not_repeated():
     with ChatServer(lambda body: "yes", faults=[400]) as server:
         ask(server, retries=5)
@@ -83,6 +92,55 @@ def test_verdicts_are_kept_and_the_key_is_not(tmp_path):
         assert len(server.bodies) == 2, "another question is another request"
     kept = [file.read_text() for file in tmp_path.rglob("*.json")]
     assert len(kept) == 2 and all(json.loads(text)["same"] is True and KEY not in text for text in kept)
+
+
+def test_it_is_asked_from_inside_a_running_loop_and_from_many_threads():
+    question = ("Q", ["a"], "b", 20.0)
+
+    async def inside(judge):
+        running = asyncio.get_running_loop()
+        verdicts = [judge.ask(*question), await judge.ask_async(*question)]
+        assert asyncio.get_running_loop() is running
+        return verdicts + await asyncio.gather(*(asyncio.to_thread(judge.ask, *question) for _ in range(8)))
+
+    with ChatServer(lambda body: "yes") as server:
+        assert asyncio.run(inside(Judge(server.url, "m"))) == [True] * 10
+    assert len(server.bodies) == 10
+
+
+def test_asking_leaves_the_callers_loop_alone():
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        with ChatServer(lambda body: "yes") as server:
+            assert Judge(server.url, "m").ask("Q", ["a"], "b", 5.0)
+        assert asyncio.get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def test_the_deadline_holds_in_the_middle_of_a_reply():
+    # The second half of the reply would come after ten minutes.
+    with ChatServer(lambda body: "yes", faults=["stall"]) as server:
+        server.slow_seconds = 600.0
+        with pytest.raises(JudgeError, match=r"no answer .*, 1 attempt$"):
+            Judge(server.url, "m").ask("Q", ["a"], "b", 1.0)
+    assert len(server.bodies) == 1
+
+
+def test_the_environments_proxy_is_used(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with ChatServer(lambda body: "yes") as proxy:
+        address = proxy.url.removesuffix("/v1")
+        monkeypatch.setenv("http_proxy", address.removeprefix("http://"))  # curl takes it without the scheme, too
+        assert Judge("http://nowhere.invalid/v1", "m").ask("Q", ["a"], "b", 5.0)
+        assert len(proxy.bodies) == 1
+        monkeypatch.setenv("no_proxy", "nowhere.invalid")
+        with pytest.raises(JudgeError):
+            Judge("http://nowhere.invalid/v1", "m", retries=0).ask("Q", ["a"], "b", 5.0)
+    assert len(proxy.bodies) == 1
 
 
 def test_what_the_model_wrote_stands_between_marks_it_does_not_contain():

@@ -1,11 +1,13 @@
 """Worker processes: replaced when they die, capped in memory, own ones after fork and spawn, gone with their parent."""
 
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,6 +15,9 @@ import pytest
 from reward_fns import verify
 from reward_fns.workers import pool
 from reward_fns.workers import processes as process_pool
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "sampling"))
+from chat_server import ChatServer
 
 HARD = ("\\boxed{\\int_0^1 x^2 dx}", "\\frac13")
 
@@ -125,6 +130,22 @@ def test_number_of_workers_is_checked(monkeypatch):
         process_pool.default_size()
     monkeypatch.setenv("REWARD_FNS_WORKERS", "3")
     assert process_pool.default_size() == 3
+
+
+def test_a_judge_is_asked_from_inside_a_worker(tmp_path):
+    """By an isolated verifier of a user: an event loop, its thread and HTTP in a forked process with a memory cap."""
+    (tmp_path / "asks.py").write_text(
+        "from reward_fns import register\n"
+        "from reward_fns.workers.judge_client import Judge\n"
+        "@register('asks', isolated=True)\n"
+        "def asks(response, ground_truth, *, url):\n"
+        "    return Judge(url, 'm').ask('Q', [ground_truth], response, 20.0)\n"
+    )
+    with ChatServer(lambda body: "yes") as server:
+        arguments = json.dumps({"response": "b", "ground_truth": "a", "params": {"url": server.url}})
+        job = {"file": str(tmp_path / "asks.py"), "module": "", "name": "asks", "arguments": arguments}
+        assert pool.ask(pool.Job("call", tuple(job.items()), 30.0)) == {"ok": [True]}
+    assert len(server.bodies) == 1
 
 
 def test_scripts_with_the_names_of_libraries_do_no_harm(tmp_path):
