@@ -49,6 +49,6 @@ def chosen(config: Mapping[str, object]) -> Parts:
             f"There is no model {wanted!r}. Known: {', '.join(names('model'))}; or give a directory or a hub name."
         )
     require_place(OmegaConf.create({"model": sizes, "hardware": hardware}))
-    gpus, nodes = (int(config.get(key) or hardware[key]) for key in ("gpus", "nodes"))
+    gpus, nodes = (int(str(config.get(key) or hardware[key])) for key in ("gpus", "nodes"))
     checkpoint = str(sizes["checkpoint"]) if model == wanted else wanted
     return Parts(checkpoint, gpus, nodes, (f"specs/model={model}", f"specs/hardware={config['hardware']}"))
