@@ -1,5 +1,6 @@
 r"""The five corruptions: exact texts, lost form, kept answer; and the balance of the draw."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -50,8 +51,13 @@ def test_an_unknown_corruption_is_named():
         corrupt(WHOLE, "sideways")
 
 
-# Anything a model may write between its tags, except the tags themselves and what states another answer.
-reasoning = st.text(st.characters(exclude_characters="<>\\$", exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+# Anything a model may write between its tags, except the tags themselves and what states or denies an answer.
+denies = re.compile(r"(?i)\b(?:false|wrong|incorrect|no|not|never)\b")
+reasoning = (
+    st.text(st.characters(exclude_characters="<>\\$", exclude_categories=["Cs"]), min_size=1)
+    .filter(str.strip)
+    .filter(lambda text: not denies.search(text))
+)
 
 
 @given(reasoning, st.sampled_from(["", " ", "\n", "\n\n"]), st.integers(0, 999))
