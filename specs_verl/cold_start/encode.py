@@ -213,12 +213,12 @@ class Encoder:
     def _measure(self, table: ParquetTable, index: int, image: dict) -> tuple[tuple[int, int, int], bytes]:
         if self.image_rules is None:
             raise UserError(f"{table.where(index)}: the row has images, but the model is text-only.")
-        opened = table.open_image(index, image)
+        content = table.image_file(index, image)
         try:
-            grid = self.image_rules.grid(opened.size, image)
+            grid = self.image_rules.grid(table.open_image(index, content).size, image)
         except ValueError as error:  # a size that the resizing rules refuse
             raise UserError(f"{table.where(index)}: {error}. Fix or drop the row.") from error
-        return grid, _digest(table.image_file(index, image), size_key(image).encode())
+        return grid, _digest(content, size_key(image).encode())
 
 
 def with_image_parts(message: dict) -> dict:

@@ -78,7 +78,7 @@ def load_pixels(table: ParquetTable, rules: ProcessorRules, index: int, number: 
         UserError: the image cannot be decoded; file, row and image are named.
     """
     image = table.images(index)[number]
-    opened = table.open_image(index, image)
+    opened = table.open_image(index, table.image_file(index, image))
     try:
         return rules.pixels(opened, image)
     except UNREADABLE as error:

@@ -144,10 +144,10 @@ class ParquetTable:
         except ImageError as error:
             raise self._unreadable(index, error) from error
 
-    def open_image(self, index: int, image: dict) -> ImageFile:
-        """Open one image of a row."""
+    def open_image(self, index: int, content: bytes) -> ImageFile:
+        """Open one image of a row, from the content of its file."""
         try:
-            return Image.open(BytesIO(self.image_file(index, image)))
+            return Image.open(BytesIO(content))
         except UNREADABLE as error:
             raise self._unreadable(index, error) from error
 

@@ -346,11 +346,9 @@ class Trainer:
         """The checkpoint to continue from, if any. Probes are made once those of another run are gone."""
         trainer = self.config.trainer
         start = find_start(trainer, self.out, self.identity)
-        if self.main:
-            named = (self.config.model.path, self.config.reference.path)
-            sources = [Path(path).expanduser() for path in named if path is not None]
-            claim(self.out, self.identity, trainer.resume_mode == "disable", sources)
-        dist.barrier()
+        named = (self.config.model.path, self.config.reference.path)
+        sources = [Path(path).expanduser() for path in named if path is not None]
+        from_main(lambda: claim(self.out, self.identity, trainer.resume_mode == "disable", sources))
         self.probing = Probing.of(self.config, self.out, self.source)
         return start
 

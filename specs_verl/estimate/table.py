@@ -9,6 +9,7 @@ Everything is estimated from the files in config/specs; nothing in it was measur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from omegaconf import OmegaConf
 
@@ -43,6 +44,7 @@ class Sizes:
     held_out: int = 2_000
 
 
+@cache
 def sizes_of(world: str) -> Sizes:
     """Of the runs of config/pipelines/worlds/WORLD.yaml; where it samples every prompt, 20,000 are assumed."""
     own = load(CONFIG / "pipelines" / "worlds" / f"{world}.yaml")

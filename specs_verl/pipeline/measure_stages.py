@@ -83,10 +83,10 @@ class Report:
 
 def _mapping(settings: Settings, key: str) -> dict[str, str]:
     """A setting that maps names to stages or checkpoints, without those that are left out."""
-    named = settings[key]
-    if not isinstance(named, Mapping):
+    given = settings[key]
+    if not isinstance(given, Mapping):
         raise UserError(f"{key}: must be a mapping of names to stages or checkpoints.")
-    return {str(name): str(reference) for name, reference in named.items() if reference is not None}
+    return {str(name): str(reference) for name, reference in given.items() if reference is not None}
 
 
 def _held_out(settings: Settings, places: Places) -> list[str]:

@@ -1,8 +1,8 @@
 """The shipped checkpoint: small, loads like any Qwen2.5-VL, starts where the experiments need it.
 
 The world is judged by this start alone. The bounds on compliance are those of the project's goal (in distribution 25 to
-45 %, other formats at most 5 %): 40 questions must not contradict them by their 95 % interval. The other bounds leave
-about three standard errors at 40 questions around the figures of `python -m data_prep.nano.measure` for 200.
+45 %, other formats at most 5 %); the others leave about three standard errors at 40 questions around the figures of
+`python -m data_prep.nano.measure` for 200.
 """
 
 from pathlib import Path
@@ -59,10 +59,9 @@ def values(measured, group):
 
 
 def test_it_starts_as_careless_as_the_paper_s_base(measured):
-    compliance = measured["compliance with the asked format"]
-    trained, others = compliance["think_answer"], compliance["mean of the others"]
-    assert trained.value + trained.half_width >= 0.25 and trained.value - trained.half_width <= 0.45
-    assert others.value - others.half_width <= 0.05
+    compliance = values(measured, "compliance with the asked format")
+    assert 0.25 <= compliance["think_answer"] <= 0.45
+    assert compliance["mean of the others"] <= 0.05 + 1e-6  # 12 of 240 are 0.05000000075 in float32
     assert set(FAMILIES) < set(compliance)
 
 
