@@ -61,21 +61,19 @@ def test_the_micro_batches_of_a_recipe_divide_its_rows(name):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("n", "gpus", "said"),
     [
         # 16 x 10 = 160 = 2.5 x 64
-        (["n=10"], r"actor\.ppo_micro_batch_size_per_gpu=64 must divide .* 16 prompts x 10 responses / 1 .* = 160"),
+        (10, 1, r"actor\.ppo_micro_batch_size_per_gpu=64 must divide .* 16 prompts x 10 responses / 1 .* = 160"),
         # 16 x 4 = 64, half a micro-batch of 128
-        (["n=4"], r"rollout\.log_prob_micro_batch_size_per_gpu=128 must divide .* = 64"),
+        (4, 1, r"rollout\.log_prob_micro_batch_size_per_gpu=128 must divide .* = 64"),
         # 16 x 8 / 3
-        (["n=8", "gpus=3"], r"16 prompts x 8 responses / 3 processes = 42\.6667"),
+        (8, 3, r"16 prompts x 8 responses / 3 processes = 42\.6667"),
     ],
 )
-def test_rows_that_cannot_be_dealt_out_are_refused(overrides, said):
+def test_rows_that_cannot_be_dealt_out_are_refused(n, gpus, said):
     config = deepcopy(composed("nano_grpo"))
-    asked = dict(override.split("=") for override in overrides)
-    config.actor_rollout_ref.rollout.n = int(asked["n"])
-    config.trainer.n_gpus_per_node = int(asked.get("gpus", 1))
+    config.actor_rollout_ref.rollout.n, config.trainer.n_gpus_per_node = n, gpus
     with pytest.raises(UserError, match=said):
         recipe.micro_batches(config)
     by_tokens = config.actor_rollout_ref
