@@ -4,12 +4,17 @@ Nor is any example of hypothesis timed: on a busy machine the fastest one takes 
 same in every run; `pytest --hypothesis-profile hunt` draws others.
 """
 
+import os
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("hunt", deadline=None)
 settings.load_profile("same")
+
+# OpenMP's threads spin while they wait for each other, and tests run beside tests: what spins takes the other's time.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_collection_modifyitems(items):

@@ -1,7 +1,8 @@
 """`specs study FILE.yaml`: several pipelines with several seeds, stages that they share run once, one table, one page.
 
     specs study ablations                       config/studies/ablations.yaml
-    specs study mine.yaml --out runs/mine steps.zero=4
+    specs study mine.yaml --out runs/mine --seeds 0,1 steps.zero=4
+    specs study ablations --pipelines 'SPECS,no judge'
 
 A study names its pipelines (any name -> a pipeline and settings of its own), its seeds, settings of all, and the models
 that are shown. What is shared is found by itself: a stage with the same settings and the same stages before it is the
@@ -24,7 +25,7 @@ from rich.console import Console
 
 from data_prep.files import locked
 from specs_verl.errors import UserError
-from specs_verl.pipeline.command import check, command_line, run_plan
+from specs_verl.pipeline.command import check, command_line, run_plan, seeds_of
 from specs_verl.pipeline.definition import FOLDER, Definition, load
 from specs_verl.pipeline.execution import Plan, planned
 from specs_verl.pipeline.kinds import BASE
@@ -90,6 +91,18 @@ def read_study(name: str, overrides: tuple[str, ...] = ()) -> Study:
     )
 
 
+def chosen(study: Study, pipelines: str | None, seeds: str | None) -> Study:
+    """The study with some of its pipelines, in its own order, and with other seeds; None leaves them."""
+    if seeds is not None:
+        study = replace(study, seeds=tuple(seeds_of(seeds)))
+    if pipelines is None:
+        return study
+    wanted = {name.strip() for name in pipelines.split(",")}
+    if unknown := sorted(wanted - set(study.variants)):
+        raise UserError(f"--pipelines: the study has no {unknown[0]!r}. It has: {', '.join(study.variants)}.")
+    return replace(study, variants={name: variant for name, variant in study.variants.items() if name in wanted})
+
+
 def _variant(file: Path, name: str, value: object) -> Variant:
     if value is None:
         return Variant(name)
@@ -143,13 +156,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", help=f"one of {', '.join(names())}, or a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of all its pipelines")
     parser.add_argument("--out", type=Path, help="folder of the study (default: runs/STUDY)")
+    parser.add_argument("--pipelines", metavar="NAME,NAME,...", help="some of its pipelines (default: all)")
+    parser.add_argument("--seeds", metavar="N,N,...", help="other training seeds than the study's")
     parser.add_argument("--dry-run", action="store_true", help="print every command once, run none")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the study; exit code 0 when it is complete, 1 when a stage failed, 2 when it cannot start."""
     out = args.out or Path("runs") / Path(args.study).stem
-    study = read_study(args.study, tuple(args.overrides))
+    study = chosen(read_study(args.study, tuple(args.overrides)), args.pipelines, args.seeds)
     plans = plans_of(study, out, fetch=not args.dry_run)
     if args.dry_run:
         _print_commands(plans)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from specs_verl.errors import UserError
 from specs_verl.measure.metrics import ModelMetrics, set_metrics, write_metrics
-from specs_verl.pipeline.study import names, plans_of, read_study
+from specs_verl.pipeline.study import chosen, names, plans_of, read_study
 from specs_verl.pipeline.study_table import Entry, tabulate
 
 STUDY = """
@@ -66,6 +66,17 @@ def test_bad_studies_are_one_sentence(tmp_path, content, message):
     file.write_text(content)
     with pytest.raises(UserError, match=message):
         read_study(str(file))
+
+
+def test_a_part_of_a_study_keeps_its_order(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    study = read_study(str(file))
+    part = chosen(study, "half, SPECS", "3")
+    assert (list(part.variants), part.seeds) == (["SPECS", "half"], (3,))
+    assert chosen(study, None, None) == study
+    with pytest.raises(UserError, match="the study has no 'DPO'. It has: SPECS, SFT, half, only"):
+        chosen(study, "SPECS,DPO", None)
 
 
 def test_an_unknown_pipeline_or_setting_is_refused_before_anything_runs(tmp_path):

@@ -163,7 +163,7 @@ def kill_the_worker(job, killed):
 
 def test_a_vllm_worker_that_dies_mid_run_costs_time_only(checkpoint, tmp_path):
     path = nano.write_data(tmp_path, n_train=160, n_test=6, seed=1)["train"]
-    parameters = SamplingParameters(n=16, max_tokens=TOKENS, max_prompt_tokens=128, seed=2)  # 5 shards of 32 rows
+    parameters = SamplingParameters(n=8, max_tokens=TOKENS, max_prompt_tokens=128, seed=2)  # 5 shards of 32 rows
     jobs = [
         Job(str(checkpoint), (str(path),), str(tmp_path / name), parameters, engine=EngineSettings(workers=1))
         for name in ("unbroken", "killed")
@@ -175,7 +175,7 @@ def test_a_vllm_worker_that_dies_mid_run_costs_time_only(checkpoint, tmp_path):
     watcher.join(timeout=1)
     assert len(killed) == 1, "the worker was to be killed while the second run was going on"
     texts = [[(record["row"], record["response"]) for record in run.samples()] for run in (unbroken, broken)]
-    assert texts[0] == texts[1] and len(texts[0]) == 160 * 16
+    assert texts[0] == texts[1] and len(texts[0]) == 160 * 8
     assert broken.summary["skipped"] == {}
 
 
