@@ -14,6 +14,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from reward_fns.answer.caseless import Caseless
+
 At = Literal["search", "match", "fullmatch"]
 
 
@@ -38,7 +40,7 @@ class Phrase:
         at: At = "search",
         cased: bool = False,
     ) -> None:
-        compiled = re.compile(pattern, 0 if cased else re.IGNORECASE)
+        compiled = re.compile(pattern) if cased else Caseless(pattern)
         self.name = name
         self.hits = tuple(hits)
         self.misses = tuple(misses)

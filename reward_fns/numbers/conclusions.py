@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reward_fns.answer.caseless import Caseless
 from reward_fns.answer.phrases import REFUSAL, THEREFORE
 from reward_fns.answer.places import stated_pieces
 from reward_fns.answer.sentences import SENTENCE_END, split_sentences
@@ -128,8 +129,8 @@ _GROUPED = re.compile(r"\d+(?:,\d{2,})+")  # 10,00: a misplaced separator rather
 _ANY_WORD = re.compile(r"[A-Za-z]{2,}|[^\x00-\u024f]")
 
 
-_DERIVED = re.compile(
-    r"(?i)\b(?:difference|gap|sum|(?:the|in)\s+total|range|ratio|average|mean|median|product"
+_DERIVED = Caseless(
+    r"\b(?:difference|gap|sum|(?:the|in)\s+total|range|ratio|average|mean|median|product"
     r"|perimeter|area|volume|apart|missing|next\s+(?:number|value|term)|(?:final|correct)\s+(?:answer"
     r"|value))\b"
 )
@@ -151,7 +152,7 @@ def _opening_claim(text: str) -> Number | None:
     return best(sentences[0]) if not _DERIVED.search(rest) and not _CONCLUDES.search(rest) else None
 
 
-_PART_OF = re.compile(r"(?i)\b(?:among|of|out\s+of)\s+(?:them|these|those)\b")
+_PART_OF = Caseless(r"\b(?:among|of|out\s+of)\s+(?:them|these|those)\b")
 _BOLD = re.compile(r"\*\*([^*\n]{1,24})\*\*")
 
 
@@ -229,16 +230,16 @@ def _joined_displays(text: str) -> str:
     )
 
 
-_ZERO = re.compile(
-    r"(?i)\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody"
+_ZERO = Caseless(
+    r"\b(?:none|zero|no (?!matter|doubt|more than|longer|need|idea)\w+|not any|nothing|nobody"
     r"|aren't any|isn't any)\b"
 )
-_CONCLUDES = re.compile(rf"(?i)\b(?:{THEREFORE}|total|in all|altogether|finally|answer)\b|[=≈∴⇒]")
-_CORRECTS = re.compile(r"(?i)\b(?:actually|wait|sorry|correction|recount\w*|missed|mistake|oops)\b")
+_CONCLUDES = Caseless(rf"\b(?:{THEREFORE}|total|in all|altogether|finally|answer)\b|[=≈∴⇒]")
+_CORRECTS = Caseless(r"\b(?:actually|wait|sorry|correction|recount\w*|missed|mistake|oops)\b")
 _SUBORDINATE = re.compile(r"(?i)[\s*_(]*(?:since|because|as|given that)\b")
 _TRAILING = re.compile(r"(?i),?\s+(?:after|because|since|given that|when|if|by \w+ing)\b[^,;]*$")
-_CONNECTOR = re.compile(
-    rf"(?i)(?:,|;|\band)\s+(?:{THEREFORE}|which (?:means|gives|makes|leaves)|giving|making|leaving)\b"
+_CONNECTOR = Caseless(
+    rf"(?:,|;|\band)\s+(?:{THEREFORE}|which (?:means|gives|makes|leaves)|giving|making|leaving)\b"
     r"(?! far| that| much| many| on\b)"
 )
 _EXPLAINS = re.compile(

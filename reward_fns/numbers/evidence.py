@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from reward_fns.answer.caseless import Caseless
 from reward_fns.answer.phrases import THEREFORE
 from reward_fns.numbers.numerals import Number
 
@@ -83,7 +84,7 @@ _MONEY = r"(?:\\?\$)?$"
 _EQUALS = re.compile(rf"(?:=|≈|≃|→|⇒|\\approx|\\Rightarrow)\s*{_MARK}")
 _EQUALS_INSIDE = re.compile(r"(?:\$|\\\(|\\\[)\s*=")  # \( = 500 \)
 _COLON = re.compile(rf"[:：]\s*{_MARK}")
-_IS_COLON = re.compile(rf"(?i)\b(?:is|are|was|were|be|equals?)\s*[:：]\s*{_MARK}")
+_IS_COLON = Caseless(rf"\b(?:is|are|was|were|be|equals?)\s*[:：]\s*{_MARK}")
 
 _BEING = r"is|are|was|were|be|equals?|becomes?|remains?|there'?s|makes?|gives?|yields?|total(?:s|ed|ing)?|count"
 _HAVING = r"have|has|had|gets?|get|find|see|obtain|received?s?|contains?|requires?|needs?|takes?|took|leaves?|left"
@@ -91,30 +92,30 @@ _MEASURING = r"reads?|shows?|measures?|weighs?|costs?|paid|pays?|earns?|earned|s
 _TRADING = r"ate|eats?|sold|sells?|bought|buys?|used?"
 _NEARLY = r"about|approximately|only|exactly|roughly|around"
 _ADVERBS = rf"(?:total\s+of|{_NEARLY}|equal\s+to|now|also|still|just|at\s+least|at\s+most|up\s+to)"
-_COPULA = re.compile(
-    rf"(?i)\b(?:{_BEING}|{_HAVING}|{_MEASURING}|{_TRADING}|{_NEARLY})\s*(?::\s*)?(?:a\s+|an\s+)?"
+_COPULA = Caseless(
+    rf"\b(?:{_BEING}|{_HAVING}|{_MEASURING}|{_TRADING}|{_NEARLY})\s*(?::\s*)?(?:a\s+|an\s+)?"
     rf"(?:{_ADVERBS}\s+)*(?:\\?\$|\\\(|\*\*|US\\?\$|€|£)?\s*$"
 )
 _SUMS_UP = r"together|altogether|giving|making|totall?ing|for\s+a\s+total\s+of|in\s+total|i\.e\."
-_CONCLUDES = re.compile(
-    rf"(?i)(?:\b(?:{THEREFORE}|{_SUMS_UP})\b|∴)\s*,?\s*"
+_CONCLUDES = Caseless(
+    rf"(?:\b(?:{THEREFORE}|{_SUMS_UP})\b|∴)\s*,?\s*"
     rf"(?:there\s+(?:are|is)\s+|we\s+(?:have|get)\s+|it\s+is\s+|about\s+|only\s+)?{_MARK}"
 )
 _GIVEN_THAT = r"at|when|if|where|with|for|given|since|let|using|assuming"
-_CONDITION = re.compile(
-    rf"(?i)\b(?:{_GIVEN_THAT})\s+[^,;.=\d]{{0,24}}=\s*"
+_CONDITION = Caseless(
+    rf"\b(?:{_GIVEN_THAT})\s+[^,;.=\d]{{0,24}}=\s*"
     r"(?:[-\d./]+\s*(?:,|and|or|to|,\s*and)\s+(?:\w\s*=\s*)?){0,3}(?:\\?\$)?\s*$"
 )
-_APPROACHES = re.compile(r"(?i)\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
+_APPROACHES = Caseless(r"\bas\s+\\?\$?\w\s*(?:→|->|\\to|\\rightarrow|approaches|tends\s+to|goes\s+to)\s*$")
 _NO_PURPOSE = r"(?<!needs )(?<!need )(?<!has )(?<!have )(?<!had )(?<!able )(?<!going )"
 _PURPOSE = rf"{_NO_PURPOSE}\bto\s+(?!about|approximately|only|exactly|roughly|just|be)\w+"
-_SUBORDINATE = re.compile(rf"(?i)(?:\bhaving\s+\w+|\bwhile|\bwhereas|{_PURPOSE})\s+{_MONEY}")
+_SUBORDINATE = Caseless(rf"(?:\bhaving\s+\w+|\bwhile|\bwhereas|{_PURPOSE})\s+{_MONEY}")
 _MORE = r"more|less|fewer|greater|higher|lower|larger|smaller|bigger"
-_BOUND = re.compile(rf"(?i)\b(?:at\s+(?:least|most)|(?:{_MORE})\s+than|exceed\w*)\s+{_MONEY}")
+_BOUND = Caseless(rf"\b(?:at\s+(?:least|most)|(?:{_MORE})\s+than|exceed\w*)\s+{_MONEY}")
 _OF = r"of|after|from|for|per|in|with|among|at|than|over|within|on|into|times|by|divided\s+by"
 _WHICH = r"each|every|the|these|those|all|both|first|last|other|another|next"
-_AGAINST = re.compile(
-    rf"(?i)\b(?:{_OF}|{_WHICH}|when|if|since|because|using|given)\s+"
+_AGAINST = Caseless(
+    rf"\b(?:{_OF}|{_WHICH}|when|if|since|because|using|given)\s+"
     r"(?:the\s+|all\s+|a\s+|these\s+|those\s+)?(?:\\?\$|\\\()?\s*$"
 )
 _SHARED = re.compile(r"(?i),\s+with\s+$")
@@ -122,21 +123,19 @@ _EACH_AFTER = re.compile(r"(?i)\s*\w+\s+(?:in\s+each|per|each)\b")
 _COMPARED_AFTER = re.compile(
     r"(?i)^\s*(?:\w+\s+){0,1}(?:more|fewer|less|greater|higher|lower|older|younger|times)\s+(?:\w+\s+){0,3}than\b"
 )
-_LABELLED = re.compile(
-    r"(?i)\b(?:sum|total|difference|average|mean|result|answer|product)\s*[:=]\s*(?:\\?\$|\*\*)?\s*$"
-)
+_LABELLED = Caseless(r"\b(?:sum|total|difference|average|mean|result|answer|product)\s*[:=]\s*(?:\\?\$|\*\*)?\s*$")
 _TOTAL_AFTER = re.compile(r"(?i)\s*(?:\w+\s+){0,2}(?:in\s+total|altogether|in\s+all)\b")
 _SUBJECT_AFTER = re.compile(r"(?i)\s*(?:is|was|are|were)\s+the\s")
 _NAMELY = re.compile(r"(?i)\b(?:namely|such\s+as|including|for\s+example|e\.g)\b")
 _RELATIVE = re.compile(r"(?i)\b(?:that|who|whose)\s+(?!is\b|makes|gives|equals|leaves|means|totals?)")
-_DERIVES = re.compile(rf"(?i)\b{THEREFORE}\b|=[^=]*=[^=]*=[^=]*=")
-_YEAR_NAMED = re.compile(r"(?i)\byear\s+(?:is\s+|was\s+)?$")
+_DERIVES = Caseless(rf"\b{THEREFORE}\b|=[^=]*=[^=]*=[^=]*=")
+_YEAR_NAMED = Caseless(r"\byear\s+(?:is\s+|was\s+)?$")
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
 
 
-def _found_before(*patterns: re.Pattern[str]) -> Callable[[Standing], bool]:
+def _found_before(*patterns: Caseless | re.Pattern[str]) -> Callable[[Standing], bool]:
     return lambda s: any(pattern.search(s.before) for pattern in patterns)
 
 

@@ -15,6 +15,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from reward_fns.answer.caseless import Caseless
 from reward_fns.answer.wrappers import FONT
 from reward_fns.numbers import numerals
 from reward_fns.numbers.evidence import Standing, points
@@ -34,7 +35,7 @@ _NUMBERED = (
     r"|no\.|row|column|image|page|line|angle|grade|group|class|method|version|triangle|point|room|route|number|player"
     r"|item|rule|law|level"
 )
-_LABEL_BEFORE = re.compile(rf"(?i)(?:\b(?:{_NUMBERED})\s*#?\(?|[#∠\[]|[\^_]\s*\{{?-?)$")
+_LABEL_BEFORE = Caseless(rf"(?:\b(?:{_NUMBERED})\s*#?\(?|[#∠\[]|[\^_]\s*\{{?-?)$")
 _NOT_QUANTITY_AFTER = re.compile(
     r"(?i)^\s*-?\s*(?:decimal|significant|digits?\b|d\.p|s\.f|sig\b|\]|dimensional|sided|st\b|nd\b|th\b)"
 )
@@ -43,9 +44,7 @@ _TWO_VALUES = re.compile(
     rf"(?<![A-Za-z\d])(?<!\d )([A-Za-z]){_A_VALUE}[\s$\\()]*(?:,\s*or|,\s*and|,|or|and)[\s$\\()]*\1{_A_VALUE}"
 )
 """x = 3 or x = -5: two answers, of which none is to be picked."""
-_RANGE_BEFORE = re.compile(
-    r"(?i)\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$"
-)
+_RANGE_BEFORE = Caseless(r"\b(?:between|from)\s+[\w$.,%]+\s+(?:and|to)\s+\$?$|\b(?:between)\s+\$?$|\d\s+to\s+\$?$")
 _BOLD = re.compile(r"\*\*([^*\n]{1,120})\*\*")
 
 
@@ -128,12 +127,12 @@ def _quantities(text: str, year: bool) -> list[Number]:
 
 
 _FACTOR_AFTER = re.compile(r"\s?(?:π|\\pi\b|√|\\sqrt\b)")  # 24π is not 24
-_DENIED_BEFORE = re.compile(
-    r"(?i)(?:\bnot|n't|\brather\s+than|\binstead\s+of)\s+(?:\\?\$|equal\s+to\s+|exactly\s+|just\s+)?$"
+_DENIED_BEFORE = Caseless(
+    r"(?:\bnot|n't|\brather\s+than|\binstead\s+of)\s+(?:\\?\$|equal\s+to\s+|exactly\s+|just\s+)?$"
 )
-_FROM_BEFORE = re.compile(r"(?i)\b(?:from|between)\s+(?:\\?\$)?$")
+_FROM_BEFORE = Caseless(r"\b(?:from|between)\s+(?:\\?\$)?$")
 _TO_AFTER = re.compile(r"(?i)\s*%?\s*(?:\w+\s+)?(?:to|and|until)\s+(?:\\?\$)?\d")
-_JUST = re.compile(r"(?i)\b(?:just|only|exactly)\s+$")
+_JUST = Caseless(r"\b(?:just|only|exactly)\s+$")
 _NO_ONE = re.compile(
     r"(?i)one\s+(?:of|can|could|must|has|another|is|by|way|side|should|might|may|would|needs)\b|one[.,]"
 )

@@ -75,7 +75,7 @@ def test_a_part_of_a_study_keeps_its_order(tmp_path):
     part = chosen(study, "half, SPECS", "3")
     assert (list(part.variants), part.seeds) == (["SPECS", "half"], (3,))
     assert chosen(study, None, None) == study
-    with pytest.raises(UserError, match="the study has no 'DPO'. It has: SPECS, SFT, half, only"):
+    with pytest.raises(UserError, match=r"the study has no 'DPO'\. It has: SPECS, SFT, half, only"):
         chosen(study, "SPECS,DPO", None)
 
 
