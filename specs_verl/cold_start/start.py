@@ -59,22 +59,29 @@ def find_start(trainer: DictConfig, out: Path, identity: Mapping[str, object]) -
 
 def claim(out: Path, identity: Mapping[str, object], anew: bool, sources: Sequence[Path] = ()) -> None:
     """Make the folder that of this run: probes of another one are deleted, its own are spared being done again.
+    Exported steps of another one are not deleted unasked, and would pass for this run's.
 
     Args:
         anew: delete checkpoints, exported steps and probes, whosever they are.
         sources: what the run reads its weights from.
 
     Raises:
-        UserError: a source would be deleted; nothing is.
+        UserError: a source would be deleted, or steps of another run are there; nothing is deleted.
     """
-    steps = list(out.glob(runs.STEP_FOLDERS)) if anew else []
-    for source in sources:
+    steps = sorted(out.glob(runs.STEP_FOLDERS))
+    own = runs.is_begun(out, identity)
+    if steps and not own and not anew:
+        raise UserError(
+            f"{steps[0]} was exported by a run with other settings. Use another trainer.default_local_dir, or "
+            "delete what that run has left with trainer.resume_mode=disable."
+        )
+    for source in sources if anew else ():
         if any(source.resolve().is_relative_to(step.resolve()) for step in steps):
             raise UserError(
                 f"{source}: the run starts from these weights, and trainer.resume_mode=disable would delete them. Use "
                 "another trainer.default_local_dir."
             )
-    if anew or not runs.is_begun(out, identity):
+    if anew or not own:
         (out / best_step.PROBES).unlink(missing_ok=True)
         shutil.rmtree(out / best_step.FOLDER, ignore_errors=True)
     if anew:

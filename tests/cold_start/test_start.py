@@ -1,5 +1,6 @@
 """Where a run starts, and what an earlier one leaves to it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,6 @@ def leave(out: Path, identity: dict) -> None:
     ("before", "now", "anew", "left"),
     [
         (THIS, THIS, False, {"checkpoints", "gf.jsonl", "probe", "hf_step_000020"}),
-        (OTHER, THIS, False, {"checkpoints", "hf_step_000020"}),
         (THIS, THIS, True, set()),
         (OTHER, THIS, True, set()),
     ],
@@ -72,4 +72,13 @@ def test_the_weights_that_a_run_starts_from_are_not_deleted(tmp_path):
     with pytest.raises(UserError, match="hf_step_000020: the run starts from these weights"):
         claim(tmp_path, THIS, anew=True, sources=[tmp_path / "." / "hf_step_000020"])
     assert (tmp_path / "checkpoints").is_dir() and runs.is_begun(tmp_path, OTHER)
-    claim(tmp_path, THIS, anew=False, sources=[tmp_path / "hf_step_000020"])
+
+
+def test_steps_of_another_run_do_not_pass_for_those_of_this_one(tmp_path):
+    leave(tmp_path, OTHER)
+    with pytest.raises(UserError, match="hf_step_000020 was exported by a run with other settings"):
+        claim(tmp_path, THIS, anew=False)
+    assert (tmp_path / "gf.jsonl").exists() and runs.is_begun(tmp_path, OTHER)
+    shutil.rmtree(tmp_path / "hf_step_000020")
+    claim(tmp_path, THIS, anew=False)
+    assert not (tmp_path / "gf.jsonl").exists() and runs.is_begun(tmp_path, THIS)
