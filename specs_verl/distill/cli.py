@@ -166,6 +166,7 @@ def run(args: argparse.Namespace) -> int:
                 workers=args.workers,
                 max_num_seqs=args.max_num_seqs,
                 gpu_memory_utilization=args.gpu_memory_utilization,
+                tensor_parallel=args.tensor_parallel,
             )
             jobs.append(Job(model, prompts, directories[source], recipe.sampling(source), args.rows, engine))
     job = Distillation(

@@ -147,6 +147,7 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
                 workers=args.engine_workers,
                 max_num_seqs=args.max_num_seqs,
                 gpu_memory_utilization=args.gpu_memory_utilization,
+                tensor_parallel=args.tensor_parallel,
             ),
             rows=args.rows,
             seed=args.seed,

@@ -31,7 +31,7 @@ from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.runs import checkpoints_of
 from specs_verl.progress import Steps
 from specs_verl.sampling import EngineSettings, SamplingParameters
-from specs_verl.sampling.cli import add_pixel_arguments, sampling_bars
+from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
 
 BASE = "base"
 
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=1024, help="runs: response, default %(default)s")
     parser.add_argument("--max-prompt-tokens", type=int, default=4096, help="runs: default %(default)s")
     add_pixel_arguments(parser)
+    add_engine_arguments(parser)
     parser.add_argument("--engine", help="runs: what samples: vllm, ray, verl, or module:class (default: vllm)")
     parser.add_argument(
         "--rl", action="append", default=[], metavar="RUN=METRICS", help="runs: metrics of the model after RL from RUN"
@@ -99,7 +100,12 @@ def run(args: argparse.Namespace) -> int:
             data,
             args.out,
             parameters,
-            engine=EngineSettings(engine=args.engine),
+            engine=EngineSettings(
+                engine=args.engine,
+                max_num_seqs=args.max_num_seqs,
+                gpu_memory_utilization=args.gpu_memory_utilization,
+                tensor_parallel=args.tensor_parallel,
+            ),
             rows=args.rows,
             format_checks=checks,
             on_sampling=sampling_bars(steps),

@@ -47,6 +47,7 @@ class Definition:
         model: directory, hub name, or module:function that returns a directory.
         memory_gib: free memory that is asked for before the start.
         gpus, nodes: GPUs a node (processes on a CPU), and nodes.
+        sampled_on: GPUs that hold a model together where it is only sampled.
         parts: what chooses model and hardware on the command line of a recipe.
         stall_s: seconds without a sign of life after which a stage is given up.
         stages: in an order in which every stage comes after those it needs.
@@ -62,6 +63,7 @@ class Definition:
     parts: tuple[str, ...]
     stall_s: float
     stages: tuple[Stage, ...]
+    sampled_on: int = 1
 
     def stage(self, name: str) -> Stage:
         """A stage by its name."""
@@ -147,6 +149,7 @@ def _definition(name: str, config: dict) -> Definition:
         model=placed.checkpoint,
         gpus=placed.gpus,
         nodes=placed.nodes,
+        sampled_on=placed.sampled_on,
         parts=placed.recipe,
         stages=tuple(in_order(stages)),
     )

@@ -122,6 +122,7 @@ def planned(
         seed=definition.seed,
         gpus=definition.gpus,
         nodes=definition.nodes,
+        sampled_on=definition.sampled_on,
         title=definition.title,
         parts=definition.parts,
     )

@@ -67,6 +67,7 @@ class Places:
         stages: by name.
         base: the checkpoint that the run starts from.
         seed, gpus, nodes, title: of the run.
+        sampled_on: GPUs that hold a model together where it is only sampled.
         parts: what chooses model and hardware on the command line of a recipe.
     """
 
@@ -78,6 +79,7 @@ class Places:
     seed: int
     gpus: int
     nodes: int
+    sampled_on: int
     title: str
     parts: tuple[str, ...]
 
@@ -130,8 +132,11 @@ def specs(*arguments: object) -> tuple[str, ...]:
 
 
 def engine(places: Places) -> list[str]:
-    """What samples: our own workers on one machine, and the running Ray cluster on several."""
-    return ["--engine", "ray"] if places.nodes > 1 else []
+    """What samples: our own workers on one machine, and the running Ray cluster on several; on how many GPUs each."""
+    return options(
+        engine="ray" if places.nodes > 1 else None,
+        tensor_parallel=places.sampled_on if places.sampled_on > 1 else None,
+    )
 
 
 def named(*references: object) -> list[str]:

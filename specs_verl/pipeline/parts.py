@@ -19,6 +19,11 @@ from specs_verl.errors import UserError
 from specs_verl.estimate.fits import require_place
 from specs_verl.estimate.parts import names, read
 
+AUTO = "auto"
+
+MOST_WEIGHTS = 0.6
+"""Share of a GPU's memory for weights in bfloat16 where a model is only sampled; the rest is for its cache."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -27,12 +32,14 @@ class Parts:
     Attributes:
         checkpoint: directory, hub name, or module:function.
         gpus, nodes: GPUs a node, and nodes.
+        sampled_on: GPUs that hold the model together where it is only sampled.
         recipe: what chooses the parts on the command line of a recipe; empty in a world without them.
     """
 
     checkpoint: str
     gpus: int
     nodes: int
+    sampled_on: int = 1
     recipe: tuple[str, ...] = ()
 
 
@@ -51,4 +58,22 @@ def chosen(config: Mapping[str, object]) -> Parts:
     require_place(OmegaConf.create({"model": sizes, "hardware": hardware}))
     gpus, nodes = (int(str(config.get(key) or hardware[key])) for key in ("gpus", "nodes"))
     checkpoint = str(sizes["checkpoint"]) if model == wanted else wanted
-    return Parts(checkpoint, gpus, nodes, (f"specs/model={model}", f"specs/hardware={config['hardware']}"))
+    weights = 2 * int(sizes.shape.parameters) / (float(hardware.gpu_gib) * 2**30)
+    asked = str(config.get("tensor_parallel", AUTO))
+    if asked != AUTO and not asked.isdigit():
+        raise UserError(f"tensor_parallel={asked}: a number of GPUs, or {AUTO}.")
+    sampled_on = sampling_gpus(weights, gpus) if asked == AUTO else int(asked)
+    return Parts(checkpoint, gpus, nodes, sampled_on, (f"specs/model={model}", f"specs/hardware={config['hardware']}"))
+
+
+def sampling_gpus(weights: float, gpus: int) -> int:
+    """GPUs of one machine on which a model is sampled: 1, 2, 4, ..., as many as its weights need.
+
+    Args:
+        weights: memory of the weights, in GPUs.
+        gpus: of the machine.
+    """
+    size = 1
+    while weights > MOST_WEIGHTS * size and 2 * size <= gpus:
+        size *= 2
+    return size

@@ -62,6 +62,10 @@ def add_engine_arguments(parser: argparse._ActionsContainer) -> None:
         "--gpu-memory-utilization", type=float, default=EngineSettings().gpu_memory_utilization, metavar="SHARE",
         help="share of a GPU's memory for weights and cache (default %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--tensor-parallel", type=int, default=1, metavar="GPUS",
+        help="GPUs of one machine that hold a model together which is too large for one",
+    )  # fmt: skip
 
 
 def add_pixel_arguments(parser: argparse._ActionsContainer) -> None:
@@ -103,6 +107,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         workers=arguments.workers,
         max_num_seqs=arguments.max_num_seqs,
         gpu_memory_utilization=arguments.gpu_memory_utilization,
+        tensor_parallel=arguments.tensor_parallel,
     )
     return [Job(arguments.model, tuple(arguments.data), arguments.out, parameters, arguments.rows, engine)]
 

@@ -94,7 +94,7 @@ class TakesWeights(Protocol):
 
 
 class VllmEngine:
-    """vLLM in this process, one device."""
+    """vLLM in this process, on one device; with `tensor_parallel` on several, in processes that it starts."""
 
     def __init__(self, checkpoint: str, parameters: SamplingParameters, settings: EngineSettings, out: Path) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -128,6 +128,7 @@ class VllmEngine:
             seed=parameters.seed & 0x7FFFFFFF,
             limit_mm_per_prompt={"image": _most_images(checkpoint), "video": 0},
             disable_log_stats=True,
+            **_parallel_options(settings.tensor_parallel),
             **_logprob_options(parameters.logprobs),
             **device_options,
         )
@@ -241,6 +242,14 @@ class VllmEngine:
         del self._engine, self._llm
         gc.collect()
         cleanup_dist_env_and_memory()
+
+
+def _parallel_options(size: int) -> dict[str, Any]:
+    """For a model on several devices. In a Ray actor vLLM would ask Ray for more GPUs than those the actor has. Images
+    are shared out whole: the vision tower is small, and its heads need not be divisible."""
+    if size == 1:
+        return {}
+    return {"tensor_parallel_size": size, "distributed_executor_backend": "mp", "mm_encoder_tp_mode": "data"}
 
 
 def _logprob_options(count: int) -> dict[str, Any]:

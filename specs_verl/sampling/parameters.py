@@ -109,7 +109,11 @@ class EngineSettings:
     """Hydra overrides for verl's rollout servers, as for verl.trainer.main_ppo."""
 
     workers: int | None = None
-    """Processes with one engine each: by default one per core (at most 4) on CPU, one per GPU otherwise."""
+    """Processes with one engine each: by default one per core (at most 4) on CPU, one per `tensor_parallel` GPUs
+    otherwise."""
+
+    tensor_parallel: int = 1
+    """GPUs that hold one model together, which is too large for one; on CPU processes."""
 
     max_num_seqs: int | None = None
     """Sequences decoded together: 256."""
@@ -122,6 +126,10 @@ class EngineSettings:
 
     stall_seconds: float = 600.0
     """A worker that shows no sign of life for so long is restarted (loading a checkpoint may take three times that)."""
+
+    def __post_init__(self) -> None:
+        if self.tensor_parallel < 1:
+            raise UserError(f"--tensor-parallel {self.tensor_parallel}: a model is on one GPU at least.")
 
     @property
     def on_ray(self) -> bool:

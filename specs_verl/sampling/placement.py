@@ -46,22 +46,33 @@ class Place:
     """Cores it is bound to; empty for no binding."""
 
     threads: int
-    gpu: str | None
+
+    gpus: str | None
+    """As CUDA_VISIBLE_DEVICES has them: one, or those that hold a model together."""
 
 
 def placement(job: Job, shards: int) -> list[Place]:
-    """One worker per core on CPU, one per GPU otherwise, never more workers than shards."""
+    """One worker per core on CPU, one per GPU otherwise, or per group of them that holds the model together; never more
+    workers than shards.
+
+    Raises:
+        UserError: no GPU is visible, or fewer than one model needs.
+    """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     if is_endpoint(job.model) or job.engine.engine == "verl":
         return [Place([], 1, None)]  # one worker drives what samples elsewhere
     on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
     if on_cpu:
-        workers = max(1, min(job.engine.workers or min(len(cores), MOST_CPU_WORKERS), shards))
+        room = max(1, min(len(cores), MOST_CPU_WORKERS) // job.engine.tensor_parallel)
+        workers = max(1, min(job.engine.workers or room, shards))
         each = max(1, len(cores) // workers)
         return [Place(cores[rank * each : (rank + 1) * each], each, None) for rank in range(workers)]
-    gpus = _visible_gpus()
-    workers = max(1, min(job.engine.workers or len(gpus), shards, len(gpus)))
-    return [Place([], max(1, len(cores) // workers), gpus[rank]) for rank in range(workers)]
+    gpus, size = _visible_gpus(), job.engine.tensor_parallel
+    groups = [",".join(gpus[first : first + size]) for first in range(0, len(gpus) - size + 1, size)]
+    if not groups:
+        raise UserError(f"--tensor-parallel {size} asks for {size} GPUs on one machine, and {len(gpus)} can be seen.")
+    workers = max(1, min(job.engine.workers or len(groups), shards, len(groups)))
+    return [Place([], max(1, len(cores) // workers), groups[rank]) for rank in range(workers)]
 
 
 def _visible_gpus() -> list[str]:
@@ -87,6 +98,6 @@ def worker_environment(place: Place) -> dict[str, str]:
     }
     for name in TRAINING_PROCESS:
         environment.pop(name, None)
-    if place.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = place.gpu
+    if place.gpus is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = place.gpus
     return environment

@@ -11,8 +11,8 @@ is found. The supervisor is the same. Model, data and output folder must be on a
 Ray Data's vLLM processor (ray.data.llm) was considered and left. What it writes, and what its checkpoints count, are
 blocks of its own: a run could not change between one machine and a cluster. It maps a row to its samples once, so
 stopping rules and the search for a row that breaks the engine would be written a second time. And the `llm` extra of
-Ray 2.60 pins vLLM 0.29, verl 0.9.1 another. verl's rollout servers (`--engine verl`) are for models that need several
-GPUs: there one process feeds all replicas.
+Ray 2.60 pins vLLM 0.29, verl 0.9.1 another. With verl's rollout servers
+(`--engine verl`) one process feeds all replicas.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ KILLED = -9
 
 
 class RayWorkers:
-    """Actors on a cluster, one per GPU, or a few per node in the CPU profile."""
+    """Actors on a cluster, one per GPU or group of GPUs, or a few per node in the CPU profile."""
 
     def __init__(self, plan: dict[str, Any], shards: int) -> None:
         # The actors' working directory is another one; they belong to no process of their machine.
         jobs = [{**job, **_absolute(job)} for job in plan["jobs"]]
         self._plan = {**plan, "jobs": jobs, "cores": None, "parent": None, "folder": str(Path.cwd())}
         self._shards = shards
-        self._asked = Job.from_dict(jobs[0]).engine.workers
+        settings = Job.from_dict(jobs[0]).engine
+        self._asked, self._size = settings.workers, settings.tensor_parallel
         self._stack = ExitStack()
         self.count = 0
 
@@ -51,16 +52,18 @@ class RayWorkers:
         import ray
 
         self._on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
-        resources = ray.cluster_resources()
-        nodes = sum(node["Alive"] for node in ray.nodes())
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if self._on_cpu:
-            there = min(int(resources.get("CPU", 1)), MOST_CPU_WORKERS * nodes)
-        else:
-            there = int(resources.get("GPU", 0))
+            there = sum(min(int(node.get("CPU", 0)), MOST_CPU_WORKERS) for node in nodes)
+        else:  # an engine's GPUs are in one node
+            there = sum(int(node.get("GPU", 0)) // self._size for node in nodes)
         if there < 1:
             self._stack.close()
             raise UserError(
-                "The Ray cluster has no GPU, and this is not the CPU profile: set VERL_PLATFORM=cpu to use its CPUs."
+                f"No node of the Ray cluster has {self._size} GPUs, and this is not the CPU profile: fewer with "
+                "--tensor-parallel, or set VERL_PLATFORM=cpu to use the CPUs."
+                if self._size > 1
+                else "The Ray cluster has no GPU, and this is not the CPU profile: set VERL_PLATFORM=cpu for its CPUs."
             )
         self.count = max(1, min(self._asked or there, there, self._shards))
         return self
@@ -75,7 +78,7 @@ class RayWorkers:
         environment = {**ENGINE_SETTINGS, **passed_on(), "OMP_NUM_THREADS": "1"}
         actor = ray.remote(_Sampler).options(
             num_cpus=1,
-            num_gpus=0 if self._on_cpu else 1,
+            num_gpus=0 if self._on_cpu else self._size,
             # Actors fill one node before the next otherwise, and a node that is lost takes all of them with it.
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": environment},

@@ -60,6 +60,22 @@ def test_the_trained_model_sees_images_of_one_size_on_all_nodes(tmp_path):
     assert trained == ["zero", "cold_start", "grpo"]
 
 
+@pytest.mark.parametrize(
+    ("model", "gpus"),
+    # weights in bfloat16 of 79 GiB: 17 and 67 and 147 GB are 0.2, 0.8 and 1.7 GPUs, and at most 0.6 of one are for them
+    [("qwen2_5_vl_7b", None), ("qwen2_5_vl_32b", 2), ("qwen2_5_vl_72b", 4)],
+)
+def test_what_is_sampled_fits_on_its_gpus(tmp_path, model, gpus):
+    files = ("data.train=a.parquet", "data.test=b.parquet")
+    _, found = commands("specs", tmp_path, f"model={model}", *files)
+    for name in ("pairs", "evaluation", "gf"):
+        assert found[name].tensor_parallel == (gpus or 1), name
+    _, found = commands("specs", tmp_path, f"model={model}", "tensor_parallel=8", *files)
+    assert found["evaluation"].tensor_parallel == 8
+    with pytest.raises(UserError, match="tensor_parallel=many: a number of GPUs, or auto"):
+        commands("specs", tmp_path, f"model={model}", "tensor_parallel=many", *files)
+
+
 def test_without_flash_attn_one_setting_changes_every_rl_stage(tmp_path):
     files = ("data.train=a.parquet", "data.test=b.parquet")
     plan, _ = commands("specs", tmp_path, "model=qwen2_5_vl_7b", "attention=sdpa", *files)
