@@ -23,6 +23,8 @@ ENGINE_SETTINGS = {
     "VLLM_NO_USAGE_STATS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
+    # OpenMP's threads spin while they wait for each other, also where another program needs the core.
+    "OMP_WAIT_POLICY": "passive",
     # The checkpoint is a local directory by now: nothing is to be looked up on a hub.
     "HF_HUB_OFFLINE": "1",
     # Each worker is alone with its engine: its sockets are nobody else's.
