@@ -5,8 +5,8 @@
         reply = await client.complete(messages, temperature=0.7, max_tokens=512, seed=3)
 
 Slow answers, lost connections, 429, 5xx, replies that cannot be read and empty texts are tried again after growing
-pauses (or the pause the server asks for); what the server refuses fails at once. Redirects are not followed: the key
-goes to the configured address, or nowhere.
+pauses (or the pause the server asks for); what the server refuses fails at once. The environment's proxy is used.
+Redirects are not followed: the key goes to the configured address, or nowhere.
 Used by the `judge` verifier (judge_client.py) and for the models of a pipeline (specs_verl/sampling/endpoint.py).
 Not here: the protocol (chat.py), where replies are kept.
 """
@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from reward_fns.workers.chat import PATH, Reply, asked_pause, excerpt, parsed_reply, worth_another_attempt
 
@@ -41,6 +43,18 @@ class ChatError(RuntimeError):
 
 class ChatRefusedError(ChatError):
     """The server does not know the key, the model or the address: no request can succeed."""
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def proxy_to(url: str) -> str | None:
+    """The proxy that the environment (https_proxy, no_proxy, ...) names for an address; none for this machine's own."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or parts.hostname in LOOPBACK or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 class ReplyCache(Protocol):
@@ -69,9 +83,6 @@ class ChatModel:
 
     key_name: str = "the key"
     """What messages call the key."""
-
-    proxy: str | None = None
-    """Address of an HTTP proxy."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,9 @@ class ChatClient:
                 )
             headers["Authorization"] = f"Bearer {key}"
         self._session = aiohttp.ClientSession(
-            headers=headers, connector=aiohttp.TCPConnector(limit=self._patience.concurrency), proxy=self._model.proxy
+            headers=headers,
+            connector=aiohttp.TCPConnector(limit=self._patience.concurrency),
+            proxy=proxy_to(self._model.url),
         )
         return self
 

@@ -24,8 +24,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from reward_fns.workers.chat import Reply, check_address
 from reward_fns.workers.chat_client import ChatClient, ChatError, ChatModel, Patience
@@ -113,7 +111,7 @@ class Judge:
         return read_reply(reply.text)
 
     def _client(self, deadline: float) -> ChatClient:
-        model = ChatModel(self.base_url, self.model, self.api_key, proxy=_proxy(self.base_url))
+        model = ChatModel(self.base_url, self.model, self.api_key)
         patience = Patience(self.retries + 1, timeout=deadline, first_pause=FIRST_PAUSE, deadline=deadline)
         cache = None if self.cache_dir is None else VerdictFiles(Path(self.cache_dir), self.base_url, self.model)
         return ChatClient(model, patience, cache, accept=read_reply)
@@ -127,15 +125,6 @@ def _messages(question: str, golds: Sequence[str], answer: str) -> list[dict[str
     }
     content = f"{fence(shown)}\n\nSame meaning? One word, yes or no."
     return [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": content}]
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment (https_proxy, no_proxy, ...) names for an address."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.netloc):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,40 @@ def test_a_pause_beyond_the_deadline_is_not_waited_for():
         ask(server, first_pause=600.0, deadline=30.0)
 
 
+@pytest.fixture
+def no_proxies(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_environments_proxy_is_asked(no_proxies, monkeypatch):
+    with ChatServer(lambda body: "fine") as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        elsewhere = ChatServer(lambda body: "never")
+        elsewhere.url = "http://nowhere.invalid/v1"
+        assert ask(elsewhere)[0].text == "fine"
+        assert len(proxy.bodies) == 1
+        monkeypatch.setenv("no_proxy", "nowhere.invalid")
+        with pytest.raises(ChatError):
+            ask(elsewhere, attempts=1)
+    assert len(proxy.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy"),
+    [
+        ("http://far.example/v1", "http://10.0.0.1:3128"),  # curl takes it without the scheme, too
+        ("https://far.example/v1", "http://10.0.0.2"),
+        ("http://localhost:8000/v1", None),
+        ("http://[::1]:8000/v1", None),
+    ],
+)
+def test_which_proxy_is_asked(no_proxies, monkeypatch, address, proxy):
+    monkeypatch.setenv("http_proxy", "10.0.0.1:3128")
+    monkeypatch.setenv("https_proxy", "http://10.0.0.2")
+    assert chat_client.proxy_to(address) == proxy
+
+
 def test_a_reply_without_end_is_cut_off():
     with ChatServer(lambda body: "fine", faults=["oversized"]) as server:
         assert ask(server)[0].text == "fine"
