@@ -34,8 +34,8 @@ from specs_verl.errors import UserError
 from specs_verl.formats.held_out import refuse_held_out, refuse_prompts_without
 from specs_verl.formats.registry import for_training
 from specs_verl.progress import Steps
-from specs_verl.sampling import EngineSettings, Job, SamplingError, sample_all
-from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
+from specs_verl.sampling import Job, SamplingError, sample_all
+from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, engine_settings, sampling_bars
 from specs_verl.sampling.endpoint import is_endpoint
 from specs_verl.sampling.parameters import RAY
 
@@ -159,15 +159,8 @@ def run(args: argparse.Namespace) -> int:
         if known:
             directories[source] = known[0].out
         elif model:
-            checkpoint = not is_endpoint(model)
-            engine = EngineSettings(
-                engine=args.engine if checkpoint else None,
-                rollout=tuple(args.rollout) if checkpoint else (),
-                workers=args.workers,
-                max_num_seqs=args.max_num_seqs,
-                gpu_memory_utilization=args.gpu_memory_utilization,
-                tensor_parallel=args.tensor_parallel,
-            )
+            rollout = () if is_endpoint(model) else tuple(args.rollout)
+            engine = engine_settings(args, model, rollout=rollout, workers=args.workers)
             jobs.append(Job(model, prompts, directories[source], recipe.sampling(source), args.rows, engine))
     job = Distillation(
         prompts=prompts,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from specs_verl.distill.write import anchored
 from specs_verl.errors import UserError
 from specs_verl.files.rows import RowTable
 from specs_verl.grading.responses import GRADING_COLUMNS, ground_truth
-from specs_verl.sampling import Job, Progress, SamplingParameters, sample_all
+from specs_verl.sampling import EngineSettings, Job, Progress, SamplingParameters, sample_all
 from specs_verl.sampling.store import aligned, losses_of
 from specs_verl.sampling.usable import unusable
 
@@ -152,6 +152,7 @@ class CotJob:
     temperature: float = 0.7
     max_tokens: int = 2048
     seed: int = 0
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.patterns) - set(PATTERNS))
@@ -224,4 +225,4 @@ def _sampling(job: CotJob, pattern: str, rows: range) -> Job:
         seed=job.seed,
         instruction=PATTERNS[pattern].instruction or None,
     )
-    return Job(job.teacher, (str(prompts),), str(folder / "samples"), parameters)
+    return Job(job.teacher, (str(prompts),), str(folder / "samples"), parameters, engine=job.engine)

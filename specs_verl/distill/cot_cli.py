@@ -12,6 +12,7 @@ from functools import partial
 
 from specs_verl.distill.conversations_report import make_and_tell
 from specs_verl.distill.cot import MOST_SAMPLES, PATTERNS, CotJob, distill_cot
+from specs_verl.sampling.cli import add_engine_arguments, engine_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=2048, help="default %(default)s")
     parser.add_argument("--temperature", type=float, default=0.7, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument(
+        "--engine", help="what samples a checkpoint as teacher: vllm, ray, verl, or module:class (default: vllm)"
+    )
+    add_engine_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,5 +46,6 @@ def run(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         max_tokens=args.max_tokens,
         seed=args.seed,
+        engine=engine_settings(args, args.teacher),
     )
     return make_and_tell(partial(distill_cot, job), args.out)

@@ -22,7 +22,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import data_fingerprint
 from specs_verl.files.rows import RowTable
 from specs_verl.grading.responses import GRADING_COLUMNS, ground_truth
-from specs_verl.sampling import Job, Progress, SampleRun, SamplingParameters, sample
+from specs_verl.sampling import EngineSettings, Job, Progress, SampleRun, SamplingParameters, sample
 from specs_verl.sampling.store import aligned, losses_of
 from specs_verl.sampling.usable import unusable
 
@@ -84,6 +84,10 @@ class Routing:
     temperature: float = 0.7
     seed: int = 0
     workers: int | None = None
+    """Grading processes."""
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    """Of the expert."""
 
 
 def route(routing: Routing, on_progress: Callable[[Progress], None] | None = None) -> dict[str, Any]:
@@ -180,7 +184,8 @@ def _expert(
         max_tokens=routing.max_tokens,
         seed=routing.seed,
     )
-    run = sample(Job(str(routing.expert), (str(prompts),), str(folder / "samples"), parameters), on_progress)
+    job = Job(str(routing.expert), (str(prompts),), str(folder / "samples"), parameters, engine=routing.engine)
+    run = sample(job, on_progress)
     trajectories = []
     table = RowTable((str(prompts),), columns=GRADING_COLUMNS)
     for (index, row), samples in zip(table.slice(0, len(rows)), aligned(run.by_row(), len(rows)), strict=True):

@@ -12,6 +12,7 @@ from functools import partial
 
 from specs_verl.distill.conversations_report import make_and_tell
 from specs_verl.distill.route import Routing, route
+from specs_verl.sampling.cli import add_engine_arguments, engine_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=2048, help="of the expert (default %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.7, help="of the expert (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument(
+        "--engine", help="what samples a checkpoint as expert: vllm, ray, verl, or module:class (default: vllm)"
+    )
+    add_engine_arguments(parser)
     parser.add_argument("--workers", type=int, help="grading processes (default: one per core)")
 
 
@@ -46,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         max_tokens=args.max_tokens,
         temperature=args.temperature,
         seed=args.seed,
+        engine=engine_settings(args, args.expert),
         workers=args.workers,
     )
     return make_and_tell(partial(route, routing), args.out)

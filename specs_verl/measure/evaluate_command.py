@@ -28,8 +28,8 @@ from specs_verl.measure.metrics import ROLES
 from specs_verl.measure.report import ReportInputs, print_summary
 from specs_verl.measure.rollouts import read_prompts
 from specs_verl.progress import Steps
-from specs_verl.sampling import EngineSettings, SamplingParameters
-from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
+from specs_verl.sampling import SamplingParameters
+from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, engine_settings, sampling_bars
 
 ROLE_HELP = f"ROLE is {', '.join(ROLES)} (id: as in training; ood: another output format; control: shuffled images)"
 
@@ -142,13 +142,7 @@ def _run_checkpoints(args: argparse.Namespace, console: Console) -> int:
             args.out,
             parameters,
             samples_of={entry.name: args.ood_n for entry in data if entry.role == "ood"} if args.ood_n else None,
-            engine=EngineSettings(
-                engine=args.engine,
-                workers=args.engine_workers,
-                max_num_seqs=args.max_num_seqs,
-                gpu_memory_utilization=args.gpu_memory_utilization,
-                tensor_parallel=args.tensor_parallel,
-            ),
+            engine=engine_settings(args, workers=args.engine_workers),
             rows=args.rows,
             seed=args.seed,
             format_checks=checks,

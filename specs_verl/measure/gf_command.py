@@ -30,8 +30,8 @@ from specs_verl.measure.gf_curve import DEFINITIONS, NEAR_PAPER, PAPER_START, Gf
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
 from specs_verl.measure.runs import checkpoints_of
 from specs_verl.progress import Steps
-from specs_verl.sampling import EngineSettings, SamplingParameters
-from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, sampling_bars
+from specs_verl.sampling import SamplingParameters
+from specs_verl.sampling.cli import add_engine_arguments, add_pixel_arguments, engine_settings, sampling_bars
 
 BASE = "base"
 
@@ -100,12 +100,7 @@ def run(args: argparse.Namespace) -> int:
             data,
             args.out,
             parameters,
-            engine=EngineSettings(
-                engine=args.engine,
-                max_num_seqs=args.max_num_seqs,
-                gpu_memory_utilization=args.gpu_memory_utilization,
-                tensor_parallel=args.tensor_parallel,
-            ),
+            engine=engine_settings(args),
             rows=args.rows,
             format_checks=checks,
             on_sampling=sampling_bars(steps),

@@ -237,7 +237,10 @@ def _route_commands(stage: Stage, places: Places) -> list[Command]:
         seed=places.seed,
     )
     untold = [] if settings["told"] else ["--untold"]
-    return [Command(specs("sample", *sampled, *engine(places))), Command(specs("route", *routed, *untold))]
+    return [
+        Command(specs("sample", *sampled, *engine(places))),
+        Command(specs("route", *routed, *untold, *engine(places))),
+    ]
 
 
 def _cot_commands(stage: Stage, places: Places) -> list[Command]:
@@ -253,7 +256,7 @@ def _cot_commands(stage: Stage, places: Places) -> list[Command]:
         temperature=settings["temperature"],
         seed=places.seed,
     )
-    return [Command(specs("cot", *arguments, "--patterns", *patterns))]
+    return [Command(specs("cot", *arguments, "--patterns", *patterns, *engine(places)))]
 
 
 def _trajectories_note(stage: Stage, folder: Path) -> str:

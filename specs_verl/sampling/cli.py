@@ -13,9 +13,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from specs_verl.errors import UserError
 from specs_verl.progress import Steps
+from specs_verl.sampling.endpoint import is_endpoint
 from specs_verl.sampling.parameters import EngineSettings, Job, SamplingParameters
 from specs_verl.sampling.supervisor import Progress, SamplingError, sample_all
 
@@ -68,6 +70,23 @@ def add_engine_arguments(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
+def engine_settings(arguments: argparse.Namespace, model: str | None = None, **more: Any) -> EngineSettings:
+    """What `--engine` and add_engine_arguments have asked for.
+
+    Args:
+        model: who is sampled: an endpoint needs no engine, whatever other models of the command do.
+        more: further settings.
+    """
+    asked = None if model is not None and is_endpoint(model) else arguments.engine
+    return EngineSettings(
+        engine=asked,
+        max_num_seqs=arguments.max_num_seqs,
+        gpu_memory_utilization=arguments.gpu_memory_utilization,
+        tensor_parallel=arguments.tensor_parallel,
+        **more,
+    )
+
+
 def add_pixel_arguments(parser: argparse._ActionsContainer) -> None:
     """Arguments that limit the size of images, as data.max_pixels and data.min_pixels of the training recipes do."""
     parser.add_argument("--max-pixels", type=int, metavar="N", help="larger images are made smaller, as in training")
@@ -101,14 +120,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         system_prompt=arguments.system_prompt,
         instruction=arguments.instruction,
     )
-    engine = EngineSettings(
-        engine=arguments.engine,
-        rollout=tuple(arguments.rollout),
-        workers=arguments.workers,
-        max_num_seqs=arguments.max_num_seqs,
-        gpu_memory_utilization=arguments.gpu_memory_utilization,
-        tensor_parallel=arguments.tensor_parallel,
-    )
+    engine = engine_settings(arguments, rollout=tuple(arguments.rollout), workers=arguments.workers)
     return [Job(arguments.model, tuple(arguments.data), arguments.out, parameters, arguments.rows, engine)]
 
 

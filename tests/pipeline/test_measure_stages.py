@@ -72,6 +72,10 @@ def test_what_is_sampled_fits_on_its_gpus(tmp_path, model, gpus):
         assert found[name].tensor_parallel == (gpus or 1), name
     _, found = commands("specs", tmp_path, f"model={model}", "tensor_parallel=8", *files)
     assert found["evaluation"].tensor_parallel == 8
+    teacher = "teacher.checkpoint=/models/teacher"
+    for pipeline, name in (("rl_with_cold_start", "cot"), ("rise", "routing")):
+        _, found = commands(pipeline, tmp_path, f"model={model}", teacher, *files)
+        assert found[name].tensor_parallel == (gpus or 1), name
     with pytest.raises(UserError, match="tensor_parallel=many: a number of GPUs, or auto"):
         commands("specs", tmp_path, f"model={model}", "tensor_parallel=many", *files)
 

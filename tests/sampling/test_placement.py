@@ -1,5 +1,6 @@
 """Which worker has which cores or GPUs."""
 
+import argparse
 import os
 from contextlib import nullcontext
 
@@ -7,6 +8,7 @@ import pytest
 
 from specs_verl.errors import UserError
 from specs_verl.sampling import EngineSettings, Job, ray_workers
+from specs_verl.sampling.cli import add_engine_arguments, engine_settings
 from specs_verl.sampling.placement import placement, worker_environment
 
 
@@ -46,6 +48,17 @@ def test_a_model_for_more_gpus_than_there_are(monkeypatch):
         places(monkeypatch, "0,1", tensor_parallel=4)
     with pytest.raises(UserError, match="--tensor-parallel 0"):
         EngineSettings(tensor_parallel=0)
+
+
+def test_settings_of_an_engine_on_the_command_line():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--engine")
+    add_engine_arguments(parser)
+    arguments = parser.parse_args(["--engine", "ray", "--tensor-parallel", "4", "--max-num-seqs", "9"])
+    expected = EngineSettings(engine="ray", tensor_parallel=4, max_num_seqs=9, workers=2)
+    assert engine_settings(arguments, workers=2) == engine_settings(arguments, "models/mine", workers=2) == expected
+    # who is asked at an address is sampled by no engine of ours
+    assert engine_settings(arguments, "http://127.0.0.1:8000/v1#teacher").engine is None
 
 
 @pytest.mark.parametrize(
