@@ -20,6 +20,7 @@ from specs_verl.files.checkpoints import INDEX
 from specs_verl.files.fingerprints import CHECKPOINT_FILES, file_digest
 
 DTYPE_KEYS = ("dtype", "torch_dtype")
+FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 def shape_fingerprint(directory: str | Path, dtype_matters: bool = True) -> str | None:
@@ -27,7 +28,7 @@ def shape_fingerprint(directory: str | Path, dtype_matters: bool = True) -> str 
 
     Args:
         directory: a Hugging Face checkpoint.
-        dtype_matters: whether the configuration's word on the type counts: not where the engine is told one.
+        dtype_matters: whether it counts which floating type the weights have: not where the engine is told one.
     """
     folder = Path(directory)
     weights = sorted(folder.glob("*.safetensors"))
@@ -47,7 +48,8 @@ def shape_fingerprint(directory: str | Path, dtype_matters: bool = True) -> str 
         with safe_open(path, framework="np") as file:
             for name in file.keys():  # noqa: SIM118  # not a mapping
                 tensor = file.get_slice(name)
-                tensors.append([name, tensor.get_dtype(), tensor.get_shape()])
+                dtype = tensor.get_dtype()
+                tensors.append([name, dtype if dtype_matters or dtype not in FLOATS else "float", tensor.get_shape()])
     digest.update(json.dumps(sorted(tensors)).encode())
     return digest.hexdigest()[:16]
 

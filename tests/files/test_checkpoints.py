@@ -88,12 +88,14 @@ def test_the_shape_of_a_checkpoint_is_all_but_the_values_of_its_weights(weights)
     assert [name for name, folder in others.items() if shape_fingerprint(folder) == first] == []
 
 
-def test_the_type_in_the_configuration_counts_only_where_nobody_says_another(weights):
+def test_the_floating_type_counts_only_where_nobody_says_another(weights):
     config = '{"text_config": {"dtype": "float32"}, "dtype": "float32"}'
     said = weights("said", np.zeros(2, np.float32), config)
-    unsaid = weights("unsaid", np.zeros(2, np.float32), '{"text_config": {}}')
+    unsaid = weights("unsaid", np.zeros(2, np.float16), '{"text_config": {}}')
     assert shape_fingerprint(said) != shape_fingerprint(unsaid)
     assert shape_fingerprint(said, dtype_matters=False) == shape_fingerprint(unsaid, dtype_matters=False)
+    whole = weights("whole", np.zeros(2, np.int8), config)  # such weights are none that an engine casts
+    assert shape_fingerprint(said, dtype_matters=False) != shape_fingerprint(whole, dtype_matters=False)
 
 
 def test_weights_that_cannot_be_looked_into_have_no_shape(weights):
