@@ -66,7 +66,7 @@ def test_one_call_from_checkpoints_to_figures(world):
 def test_the_command_asks_for_other_formats(world, monkeypatch, capsys):
     folder, models, test = world
     with_instruction(test)
-    monkeypatch.setattr("specs_verl.measure.evaluate_command.EngineSettings", lambda **_: ENGINE)
+    monkeypatch.setattr("specs_verl.measure.evaluate_command.engine_settings", lambda *_, **__: ENGINE)
     words = [f"{m.name}={m.path}" for m in models]
     assert main(["evaluate", *words, "--data", str(test), "--formats", "all", "--out", str(folder / "out")]) == 0
     out = capsys.readouterr().out

@@ -100,7 +100,7 @@ def run_folder(tmp_path, fabricate):
 
 def test_from_a_run_to_the_figures(run_folder, monkeypatch, capsys):
     folder, test = run_folder
-    monkeypatch.setattr("specs_verl.measure.gf_command.EngineSettings", lambda **_: ENGINE)
+    monkeypatch.setattr("specs_verl.measure.gf_command.engine_settings", lambda *_, **__: ENGINE)
     assert checkpoints_of(folder / "run") == {2: folder / "run" / "hf_step_000002", 4: folder / "run" / "hf"}
     out = folder / "gf"
     words = ["gf", f"mine={folder / 'run'}", "--base", str(folder / "base"), "--data", str(test), "--out", str(out)]
