@@ -32,7 +32,6 @@ class Caseless:
         self.match = self._compiled.match
         self.fullmatch = self._compiled.fullmatch
         self.split = self._compiled.split
-        self.findall = self._compiled.findall
 
     def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
         return self._compiled.search(text, start, end) if self._may_stand_in(text, start, end) else None

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from specs_verl.errors import UserError
 from specs_verl.estimate.fits import require_place
+from specs_verl.estimate.memory import BF16, GIB
 from specs_verl.estimate.parts import names, read
 
 AUTO = "auto"
@@ -58,7 +59,7 @@ def chosen(config: Mapping[str, object]) -> Parts:
     require_place(OmegaConf.create({"model": sizes, "hardware": hardware}))
     gpus, nodes = (int(str(config.get(key) or hardware[key])) for key in ("gpus", "nodes"))
     checkpoint = str(sizes["checkpoint"]) if model == wanted else wanted
-    weights = 2 * int(sizes.shape.parameters) / (float(hardware.gpu_gib) * 2**30)
+    weights = BF16 * int(sizes.shape.parameters) / (float(hardware.gpu_gib) * GIB)
     asked = str(config.get("tensor_parallel", AUTO))
     if asked != AUTO and not asked.isdigit():
         raise UserError(f"tensor_parallel={asked}: a number of GPUs, or {AUTO}.")
