@@ -48,6 +48,8 @@ def test_a_model_for_more_gpus_than_there_are(monkeypatch):
         places(monkeypatch, "0,1", tensor_parallel=4)
     with pytest.raises(UserError, match="--tensor-parallel 0"):
         EngineSettings(tensor_parallel=0)
+    with pytest.raises(UserError, match="--engine verl: say --rollout"):
+        EngineSettings(tensor_parallel=2, engine="verl")
 
 
 def test_settings_of_an_engine_on_the_command_line():
