@@ -22,7 +22,7 @@ def prepare() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    # OpenMP's threads spin while they wait for each other; beside another program on the same cores, for most of the time.
+    # OpenMP's threads spin while they wait for each other; beside another program, for most of the time.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     if not sys.warnoptions:

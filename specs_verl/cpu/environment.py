@@ -13,7 +13,7 @@ REQUIRED = {
 DEFAULTS = {
     # Compiling C++ for every shape costs minutes at the start and, on models this small, wins nothing later.
     "TORCHDYNAMO_DISABLE": "1",
-    # OpenMP's threads spin while they wait for each other; beside another program on the same cores, for most of the time.
+    # OpenMP's threads spin while they wait for each other; beside another program, for most of the time.
     "OMP_WAIT_POLICY": "passive",
     # Forked tokenizer threads warn in every worker.
     "TOKENIZERS_PARALLELISM": "false",

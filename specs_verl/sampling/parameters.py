@@ -132,7 +132,7 @@ class EngineSettings:
             raise UserError(f"--tensor-parallel {self.tensor_parallel}: a model is on one GPU at least.")
         if self.tensor_parallel > 1 and self.engine == "verl":
             raise UserError(
-                "--engine verl: say --rollout actor_rollout_ref.rollout.tensor_model_parallel_size=N, not --tensor-parallel."
+                "--engine verl: say --rollout actor_rollout_ref.rollout.tensor_model_parallel_size=N instead."
             )
 
     @property
