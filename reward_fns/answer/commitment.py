@@ -14,7 +14,7 @@ box, the lenient reading about the sentence that decides. Not here: denial in ge
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from reward_fns.answer.denial import DENIED_BEFORE
@@ -222,16 +222,16 @@ def disowned(before: str, after: str) -> bool:
 
 
 _COMMAND_BEFORE = re.compile(r"\\[A-Za-z]+\s?\{$")
-_CLOSES = (". ", "! ", "? ", "\n", "。")
+_CLOSES = (". ", "! ", "? ", "。")
 
 
 def _sentence_before(text: str) -> str:
     """The end of a text from the last sentence on."""
-    start = 0
-    for sign in _CLOSES:
-        at = text.rfind(sign)
+    start = text.rfind("\n") + 1
+    for sign in _CLOSES if start < len(text) else ():
+        at = text.rfind(sign, start)
         if at >= 0:
-            start = max(start, at + len(sign))
+            start = at + len(sign)
     return text[start:]
 
 
@@ -291,8 +291,9 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
 """Kana, Chinese characters and Hangul: written without a blank before or after a letter ("答案是A")."""
 
 
-def places_of(words: str, text: str) -> list[tuple[int, int]]:
-    """Where a letter or words stand in a text, as words of their own; only capitals count for a letter.
+def places_of(words: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where a letter or words stand in a text, as words of their own, the last place first; only capitals count for a
+    letter.
 
     Searched by hand: ``words`` differ from row to row, and a pattern for each would be compiled again and again: 11 ms
     where a capital is to be equal to a small letter beyond ASCII.
@@ -300,20 +301,19 @@ def places_of(words: str, text: str) -> list[tuple[int, int]]:
     if len(words) > 1:
         words, text = _small(words), _small(text)
     first, *others = words.split() or [""]
-    places = []
-    at = text.find(first)
+    at = text.rfind(first) if first else -1
     while at >= 0:
         end = at + len(first) if at == 0 or not _in_word(text[at - 1]) else 0
         for word in others if end else ():
-            blanks = len(text) - len(text[end:].lstrip()) - end
-            end = end + blanks + len(word) if blanks and text.startswith(word, end + blanks) else 0
+            start = end
+            while text[start : start + 1].isspace():
+                start += 1
+            end = start + len(word) if start > end and text.startswith(word, start) else 0
             if not end:
                 break
-        found = end > 0 and not _in_word(text[end : end + 1])
-        if found:
-            places.append((at, end))
-        at = text.find(first, end if found else at + 1)
-    return places
+        if end and not _in_word(text[end : end + 1]):
+            yield at, end
+        at = text.rfind(first, 0, at + len(first) - 1)
 
 
 def _small(text: str) -> str:

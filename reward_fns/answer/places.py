@@ -88,20 +88,25 @@ def own_turn(text: str) -> str:
     return text
 
 
+_NEXT_QUESTION = re.compile(NEXT_QUESTION.pattern)
 FEW_LINES = 12
+_FIRST_SIGNS = " \t*QPHUI#"
+"""One of them follows the line break of a NEXT_QUESTION."""
 
 
 def _next_questions(text: str) -> Iterator[re.Match[str]]:
-    """Matches of NEXT_QUESTION; in a text of few lines the line breaks are found much quicker than by the pattern."""
-    if text.count("\n") > FEW_LINES:
-        yield from NEXT_QUESTION.finditer(text)
-        return
+    """Matches of NEXT_QUESTION; the first line breaks are found much quicker than by the pattern."""
     at = text.find("\n")
-    while at >= 0:
-        match = NEXT_QUESTION.match(text, at)
-        if match is not None:
-            yield match
+    for _ in range(FEW_LINES):
+        if at < 0:
+            return
+        if text[at + 1 : at + 2] in _FIRST_SIGNS:
+            match = NEXT_QUESTION.match(text, at)
+            if match is not None:
+                yield match
         at = text.find("\n", at + 1)
+    if at >= 0:
+        yield from _NEXT_QUESTION.finditer(text, at)
 
 
 def split_think(response: str) -> tuple[str, str, bool]:

@@ -86,25 +86,33 @@ def whole_answer(response: str) -> str:
 _ANSWER_TAGS = ("answer>", "/answer>")
 
 
+def _may_hold_a_box(text: str) -> bool:
+    """Whether the name of a box command stands there: in most texts without one, single signs say so already."""
+    if "\\" not in text and "{" not in text:
+        return False
+    return text.rfind("oxed") >= 0 or begins_after("\\", ("fbox",), text)
+
+
 def committed_region(response: str, answer_after_think: bool = False) -> Region | None:
     """The last answer block or else the last box of what follows the thoughts; of the thoughts themselves only when
     nothing follows them."""
-    if not (
-        ("<" in response and begins_after("<", _ANSWER_TAGS, response)) or "oxed" in response or "\\fbox" in response
-    ):
+    tags = "<" in response
+    if not ((tags and begins_after("<", _ANSWER_TAGS, response)) or _may_hold_a_box(response)):
         return None  # nearly all raw responses: nothing else is looked at
-    after, inside, _ = split_think(visible(response))
+    text = visible(response)
+    after, inside, _ = split_think(text) if tags else (text, "", False)
     if after:
         return _region_of(own_turn(after))
     return None if answer_after_think or not inside else _region_of(inside)
 
 
 def _region_of(text: str) -> Region | None:
-    block = answer_block(text)
-    if block is not None:
-        return Region(block, "answer")
-    if has_answer_block(text):
-        return NOTHING
+    if "<" in text:
+        block = answer_block(text)
+        if block is not None:
+            return Region(block, "answer")
+        if has_answer_block(text):
+            return NOTHING
     box = final_box(text)
     if box is None:
         return None

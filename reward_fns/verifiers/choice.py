@@ -117,7 +117,7 @@ def _commits(response: str, whole: str, found: frozenset[str], options: Options)
     tail = response[-MAX_TAIL:]
     for letter in found:
         text = options.texts.get(letter, "")
-        places = places_of(letter, tail) + (places_of(text, tail) if 0 < len(text) <= MAX_TEXT else [])
+        places = [*places_of(letter, tail), *(places_of(text, tail) if 0 < len(text) <= MAX_TEXT else ())]
         asked_for_wrong = any(ABOUT_WRONG.search(tail[max(0, start - AROUND) : start]) for start, _ in places)
         own = [place for place in places if not CHOSEN_BY_OTHERS.search(tail[max(0, place[0] - AROUND) : place[0]])]
         if not asked_for_wrong and ((places and not own) or not stands(tail, sorted(own, reverse=True))):

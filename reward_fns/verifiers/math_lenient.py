@@ -58,7 +58,7 @@ def _commits(response: str, gold: Gold) -> bool:
             return False
     sought = gold.letter or (gold.words if len(gold.words) <= MAX_SOUGHT else "")
     tail = response[-MAX_TAIL:]
-    return not sought or commitment.stands(tail, reversed(places_of(sought, tail)))
+    return not sought or commitment.stands(tail, places_of(sought, tail))
 
 
 def _first(response: str, gold: Gold, deadline: float, answer_after_think: bool, question: str) -> Verdict:

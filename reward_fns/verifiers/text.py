@@ -72,13 +72,13 @@ def text(
     if announced is not None and normalised(announced, case_sensitive) in accepted:
         stated, answer = announced, normalised(announced, case_sensitive)
     shown = stated[:200]
+    if metric == "exact" and answer not in accepted:
+        return decided(False, shown)
     tail = response[-MAX_TAIL:]
-    if region is None and not stands(tail, reversed(places_of(stated[:MAX_CHARS], tail))):
+    if region is None and not stands(tail, places_of(stated[:MAX_CHARS], tail)):
         return NO_ANSWER
     if answer in accepted:
         return decided(True, shown)
-    if metric == "exact":
-        return decided(False, shown)
     if len(answer) > max_chars:  # cutting it could only flatter it
         return decided(False, shown)
     if metric == "contains":
