@@ -253,7 +253,8 @@ def _wait(
             if now >= memory_due:
                 peak = max(peak, _resident(processes))
                 memory_due = now + MEMORY_PAUSE * (time.monotonic() - now)
-            seen = {process.pid: (_title(process), _parent(process)) for process in processes}
+            looks = {process.pid: (_title(process), _parent(process)) for process in processes}
+            seen = {pid: (title, parent) for pid, (title, parent) in looks.items() if title}
             gone = [(title, parent) for pid, (title, parent) in workers.items() if pid not in seen]
             # At the orderly end of a run an engine goes with the process that started it.
             engine_gone = engine_gone or any(title.startswith(ENGINE) and parent in seen for title, parent in gone)
@@ -312,10 +313,13 @@ def _parent(process: psutil.Process) -> int:
 
 
 def _title(process: psutil.Process) -> str:
+    """What a process calls itself; nothing once it has ended, even if its parent has not noticed: a dead engine that
+    was still counted, under the short name that is left of it, would be missed when it is gone."""
     try:
-        return process.name() if process.name().startswith(WORKER_PROCESS) else " ".join(process.cmdline()[:1])
+        words, name = process.cmdline(), process.name()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return ""
+    return "" if not words else name if name.startswith(WORKER_PROCESS) else words[0]
 
 
 def _name(command: Sequence[str]) -> str:

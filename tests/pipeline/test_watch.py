@@ -126,6 +126,31 @@ time.sleep(600)
         supervise(python(code), tmp_path / "log.txt", Limits(stall_s=60, grace_s=0.2, poll_s=0.05))
 
 
+def test_an_engine_that_dies_while_the_watch_looks_is_missed_by_no_look(tmp_path, monkeypatch):
+    code = """
+import subprocess, sys, time
+titled = "import setproctitle, time; setproctitle.setproctitle('VLLM::EngineCore'); time.sleep(600)"
+engine = subprocess.Popen([sys.executable, "-c", titled])
+time.sleep(600)
+"""
+    known: list[int] = []
+
+    def resident(processes):  # called after the processes were listed, before their titles are read
+        for process in processes:
+            if process.name().startswith(module.ENGINE):
+                known.append(process.pid)
+                if len(known) == 3:
+                    process.kill()
+                    while process.status() != psutil.STATUS_ZOMBIE:
+                        time.sleep(0.01)
+        return 0
+
+    monkeypatch.setattr(module, "_resident", resident)
+    monkeypatch.setattr(module, "MEMORY_PAUSE", 0)
+    with pytest.raises(CommandFailed, match="engine process has vanished"):
+        supervise(python(code), tmp_path / "log.txt", Limits(stall_s=60, grace_s=0.2, poll_s=0.05))
+
+
 def test_processes_that_left_the_session_are_ended_too(tmp_path):
     code = """
 import os, subprocess, sys
