@@ -20,7 +20,8 @@ from specs_verl.measure.checkpoints import Checkpoint, DataSet, evaluate_checkpo
 from specs_verl.measure.evaluate_command import checks_from
 from specs_verl.measure.gf_curve import DEFINITIONS, gf_curve
 from specs_verl.measure.metrics import ModelMetrics, read_metrics
-from specs_verl.sampling import EngineSettings, SamplingParameters
+from specs_verl.sampling import EngineSettings, Job, SamplingParameters
+from specs_verl.sampling.placement import placement
 
 
 class GfProbe:
@@ -56,8 +57,17 @@ class GfProbe:
             seed=int(settings["seed"]),
         )
         self._engine = EngineSettings(
-            engine=settings.get("engine"), gpu_memory_utilization=float(settings["gpu_memory_utilization"])
+            engine=settings.get("engine"),
+            gpu_memory_utilization=float(settings["gpu_memory_utilization"]),
+            tensor_parallel=int(settings["tensor_parallel"]),
         )
+        try:
+            placement(Job(str(source), tuple(map(str, inside)), str(self._out), engine=self._engine), shards=1)
+        except UserError as error:
+            raise UserError(
+                f"trainer.stop_by=gf with probe.tensor_parallel={self._engine.tensor_parallel}: {error} Processes that "
+                "torchrun starts see all GPUs of their machine, those of Ray only their own."
+            ) from error
 
     def score(self, step: int, checkpoint: Path) -> dict[str, float]:
         """Factor, ID and OOD share of a checkpoint; step 0, the model before training, comes first and has factor 0."""

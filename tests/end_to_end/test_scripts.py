@@ -6,18 +6,15 @@ Every stage is killed once on the way and called again. The tests run in the ord
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from whole_runs import SMALL_COLD_START, SMALL_RL, assert_trained, kill, overrides, shards, wait_until
 
 from data_prep.nano import base_checkpoint
 from specs_verl.pipeline.family import Family
@@ -25,15 +22,6 @@ from specs_verl.pipeline.family import Family
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "qwen2_5_vl_7b"
-SMALL_RL = (
-    "trainer.save_freq=1",
-    "data.train_batch_size=8",
-    "actor_rollout_ref.actor.ppo_mini_batch_size=8",
-    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
-    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=32",
-    "actor_rollout_ref.rollout.n=4",
-)
-SMALL_COLD_START = "cold_start.overrides=[trainer.save_freq=1,data.train_batch_size=8]"
 
 
 @pytest.fixture(scope="module")
@@ -65,21 +53,6 @@ def finish(script: str, out: Path, *arguments: str) -> None:
     process = start(script, out, *arguments)
     code = process.wait(timeout=600)
     assert code == 0, (out / f"{script}.out").read_text()[-5000:]
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen, limit_s: float = 900) -> None:
-    """Wait for a condition while a script runs."""
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert process.poll() is None, f"the script ended by itself with code {process.returncode}"
-        assert time.monotonic() < until, "the script is too slow"
-        time.sleep(0.1)
-
-
-def kill(process: subprocess.Popen) -> None:
-    """Kill a script and what is in its session, with no chance to clean up."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def processes_of(out: Path) -> list[psutil.Process]:
@@ -119,30 +92,8 @@ def attempts(stage: Path) -> list[list[dict]]:
     return [[json.loads(line) for line in file.open()] for file in sorted((stage / "metrics").glob("*.jsonl"))]
 
 
-def shards(folder: Path) -> dict[Path, int]:
-    """The complete shards of samples in a folder, and when each was written, in nanoseconds."""
-    return {file: file.stat().st_mtime_ns for file in sorted(folder.rglob("shards/*.parquet"))}
-
-
-def small(stage: str) -> str:
-    """The setting of a GRPO stage that makes it small."""
-    return f"{stage}.overrides=[{','.join(SMALL_RL)}]"
-
-
-def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    tensors = {}
-    for file in checkpoint.glob("*.safetensors"):
-        tensors.update({name: tensor.float() for name, tensor in load_file(file).items()})
-    return tensors
-
-
-def assert_trained(before: Path, after: Path) -> None:
-    """Every language weight has moved, no vision weight has, and transformers loads the checkpoint."""
-    old, new = weights(before), weights(after)
-    assert old.keys() == new.keys()
-    moved = {name for name in old if not torch.equal(old[name], new[name])}
-    assert {name for name in old if "visual" in name}.isdisjoint(moved)
-    assert {name for name in old if "visual" not in name and old[name].ndim == 2} <= moved
+def assert_usable(before: Path, after: Path) -> None:
+    """transformers loads the checkpoint, and prompts are written as before."""
     model = AutoModelForImageTextToText.from_pretrained(after)
     processor = AutoProcessor.from_pretrained(after)
     assert model.config.model_type == "qwen2_5_vl"
@@ -157,7 +108,7 @@ def assert_rollouts_agree_with_training(stage: Path) -> None:
 
 
 def test_zero_survives_the_death_of_its_vllm_engine(out):
-    settings = ("zero.steps=3", small("zero"))
+    settings = ("zero.steps=3", overrides("zero", SMALL_RL))
     process = start("1_zero.sh", out, *settings)
     # a step's metrics are written after its checkpoint
     wait_until(lambda: any(attempts(out / "zero")) and engine_cores(out), process)
@@ -177,6 +128,7 @@ def test_zero_survives_the_death_of_its_vllm_engine(out):
     # the second attempt went on where the first had saved
     assert first[0]["step"] == 1 and second[0]["step"] > 1 and second[-1]["step"] == 3
     assert_trained(base_checkpoint(), out / "zero" / "hf")
+    assert_usable(base_checkpoint(), out / "zero" / "hf")
     assert_rollouts_agree_with_training(out / "zero")
 
 
@@ -195,22 +147,24 @@ def test_distill_continues_after_a_kill(out):
 def test_cold_start_continues_after_a_kill(out):
     metrics = out / "cold_start" / "metrics.jsonl"
     checkpoints = out / "cold_start" / "checkpoints"
-    process = start("3_cold_start.sh", out, SMALL_COLD_START)
+    process = start("3_cold_start.sh", out, overrides("cold_start", SMALL_COLD_START))
     wait_until(lambda: metrics.exists() and any(checkpoints.glob("step_*")), process)
     kill(process)
     first = metrics.read_text().splitlines()[0]
     assert not (out / "cold_start" / "hf").exists()
-    finish("3_cold_start.sh", out, SMALL_COLD_START)
+    finish("3_cold_start.sh", out, overrides("cold_start", SMALL_COLD_START))
     steps = [json.loads(line)["step"] for line in metrics.open()]
     assert steps == list(range(1, len(steps) + 1))
     # not trained again: the record holds the seconds that the step took
     assert metrics.read_text().splitlines()[0] == first and "seconds" in json.loads(first)
     assert_trained(base_checkpoint(), out / "cold_start" / "hf")
+    assert_usable(base_checkpoint(), out / "cold_start" / "hf")
 
 
 def test_grpo_goes_on_from_the_warm_up_model(out):
-    finish("4_grpo.sh", out, "grpo.steps=2", small("grpo"))
+    finish("4_grpo.sh", out, "grpo.steps=2", overrides("grpo", SMALL_RL))
     assert_trained(out / "cold_start" / "hf", out / "grpo" / "hf")
+    assert_usable(out / "cold_start" / "hf", out / "grpo" / "hf")
     assert_rollouts_agree_with_training(out / "grpo")
 
 

@@ -145,7 +145,7 @@ SETTINGS = {
     "id_files": None, "ood_files": None, "formats": ["answer_line", "json_object"], "format_check": None, "rows": 20,
     "n": 1, "temperature": 1.0, "max_tokens": 8, "max_prompt_tokens": 64, "max_pixels": 78400,
     "min_pixels": 3136, "score": "compliance", "beta": 2.0, "seed": 0,
-    "gpu_memory_utilization": 0.5, "engine": "answering_engine:AnsweringEngine",
+    "gpu_memory_utilization": 0.5, "engine": "answering_engine:AnsweringEngine", "tensor_parallel": 1,
 }  # fmt: skip
 
 
@@ -173,3 +173,13 @@ def test_wrong_settings_of_the_probe(run_folder, change, message):
     folder, test = run_folder
     with pytest.raises(UserError, match=message):
         GfProbe({**SETTINGS, "id_files": str(test), **change}, folder / "cold", folder / "base")
+
+
+def test_a_process_that_sees_too_few_gpus_for_the_model(run_folder, monkeypatch):
+    folder, test = run_folder
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    settings = {**SETTINGS, "id_files": str(test)}
+    GfProbe(settings, folder / "cold", folder / "base")
+    with pytest.raises(UserError, match=r"probe.tensor_parallel=2: .* 2 GPUs .* and 1 can be seen.*torchrun"):
+        GfProbe({**settings, "tensor_parallel": 2}, folder / "cold", folder / "base")
