@@ -11,12 +11,21 @@ from __future__ import annotations
 
 import re
 
-_NO_MARKER = r"(?<!^[A-Z]\.)(?<!\n[A-Z]\.)(?<![-*•] [A-Z]\.)"
 _BEGINS = r"(?=[A-Z*$\\(\[\"'“<])"
 
-SENTENCE_END = re.compile(rf"\n+|(?<=\S[.!?]){_NO_MARKER}\s+{_BEGINS}|(?<=[。！？])")
+
+def _no_marker(then: str = "") -> str:
+    """Not after "A." at the start of a line or an item, and what is said to follow it."""
+    return rf"(?<!^[A-Z]\.{then})(?<!\n[A-Z]\.{then})(?<![-*•] [A-Z]\.{then})"
+
+
+SENTENCE_END = re.compile(rf"\n+|(?<=\S[.!?]){_no_marker()}\s+{_BEGINS}|(?<=[。！？])")
+
+_ASCII_END = re.compile(r"\s(?:(?<=\n)\n*|(?<=\S[.!?]\s)" + _no_marker(then=r"\s") + rf"\s*{_BEGINS})")
+"""The same in ASCII text, where every end begins with white space: all other characters are skipped at once."""
 
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of ``text`` without white space around them, empty ones left out."""
-    return [stripped for part in SENTENCE_END.split(text) if (stripped := part.strip())]
+    end = _ASCII_END if text.isascii() else SENTENCE_END
+    return [stripped for part in end.split(text) if (stripped := part.strip())]

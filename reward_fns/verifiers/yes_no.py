@@ -83,10 +83,22 @@ def committed(response: str, answer_after_think: bool = False) -> bool | None:
     return value if value is None or _commits(response[-MAX_TAIL:], value) else None
 
 
+NEAR_END = 300
+
+
 def _commits(text: str, value: bool) -> bool:
     """Whether a yes (or a no) stands anywhere without being taken back; what is said without either word stands."""
-    places = [word.span() for word in WORD.finditer(text) if _value(word, text) == value and _plain(word)]
-    return stands(text, reversed(places), denials=value)
+    near = text.rfind(" ", 0, -NEAR_END) + 1 if len(text) > NEAR_END else 0
+    if near and (last := _places(text, value, near)) and stands(text, last, denials=value):
+        return True  # mostly so: the whole text need not be searched
+    return stands(text, _places(text, value, 0), denials=value)
+
+
+def _places(text: str, value: bool, start: int) -> list[tuple[int, int]]:
+    """Where a yes (or a no) stands in a text from ``start`` on, the last place first."""
+    part = text[start:]
+    words = [word for word in WORD.finditer(part) if _value(word, part) == value and _plain(word)]
+    return [(start + word.start(), start + word.end()) for word in reversed(words)]
 
 
 def _plain(word: re.Match[str]) -> bool:

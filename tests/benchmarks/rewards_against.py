@@ -4,7 +4,7 @@ r"""Did the rewards become slower?
     python tests/benchmarks/rewards_against.py /tmp/before [--rounds 5] [--texts FILE]
 
 Processor time of a verdict in this checkout divided by that in another one, in turn (A B A B ...), best of the rounds,
-on the responses of the hand-written suites: every second one warms up, the others are timed. By family, as they stand
+on the responses of the hand-written suites: every second one warms up, the others are timed. By verifier, as they stand
 (raw or committed) and after 3,000 characters of reasoning; then the fast answers of rewards.py. FILE: JSON lines with
 response, gold, verifier and params of one's own. Answers that go to a worker process are left out: their time is
 math-verify's.
@@ -58,8 +58,8 @@ def suites() -> dict[str, list]:
             params = {"options": case["options"]} if "options" in case else {}
             item = [case["response"], case.get("gold") or "A", case.get("verifier", family), params]
             kind = "committed" if COMMITTED.search(case["response"]) else "raw"
-            groups[f"{family}, {kind}"].append(item)
-            groups[f"{family}, long"].append([filler(rng) + case["response"], *item[1:]])
+            groups[f"{item[2]}, {kind}"].append(item)
+            groups[f"{item[2]}, long"].append([filler(rng) + case["response"], *item[1:]])
     for kind, items in fast_items(rng, 1000).items():
         groups[f"rewards.py, {kind}"] = [list(item) for item in items]
     return groups
