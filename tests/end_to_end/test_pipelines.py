@@ -26,7 +26,16 @@ VARIABLE = "SPECS_TEST_STUDY"
 
 STUDY = {
     "title": "Two other methods",
-    "pipelines": {"RISE": "rise", "RL with Cold Start": "rl_with_cold_start"},
+    "pipelines": {
+        "RISE": "rise",
+        "RL with Cold Start": {
+            "pipeline": "rl_with_cold_start",
+            # its KL term asks a reference for log-probs, too
+            "settings": [
+                overrides("grpo", (*SMALL_RL, "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=32"))
+            ],
+        },
+    },
     "models": ["rl", "warm-up", "final"],
     "settings": [
         "data.train=96",
