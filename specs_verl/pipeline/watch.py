@@ -316,10 +316,10 @@ def _title(process: psutil.Process) -> str:
     """What a process calls itself; nothing once it has ended, even if its parent has not noticed: a dead engine that
     was still counted, under the short name that is left of it, would be missed when it is gone."""
     try:
-        words, name = process.cmdline(), process.name()
+        words, name = process.cmdline(), process.name()  # the first has no answer for a process that has ended
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return ""
-    return "" if not words else name if name.startswith(WORKER_PROCESS) else words[0]
+    return name if name.startswith(WORKER_PROCESS) else "".join(words[:1])
 
 
 def _name(command: Sequence[str]) -> str:

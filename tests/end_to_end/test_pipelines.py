@@ -31,9 +31,7 @@ STUDY = {
         "RL with Cold Start": {
             "pipeline": "rl_with_cold_start",
             # its KL term asks a reference for log-probs, too
-            "settings": [
-                overrides("grpo", (*SMALL_RL, "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=32"))
-            ],
+            "settings": [overrides("grpo", (*SMALL_RL, "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=32"))],
         },
     },
     "models": ["rl", "warm-up", "final"],
