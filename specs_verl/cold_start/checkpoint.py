@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from transformers import AutoConfig, GenerationConfig
 from data_prep.files import replace_folder
 from specs_verl.cold_start.voice import lost_others
 from specs_verl.errors import UserError
+from specs_verl.files.shapes import floating_types
 
 if TYPE_CHECKING:
     from specs_verl.cold_start.engine import PairEngine
@@ -163,7 +165,9 @@ def export(engine: PairEngine, final: Path, source: Path, dtype: str | None = No
         final: folder to write; replaced as a whole when it exists.
         source: the checkpoint that training started from: its processor, tokenizer, chat template and generation config
             are copied file by file, so that nothing but the weights differs.
-        dtype: of the saved weights; by default that of the source.
+        dtype: of the saved weights; by default that of the source: of its configuration, or of its weights where that
+            is wider. verl saves float32 weights with a configuration that says bfloat16, and a frozen tower would be
+            rounded.
     """
     state = full_state(engine)
     if dist.get_rank() == 0:
@@ -176,9 +180,18 @@ def export(engine: PairEngine, final: Path, source: Path, dtype: str | None = No
     dist.barrier()
 
 
+_TORCH_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+def _own_dtype(configured: torch.dtype | None, source: Path) -> torch.dtype:
+    """What holds the weights of a checkpoint without rounding, and no less than its configuration says."""
+    types = [_TORCH_TYPES[name] for name in floating_types(source)]
+    return reduce(torch.promote_types, types, configured or torch.float32)
+
+
 def _write_hf(engine: PairEngine, state: dict[str, torch.Tensor], draft: Path, source: Path, dtype: str | None) -> None:
     config = AutoConfig.from_pretrained(source, trust_remote_code=engine.model_config.trust_remote_code)
-    config.dtype = getattr(torch, dtype) if dtype else config.dtype or torch.float32
+    config.dtype = getattr(torch, dtype) if dtype else _own_dtype(config.dtype, source)
     with torch.device("meta"):
         shell = type(engine.backbone)._from_config(config, dtype=config.dtype)
     if shell.can_generate() and (source / "generation_config.json").is_file():

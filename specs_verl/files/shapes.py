@@ -54,6 +54,15 @@ def shape_fingerprint(directory: str | Path, dtype_matters: bool = True) -> str 
     return digest.hexdigest()[:16]
 
 
+def floating_types(directory: str | Path) -> set[str]:
+    """The floating types of the weights, of FLOATS; none where they are not in safetensors files."""
+    found = set()
+    for path in sorted(Path(directory).glob("*.safetensors")):
+        with safe_open(path, framework="np") as file:
+            found |= {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  # not a mapping
+    return found & set(FLOATS)
+
+
 def _without_dtypes(config: object) -> object:
     if not isinstance(config, Mapping):
         return config

@@ -275,6 +275,22 @@ def test_hugging_face_checkpoints_on_the_way(train):
     assert not (train.out / "hf_step_000006").exists()
 
 
+def test_a_frozen_tower_is_not_rounded_where_the_configuration_names_another_type(train, world, tmp_path):
+    # as verl saves a model after RL: weights in float32, and a configuration that says bfloat16
+    source = tmp_path / "rl"
+    shutil.copytree(world[1], source)
+    config = json.loads((source / "config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    train(f"model.path={source}", "trainer.total_training_steps=1")
+    before, after = (load_file(folder / "model.safetensors") for folder in (source, train.out / "hf"))
+    assert (
+        {tensor.dtype for tensor in after.values()} == {tensor.dtype for tensor in before.values()} == {torch.float32}
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before if "visual" in name)
+    train(f"model.path={source}", "trainer.total_training_steps=1", "trainer.hf_dtype=bfloat16", out=tmp_path / "half")
+    assert load_file(tmp_path / "half" / "hf" / "model.safetensors")["lm_head.weight"].dtype == torch.bfloat16
+
+
 LORA = ("model.lora_rank=4", "model.lora_alpha=8")
 
 
