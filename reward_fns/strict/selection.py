@@ -134,7 +134,8 @@ def _own_text(letter: str, text: str, set_off: bool, options: Options) -> bool:
     """Whether ``text`` is what the option of this letter says; without known texts, whether it takes nothing
     back and is ``set_off`` from the letter by more than a blank."""
     if not options.texts:
-        return set_off and LEFT_OVER.search(text) is None and _ANOTHER_LETTER.search(text) is None
+        repeated = text.strip(" .()").upper() == letter  # "(C) C", of options that are drawn in the picture
+        return set_off and (repeated or (LEFT_OVER.search(text) is None and _ANOTHER_LETTER.search(text) is None))
     if options.is_text_of(letter, text) or options.named_exactly(text) == letter:
         return True
     return LEFT_OVER.search(text) is None and options.similar_to(text) == letter

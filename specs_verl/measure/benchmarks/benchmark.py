@@ -10,7 +10,7 @@ Not here: the prompt around a question (prepare.py) and grading (reward_fns).
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,11 +63,9 @@ class Benchmark:
     """The question of a row; BrokenRowError where the row cannot be used."""
 
     scores: Callable[[pd.DataFrame], Scores]
-    vlmevalkit: str = ""
-    """Name of the data set in VLMEvalKit, whose evaluator can score our responses; empty where it has none."""
-
-    vlmevalkit_id: str = "{index}"
-    """Our id of a question from the columns of VLMEvalKit's own table."""
+    vlmevalkit: Mapping[str, str] = field(default_factory=dict)
+    """Names of the data set in VLMEvalKit, whose evaluators can score our responses, each with our id of a question
+    from the columns of its table."""
 
 
 def mean_right(frame: pd.DataFrame) -> float:

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     writing.add_argument("--model", default="ours", help="vlmevalkit: name of the model (default: %(default)s)")
     writing.add_argument("--id-of", metavar="PATTERN", help="vlmevalkit: our id from the table's columns: {index}")
     writing.add_argument("--source", type=Path, metavar="DIR", help="megabench: folder of the published data set")
+    writing.add_argument("--whole", action="store_true", help="whole responses instead of the answers alone")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,10 +74,12 @@ def run(args: argparse.Namespace) -> int:
     if args.kit == "vlmevalkit":
         if args.table is None:
             raise UserError("--table: VLMEvalKit's own table of the data set (LMUData/NAME.tsv) is needed.")
-        path = write_vlmevalkit(benchmark, args.samples, args.data, args.table, args.model, args.out, args.id_of)
+        path = write_vlmevalkit(
+            benchmark, args.samples, args.data, args.table, args.model, args.out, id_of=args.id_of, whole=args.whole
+        )
     else:
         if args.source is None:
             raise UserError("--source: the folder of the published MEGA-Bench is needed.")
-        path = write_megabench(args.samples, args.data, args.source, args.out)
+        path = write_megabench(args.samples, args.data, args.source, args.out, whole=args.whole)
     console.print(f"Written: {path}", markup=False)
     return 0

@@ -75,6 +75,5 @@ DYNAMATH = Benchmark(
     rows=rows,
     question=question,
     scores=scores,
-    vlmevalkit="DynaMath",
-    vlmevalkit_id="{qid}-v{varid}",
+    vlmevalkit={"DynaMath": "{qid}-v{varid}"},
 )

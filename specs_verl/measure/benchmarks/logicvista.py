@@ -46,5 +46,5 @@ LOGICVISTA = Benchmark(
     rows=rows,
     question=question,
     scores=accuracy_by("skill"),
-    vlmevalkit="LogicVista",
+    vlmevalkit={"LogicVista": "{index}"},
 )

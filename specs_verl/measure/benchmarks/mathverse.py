@@ -79,6 +79,8 @@ MATHVERSE = Benchmark(
     rows=rows,
     question=question,
     scores=scores,
-    vlmevalkit="MathVerse_MINI_Vision_Only",
-    vlmevalkit_id="{problem_index}-{sample_index}",
+    vlmevalkit={
+        f"MathVerse_MINI{version}": "{problem_index}-{sample_index}"
+        for version in ("_Vision_Only", "_Vision_Dominant", "_Vision_Intensive", "_Text_Lite", "_Text_Dominant", "")
+    },
 )

@@ -52,5 +52,5 @@ MATHVISION = Benchmark(
     rows=rows,
     question=question,
     scores=accuracy_by("subject", "level"),
-    vlmevalkit="MathVision",
+    vlmevalkit={"MathVision": "{index}", "MathVision_MINI": "{index}"},
 )

@@ -77,5 +77,5 @@ MATHVISTA = Benchmark(
     rows=rows,
     question=question,
     scores=accuracy_by("task", "category", "question_type", "answer_type"),
-    vlmevalkit="MathVista_MINI",
+    vlmevalkit={"MathVista_MINI": "{index}"},
 )

@@ -2,8 +2,8 @@
 
 Files: TIGER-Lab/MEGA-Bench, core/test-*.parquet, columns id, task_name, task_description, global_media, example_text,
 example_media, query_text, query_media, answer; media are lists of file names, written as text, below the folder.
-Its 45 metrics are its own: we sample, write its response file (kits/mega.py), and its evaluator scores. Prompts are its
-own, too: they ask for the format that each task is scored by. Questions with videos are broken rows here.
+Its 45 metrics are its own: we sample, write its response file (response_files.py), and its evaluator scores. Prompts
+are its own, too: they ask for the format that each task is scored by. Questions with videos are broken rows here.
 """
 
 from __future__ import annotations

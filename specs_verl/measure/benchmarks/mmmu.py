@@ -111,8 +111,7 @@ MMMU = Benchmark(
     rows=rows,
     question=question,
     scores=accuracy_by("subject", "question_type"),
-    vlmevalkit="MMMU_DEV_VAL",
-    vlmevalkit_id="{id}",
+    vlmevalkit={"MMMU_DEV_VAL": "{id}"},
 )
 
 MMMU_PRO = Benchmark(
@@ -125,4 +124,5 @@ MMMU_PRO = Benchmark(
     rows=pro_rows,
     question=pro_question,
     scores=pro_scores,
+    vlmevalkit={"MMMU_Pro_10c": f"{STANDARD}/{{id}}", "MMMU_Pro_V": f"{VISION}/{{id}}"},
 )

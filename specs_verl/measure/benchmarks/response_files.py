@@ -1,17 +1,28 @@
 """Our responses in the files that the official evaluators read.
 
-    write_vlmevalkit(BENCHMARKS["mathvista"], samples, prepared, table, "qwen", out)  # qwen/qwen_MathVista_MINI.tsv
+    write_vlmevalkit(BENCHMARKS["mathvista"], samples, prepared, Path("MathVista_MINI.tsv"), "qwen", out)
     write_megabench(samples, prepared, folder, out)                                   # all_query_responses.json
 
-VLMEvalKit (open-compass/VLMEvalKit) scores MODEL/MODEL_DATASET.tsv: its own table of the data set, without the pictures
-and with a column `prediction`; start it with PRED_FORMAT=tsv and --reuse. MEGA-Bench (TIGER-AI-Lab/MEGA-Bench) scores a
-list of tasks with their `query_response`: main.py --evaluation_only. Both take one response per question: sample 0.
+VLMEvalKit (open-compass/VLMEvalKit) scores MODEL/RUN/MODEL_DATASET.tsv: its own table of the data set, without the
+pictures and with a column `prediction`. RUN has the form of its own run folders, in which `--reuse` looks:
+
+    PRED_FORMAT=tsv python run.py --mode eval --reuse --work-dir OUT --model qwen --data MathVista_MINI
+
+MEGA-Bench scores a list of tasks with their `query_response`; the file holds the keys of its own repository, of
+lmms-eval and of VLMEvalKit. All take one response per question: sample 0.
+
+`prediction` is the answer alone (see answer_of): read as a whole, a response that thinks aloud names several options,
+and rules such as We-Math's take the first letter. The whole response stands in the column `response`.
+tests/benchmarks/official_evaluators.py runs the evaluators on such files and compares their verdicts with ours.
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import json
+import sys
+from datetime import date
 from pathlib import Path
 from typing import cast
 
@@ -19,11 +30,34 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from data_prep.files import replacing, write_text
+from reward_fns.answer.boxed import last_box
+from reward_fns.answer.places import answer_block, split_think
 from specs_verl.errors import UserError
 from specs_verl.measure.benchmarks.benchmark import Benchmark
 from specs_verl.measure.benchmarks.megabench import rows as mega_rows
 from specs_verl.measure.benchmarks.source import list_of
 from specs_verl.sampling.store import SampleRun
+
+RUN = "T{:%Y%m%d}_G00000000"
+"""A run folder as VLMEvalKit names them, T<day>_G<commit>: of no commit."""
+
+READ_AS_MISSING = {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"}
+READ_AS_MISSING |= {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+"""Cells that pandas.read_csv, which the evaluators use, reads as a missing value: some of them stop there."""
+
+
+def answer_of(response: str, *, boxed: bool = True) -> str:
+    """What follows the thinking, of that the inside of the last answer block, of that the last box, as VLMEvalKit's own
+    wrappers of models that think do; the whole response where there is nothing of the kind.
+
+    Args:
+        boxed: look for a box; MEGA-Bench asks for formats in which one may be a part of the answer.
+    """
+    after = split_think(response)[0] or response
+    block = answer_block(after)
+    text = after if block is None else block
+    box = last_box(text) if boxed else None
+    return (text if box is None else box).strip()
 
 
 def first_responses(samples: Path, prepared: Path) -> dict[str, str]:
@@ -42,43 +76,81 @@ def first_responses(samples: Path, prepared: Path) -> dict[str, str]:
 
 
 def write_vlmevalkit(
-    benchmark: Benchmark, samples: Path, prepared: Path, table: Path, model: str, out: Path, id_of: str | None = None
+    benchmark: Benchmark,
+    samples: Path,
+    prepared: Path,
+    table: Path,
+    model: str,
+    out: Path,
+    *,
+    id_of: str | None = None,
+    whole: bool = False,
 ) -> Path:
-    """VLMEvalKit's prediction file from its own table of the data set; every row of the table must have a response.
+    """VLMEvalKit's prediction file from its own table of the data set; every row of the split must have a response.
 
     Args:
-        table: VLMEvalKit's tab-separated table of the data set (LMUData/NAME.tsv).
+        table: VLMEvalKit's tab-separated table (LMUData/NAME.tsv); NAME is the data set that will be scored.
         model: name of the model; the file lies in a folder of that name.
         id_of: our id of a question from the table's columns, such as "{index}"; the benchmark's own by default.
+        whole: predict the whole response instead of the answer alone.
     """
-    if not benchmark.vlmevalkit and id_of is None:
-        raise UserError(f"{benchmark.title}: not among VLMEvalKit's data sets. Pass --id-of to write one all the same.")
+    pattern = id_of or benchmark.vlmevalkit.get(table.stem)
+    if pattern is None:
+        known = ", ".join(benchmark.vlmevalkit) or "none"
+        raise UserError(
+            f"{table}: {table.stem} is no data set of VLMEvalKit that is known for {benchmark.title} ({known}). Name "
+            "the table as VLMEvalKit does, or pass --id-of."
+        )
     try:
         frame = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{table}: not a readable tab-separated table ({error}).") from error
     responses = first_responses(samples, prepared)
-    pattern = id_of or benchmark.vlmevalkit_id
     try:
         ids = [pattern.format(**row) for row in frame.to_dict("records")]
     except (KeyError, IndexError, ValueError) as error:
         raise UserError(f"{table}: --id-of {pattern!r} does not fit its columns {', '.join(frame.columns)}.") from error
-    missing = [name for name in ids if name not in responses]
-    if missing:
-        raise UserError(
-            f"{table}: {len(missing)} of {len(ids)} rows have no response, the first is {missing[0]!r}; ours are like "
-            f"{next(iter(responses))!r}. Name the column that holds our ids with --id-of."
-        )
     kept = frame.drop(columns=[column for column in ("image", "image_path") if column in frame])
-    kept["prediction"] = [responses[name] for name in ids]
-    target = out / model / f"{model}_{benchmark.vlmevalkit or benchmark.name}.tsv"
+    kept["response"] = [responses.get(name) for name in ids]
+    _check(kept, ids, _of_split(frame, benchmark), table, next(iter(responses)))
+    kept["response"] = kept["response"].fillna("")
+    kept["prediction"] = kept["response"] if whole else kept["response"].map(answer_of)
+    for column in ("response", "prediction"):
+        kept[column] = [f" {text}" if text in READ_AS_MISSING else text for text in kept[column]]
+    target = out / model / RUN.format(date.today()) / f"{model}_{table.stem}.tsv"
     with replacing(target) as temporary:
-        kept.to_csv(temporary, sep="\t", index=False)
+        # All cells in quotes, as VLMEvalKit writes them: a carriage return would end a row otherwise.
+        kept.to_csv(temporary, sep="\t", index=False, quoting=csv.QUOTE_ALL)
     return target
 
 
-def write_megabench(samples: Path, prepared: Path, folder: Path, out: Path) -> Path:
-    """MEGA-Bench's response file: task by task, the queries in the order of the published rows."""
+def _of_split(frame: pd.DataFrame, benchmark: Benchmark) -> pd.Series:
+    """Rows of our split: MMMU_DEV_VAL holds the development questions, too, and scores the splits one by one."""
+    split = frame.get("split")
+    known = split is not None and (split == benchmark.split).any()
+    return split == benchmark.split if known else pd.Series(True, index=frame.index)
+
+
+def _check(kept: pd.DataFrame, ids: list[str], ours: pd.Series, table: Path, example: str) -> None:
+    """Every row of our split has a response; those of others are counted."""
+    named = pd.Series(ids, index=kept.index)
+    missing = named[kept["response"].isna() & ours]
+    if len(missing):
+        raise UserError(
+            f"{table}: {len(missing)} of {int(ours.sum())} rows have no response, the first is {missing.iloc[0]!r}; "
+            f"ours are like {example!r}. Name the column that holds our ids with --id-of."
+        )
+    others = int((~ours).sum())
+    if others:
+        print(f"{table}: {others} rows of other splits have empty predictions: read no score of them.", file=sys.stderr)
+
+
+def write_megabench(samples: Path, prepared: Path, folder: Path, out: Path, *, whole: bool = False) -> Path:
+    """MEGA-Bench's response file: task by task, the queries in the order of the published rows.
+
+    `task_description`, `question` and `query_idx` repeat `global_description`, `query_text` and `task_idx`: the first
+    are read by VLMEvalKit's copy of the evaluator, the others by MEGA-Bench itself and lmms-eval.
+    """
     responses = first_responses(samples, prepared)
     tasks: dict[str, dict[str, object]] = {}
     for place, row in mega_rows(folder):
@@ -86,7 +158,7 @@ def write_megabench(samples: Path, prepared: Path, folder: Path, out: Path) -> P
             str(row["task_name"]),
             {
                 "task_name": str(row["task_name"]),
-                "global_description": row["task_description"] or "",
+                **dict.fromkeys(("global_description", "task_description"), row["task_description"] or ""),
                 "global_images": list_of(row.get("global_media"), place),
                 "example_info": {
                     "image_paths": list_of(row.get("example_media"), place),
@@ -96,14 +168,15 @@ def write_megabench(samples: Path, prepared: Path, folder: Path, out: Path) -> P
             },
         )
         queries = cast("list[dict[str, object]]", task["query_response"])
+        response = responses.get(str(row["id"]), "")
         queries.append(
             {
-                "response": responses.get(str(row["id"]), ""),
+                "response": response if whole else answer_of(response, boxed=False),
                 "correct_answer": _literal(str(row["answer"]), place),
                 "global_idx": row["id"],
-                "task_idx": len(queries),
+                **dict.fromkeys(("task_idx", "query_idx"), len(queries)),
                 "images": list_of(row["query_media"], place),
-                "query_text": row["query_text"],
+                **dict.fromkeys(("query_text", "question"), row["query_text"]),
             }
         )
     target = out / "all_query_responses.json"

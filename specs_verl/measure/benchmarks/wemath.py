@@ -85,6 +85,5 @@ WEMATH = Benchmark(
     rows=rows,
     question=question,
     scores=scores,
-    vlmevalkit="WeMath",
-    vlmevalkit_id="{ID}-{key}",
+    vlmevalkit={"WeMath": "{ID}-{key}"},
 )

@@ -60,6 +60,13 @@ def test_wrong_answers_are_wrong(prepared, name):
     assert not graded(file, ["H, I"] * len(published.ANSWERED[name]))["right"].any()
 
 
+def test_options_that_are_drawn_may_be_repeated_with_their_letter(prepared):
+    """The prompt lists them as "(C) C": so do answers."""
+    _, file = prepared("mathvision")
+    for answer, right in (("(C) C", True), ("C. C", True), ("C. D", False), ("D. D", False), ("C. C or D", False)):
+        assert graded(file, ["1", answer, "A"])["right"][1] == right, answer
+
+
 def test_the_prompt_is_the_papers_unless_another_is_asked_for(prepared, tmp_path):
     _, file = prepared("mathvista")
     row = pq.read_table(file).to_pylist()[0]
