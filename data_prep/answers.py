@@ -19,7 +19,6 @@ from data_prep.reading.cells import Unfit
 from reward_fns import verify
 from reward_fns.answer.boxed import boxes as boxed
 from reward_fns.boxes.reading import read_boxes
-from reward_fns.workers.judge_client import offline
 
 MOST_GOLD = 1_000
 """Characters of a gold that is not a list of boxes; longer ones are solutions, not answers."""
@@ -127,7 +126,10 @@ def _plain(side: float) -> int | float:
 
 
 def gold_problem(how: Graded) -> str | None:
-    """What is wrong with a gold: it must be right when it is given as the answer. None when it is."""
+    """What is wrong with a gold: it must be right when it is given as the answer. None when it is, or when only a judge
+    could say: no check of data asks a server."""
+    if how.verifier == "judge":
+        return None
     return _problem(how.gold, how.verifier, json.dumps(how.params, sort_keys=True))
 
 
@@ -135,8 +137,7 @@ def gold_problem(how: Graded) -> str | None:
 def _problem(gold: str, verifier: str, params_text: str) -> str | None:
     params = json.loads(params_text)
     try:
-        with offline():  # no row makes a check of data ask a server
-            verdict = verify(f"<answer>{_as_answered(gold, verifier, params)}</answer>", gold, verifier, **params)
+        verdict = verify(f"<answer>{_as_answered(gold, verifier, params)}</answer>", gold, verifier, **params)
     except (KeyError, TypeError, ValueError, ModuleNotFoundError) as error:
         return f"{verifier}: {error.args[0] if error.args else error}"
     if verdict.status == "unparsable_gold":

@@ -103,7 +103,5 @@ def _gold_findings(row: Mapping[str, object]) -> list[Finding]:
         return [Finding("ground truth is no text", f"`ground_truth` is {type(gold).__name__}, not text")]
     if len(gold) > MOST_CHARACTERS:
         return [Finding("huge text", f"a ground truth of {len(gold)} characters")]
-    if grading.verifier == "judge":  # only a server could say more, and none is asked
-        return []
     problem = gold_problem(Graded(gold, grading.verifier, grading.params))
     return [Finding("ground truth", problem)] if problem else []
