@@ -1,7 +1,10 @@
 r"""What the official evaluators say about our response files, beside our own verdicts.
 
-    python3.11 -m venv official                  # an environment of its own: both packages pull in many others
-    official/bin/pip install -e . ms-vlmeval lmms-eval && official/bin/python tests/benchmarks/official_evaluators.py
+    python3.11 -m venv official && official/bin/pip install -e . ms-vlmeval lmms-eval
+    official/bin/python tests/benchmarks/official_evaluators.py
+
+An environment of its own, for both packages pull in many others; where their pins disagree with ours, `pip install
+--no-deps` them and add the modules that are named as missing.
 
 Questions are the tests' made-up ones in the published layouts, each answered in every form of official_world.FORMS:
 right, wrong, hedged, malformed. Files are prepared and written with `specs benchmark`. VLMEvalKit evaluates its files

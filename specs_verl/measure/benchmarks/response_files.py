@@ -48,14 +48,17 @@ READ_AS_MISSING |= {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 
 def answer_of(response: str, *, boxed: bool = True) -> str:
     """What follows the thinking, of that the inside of the last answer block, of that the last box, as VLMEvalKit's own
-    wrappers of models that think do; the whole response where there is nothing of the kind.
+    wrappers of models that think do; the whole response where there is nothing of the kind. Empty where nothing follows
+    the thinking or the block is empty; a thought that was cut off stays whole, as with VLMEvalKit's SPLIT_THINK.
 
     Args:
         boxed: look for a box; MEGA-Bench asks for formats in which one may be a part of the answer.
     """
-    after = split_think(response)[0] or response
+    after, _, closed = split_think(response)
+    if not after:
+        return "" if closed else response.strip()
     block = answer_block(after)
-    text = after if block is None else block
+    text = block if block is not None else "" if "<answer>" in after else after
     box = last_box(text) if boxed else None
     return (text if box is None else box).strip()
 
@@ -148,8 +151,8 @@ def _check(kept: pd.DataFrame, ids: list[str], ours: pd.Series, table: Path, exa
 def write_megabench(samples: Path, prepared: Path, folder: Path, out: Path, *, whole: bool = False) -> Path:
     """MEGA-Bench's response file: task by task, the queries in the order of the published rows.
 
-    `task_description`, `question` and `query_idx` repeat `global_description`, `query_text` and `task_idx`: the first
-    are read by VLMEvalKit's copy of the evaluator, the others by MEGA-Bench itself and lmms-eval.
+    `task_description` and `question`, which VLMEvalKit's copy of the evaluator reads, repeat `global_description` and
+    `query_text`, which MEGA-Bench itself and lmms-eval read; `query_idx` is `task_idx` in some of its versions.
     """
     responses = first_responses(samples, prepared)
     tasks: dict[str, dict[str, object]] = {}

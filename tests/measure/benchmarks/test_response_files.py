@@ -81,7 +81,10 @@ ANSWERS = [
     ("<think> \\boxed{3}? </think> So it is 4.", "So it is 4."),
     ("I add them: \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"),
     ("The answer is C.", "The answer is C."),
-    ("<think> cut off: maybe B", "<think> cut off: maybe B"),
+    ("<think> cut off: maybe \\boxed{B}", "<think> cut off: maybe \\boxed{B}"),
+    ("<think> A or \\boxed{B}? </think>", ""),
+    ("<think> A, so: </think><answer>  </answer>", ""),
+    ("<answer></answer>", ""),
 ]
 
 
