@@ -2,6 +2,7 @@
 
 The environment variable FAKE_ENGINE, or a file `faults` beside the weights, says how: a comma-separated list of
     die@ROW      the process is killed when ROW is added, once (a file beside the checkpoint remembers)
+    die3@ROW     the same, three times
     hang@ROW     the process sleeps for ever when ROW is added, once
     error@ROW    a Python error in the step that would finish ROW, every time
     kill@ROW     the process is killed in the step that would finish ROW, every time
@@ -53,9 +54,11 @@ class FakeEngine:
             if name == "refuse":
                 raise PromptError("refused_by_engine", "the test says so")
             mark = self.checkpoint / f"did-{fault}"
-            if name in ("die", "hang") and not mark.exists():
-                mark.touch()
-                if name == "die":
+            times = {"die": 1, "die3": 3, "hang": 1}.get(name, 0)
+            if times > (mark.stat().st_size if mark.exists() else 0):
+                with mark.open("a") as file:
+                    file.write("x")
+                if name != "hang":
                     os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(3600)
         self.queue.append((key, seed, n))

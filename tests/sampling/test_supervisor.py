@@ -86,6 +86,14 @@ def test_a_row_that_breaks_the_engine_is_found_and_left_out(make_job, monkeypatc
     assert {record["row"] for record in run.samples()} == set(range(200)) - {17, 70, 71}
 
 
+def test_a_row_that_the_engine_survives_at_last_is_not_left_out(make_job, monkeypatch):
+    # Twice among others, so that the shard is sampled row by row; once alone, which may be chance; then never again.
+    monkeypatch.setenv("FAKE_ENGINE", "die3@70")
+    run = sample(make_job(workers=1))
+    assert run.summary["skipped"] == {"corrupt_image": 1}
+    assert {record["row"] for record in run.samples()} == set(range(200)) - {17}
+
+
 def test_an_engine_that_cannot_load_ends_the_run_with_its_log(make_job, monkeypatch):
     monkeypatch.setenv("FAKE_ENGINE", "load")
     with pytest.raises(SamplingError, match=r"RuntimeError: the weights cannot be read"):
