@@ -8,6 +8,7 @@ Not here: which worker runs where (placement.py), and when one is started again 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.files import write_json
+from reward_fns.workers.parent import ENDS_WITH_PARENT
 from specs_verl.sampling.parameters import Job
 from specs_verl.sampling.placement import placement, worker_environment
 
@@ -40,7 +42,9 @@ class LocalWorkers:
 
     def start(self, rank: int, log: Path) -> subprocess.Popen[bytes]:
         """Start the worker of a place."""
-        command = [sys.executable, "-m", "specs_verl.sampling.worker", str(self._file), str(rank)]
+        # By its own heartbeat a worker would notice the end of this process only once its engine is loaded.
+        command = [*ENDS_WITH_PARENT, str(os.getpid()), sys.executable, "-m", "specs_verl.sampling.worker"]
+        command += [str(self._file), str(rank)]
         with log.open("ab") as file:
             return subprocess.Popen(
                 command,

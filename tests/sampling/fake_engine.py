@@ -7,6 +7,7 @@ The environment variable FAKE_ENGINE, or a file `faults` beside the weights, say
     error@ROW    a Python error in the step that would finish ROW, every time
     kill@ROW     the process is killed in the step that would finish ROW, every time
     load         a Python error while loading
+    stuck        loading takes for ever
     refuse@ROW   the engine refuses the row
     slow         a step takes 20 ms
 """
@@ -33,6 +34,9 @@ class FakeEngine:
         self.faults = [fault for fault in asked.split(",") if fault]
         if "load" in self.faults:
             raise RuntimeError("the weights cannot be read")
+        if "stuck" in self.faults:
+            (self.checkpoint / "stuck").write_text(str(os.getpid()))
+            time.sleep(3600)
         self.queue = []
         self.stream = None
         (self.checkpoint / "loaded").open("a").write("x")

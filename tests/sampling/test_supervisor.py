@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -168,6 +169,20 @@ def test_a_killed_run_goes_on_where_it_was(make_job, tmp_path):
     check_complete(run)
     assert texts(run) == texts(unbroken)
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items()), "complete shards are not redone"
+
+
+def test_a_worker_ends_with_the_run_also_while_it_loads_its_engine(make_job, checkpoint, tmp_path):
+    (tmp_path / "jobs.json").write_text(json.dumps([asdict(make_job(workers=1))]))
+    command = [sys.executable, "-m", "specs_verl.sampling", "--jobs", str(tmp_path / "jobs.json"), "--quiet"]
+    process = subprocess.Popen(command, env={**os.environ, "FAKE_ENGINE": "stuck"}, start_new_session=True)
+    mark, deadline = checkpoint / "stuck", time.monotonic() + 60
+    while not (mark.exists() and mark.read_text()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    worker = psutil.Process(int(mark.read_text()))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    worker.wait(timeout=30)  # TimeoutExpired where it stays
 
 
 def test_several_jobs_share_the_workers_and_the_loaded_engine(make_job, checkpoint):
