@@ -12,6 +12,8 @@ them. Not here: prompt lengths (prompts.py).
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -99,12 +101,13 @@ def ray_address(config: DictConfig, named: str | None, found: str | None) -> str
     return None if asked == "local" else asked or found
 
 
-def cluster(config: DictConfig, address: str | None) -> None:
+def cluster(config: DictConfig, address: str | None, environment: Mapping[str, str] = os.environ) -> None:
     """Several nodes need a Ray cluster; a run that joins one asks for no more of Ray than the cluster has.
 
     Args:
         config: settings of a Ray of one's own are taken out of it where there is a cluster: Ray refuses them.
         address: see `ray_address`.
+        environment: of this process; where metrics go is handed on to the cluster.
     """
     if address is None:
         if config.trainer.nnodes > 1:
@@ -119,6 +122,20 @@ def cluster(config: DictConfig, address: str | None) -> None:
             ray_init[name] = None
     if "address" in ray_init:
         ray_init["address"] = address
+    _tell_where_metrics_go(config, environment)
+
+
+METRICS_GO_TO = ("VERL_FILE_LOGGER_PATH", "VERL_FILE_LOGGER_ROOT", "TENSORBOARD_DIR")
+
+
+def _tell_where_metrics_go(config: DictConfig, environment: Mapping[str, str]) -> None:
+    """The process that writes the metrics is started by the cluster, which knows nothing of this process's variables,
+    and in another folder."""
+    places = {name: os.path.abspath(environment[name]) for name in METRICS_GO_TO if environment.get(name)}
+    key = "ray_kwargs.ray_init.runtime_env.env_vars"
+    asked = OmegaConf.select(config, key) or {}
+    if places:
+        OmegaConf.update(config, key, {**places, **asked}, force_add=True)
 
 
 def steps(config: DictConfig, train_rows: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 import verl  # noqa: F401  (loads the plugin, which puts the recipes on Hydra's search path)
 from hydra import compose, initialize_config_module
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 
 from specs_verl.doctor import preflight, recipe
 from specs_verl.errors import UserError
@@ -127,6 +128,27 @@ def test_a_run_that_ended_early_fails(tmp_path, capsys):
     (tmp_path / recipe.NEWEST).unlink()
     with pytest.raises(UserError, match="is of step 0"):
         recipe.ended_as_asked(config)
+
+
+def test_a_cluster_is_told_where_metrics_go(monkeypatch, tmp_path):
+    # Ray starts the process that writes them, from the raylet's variables and in the raylet's folder
+    key, here = (
+        "ray_kwargs.ray_init.runtime_env.env_vars",
+        {"VERL_FILE_LOGGER_PATH": "runs/metrics.jsonl", "HOME": "/x"},
+    )
+    monkeypatch.chdir(tmp_path)
+    config = composed(GPU[0])
+    recipe.cluster(config, None, here)
+    assert OmegaConf.select(config, key) is None, "a Ray of one's own inherits them"
+    recipe.cluster(config, "10.0.0.1:6379", {"HOME": "/x"})
+    assert OmegaConf.select(config, key) is None
+    recipe.cluster(config, "10.0.0.1:6379", here)
+    assert OmegaConf.select(config, key) == {"VERL_FILE_LOGGER_PATH": f"{tmp_path}/runs/metrics.jsonl"}
+    recipe.cluster(config, "10.0.0.1:6379", {"VERL_FILE_LOGGER_PATH": "/else", "TENSORBOARD_DIR": "/board"})
+    assert OmegaConf.select(config, key) == {
+        "VERL_FILE_LOGGER_PATH": f"{tmp_path}/runs/metrics.jsonl",  # what the configuration says wins
+        "TENSORBOARD_DIR": "/board",
+    }
 
 
 def test_several_nodes_need_a_cluster():
