@@ -30,6 +30,8 @@ def last_box(text: str) -> str | None:
 
 def final_box(text: str) -> tuple[int, str] | None:
     """Where the last non-empty box ends, and its content."""
+    if "{" not in text and "\\" not in text:
+        return None
     quick = _last_box_quickly(text)
     if quick is not None:
         return quick

@@ -142,14 +142,16 @@ def _in_region(region: str, committed_only: bool) -> Iterator[Piece]:
             yield from _committed(block)
         yield Piece(block[:MAX_PIECE], "answer")
     else:
-        closing = _CLOSING_BLOCK.search(region[-MAX_CLOSING:].rstrip())
+        closing = _CLOSING_BLOCK.search(region[-MAX_CLOSING:].rstrip()) if "<" in region else None
         # A box elsewhere says that the block at the end holds something else, such as the reasoning.
         if closing is not None and (last_box(closing["value"]) is not None or last_box(region) is None):
             yield from _committed(closing["value"])
             held = _ONE_FIELD.fullmatch(closing["value"].strip())
             yield Piece(held["value"] if held is not None else closing["value"], "answer")
     yield from _committed(region)
-    yield Piece(squeezed(_TAGS.sub(" ", region[-MAX_TAIL:])).strip(), "thought" if committed_only else "rest")
+    tail = region[-MAX_TAIL:]
+    rest = _TAGS.sub(" ", tail) if "<" in tail else tail
+    yield Piece(squeezed(rest).strip(), "thought" if committed_only else "rest")
 
 
 def _committed(text: str) -> Iterator[Piece]:
