@@ -26,7 +26,7 @@ quickstart: $(READY)
 	$(BIN)/specs run nano --out "$(OUT)" --seed $(SEED)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 12
 
 # Not with $(VENV), which is the CPU profile: GPU_PYTHON is the interpreter of the environment that trains.
 GPU_PYTHON ?= python
