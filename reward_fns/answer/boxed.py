@@ -28,14 +28,18 @@ def last_box(text: str) -> str | None:
     return None if found is None else found[1]
 
 
+def names_a_box(text: str) -> bool:
+    """Whether a box command may stand there: in most texts without one, single signs say so already."""
+    backslash = "\\" in text
+    return (backslash or "{" in text) and (text.rfind("oxed") >= 0 or (backslash and "\\fbox" in text))
+
+
 def final_box(text: str) -> tuple[int, str] | None:
     """Where the last non-empty box ends, and its content."""
-    if "{" not in text and "\\" not in text:
-        return None
-    quick = _last_box_quickly(text)
+    quick = _last_box_quickly(text) if "{" in text else None
     if quick is not None:
         return quick
-    if text.rfind("oxed") < 0 and text.rfind("\\fbox") < 0:
+    if not names_a_box(text):
         return None
     found = [(start, end, content) for start, end, content in _spans(text) if content.strip()]
     if not found:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeVar
 
 from reward_fns.answer.announced import phrase
-from reward_fns.answer.boxed import boxes, final_box
+from reward_fns.answer.boxed import boxes, final_box, names_a_box
 from reward_fns.answer.commitment import taken_back
 from reward_fns.answer.places import answer_block, begins_after, has_answer_block, own_turn, split_think, visible
 from reward_fns.verdict import CallError
@@ -86,18 +86,11 @@ def whole_answer(response: str) -> str:
 _ANSWER_TAGS = ("answer>", "/answer>")
 
 
-def _may_hold_a_box(text: str) -> bool:
-    """Whether the name of a box command stands there: in most texts without one, single signs say so already."""
-    if "\\" not in text and "{" not in text:
-        return False
-    return text.rfind("oxed") >= 0 or begins_after("\\", ("fbox",), text)
-
-
 def committed_region(response: str, answer_after_think: bool = False) -> Region | None:
     """The last answer block or else the last box of what follows the thoughts; of the thoughts themselves only when
     nothing follows them."""
     tags = "<" in response
-    if not ((tags and begins_after("<", _ANSWER_TAGS, response)) or _may_hold_a_box(response)):
+    if not ((tags and begins_after("<", _ANSWER_TAGS, response)) or names_a_box(response)):
         return None  # nearly all raw responses: nothing else is looked at
     text = visible(response)
     after, inside, _ = split_think(text) if tags else (text, "", False)
