@@ -2,6 +2,9 @@
 
 import argparse
 import importlib
+import os
+import select
+import signal
 import sys
 from typing import Any
 
@@ -59,7 +62,11 @@ def _implementation(where: str) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. Exit codes: 0 done, 1 the job failed, 2 the request cannot be carried out as it is."""
+    """Entry point.
+
+    Exit codes: 0 done, 1 the job failed, 2 the request cannot be carried out as it is, 130 interrupted, 141 nobody
+    reads the output any more.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     parser = build_parser(command)
@@ -71,13 +78,29 @@ def main(arguments: list[str] | None = None) -> int:
     if settings:
         args.overrides = [*args.overrides, *settings]
     try:
-        return _implementation(COMMANDS[args.specs_command][0]).run(args)
+        code: int = _implementation(COMMANDS[args.specs_command][0]).run(args)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"specs {args.specs_command}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"\nspecs {args.specs_command}: interrupted; call it again to go on.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise  # some other pipe, such as that of a worker
+        return 128 + signal.SIGPIPE
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of the output has gone (specs run ... --dry-run | head); what is left goes nowhere then."""
+    reader = select.poll()
+    reader.register(sys.stdout)
+    gone = any(event & select.POLLERR for _, event in reader.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The `specs` command: every subcommand explains itself, and bad requests end with one sentence and exit code 2."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from specs_verl.cli import COMMANDS, main
@@ -29,6 +33,24 @@ def test_bad_requests(arguments, sentence, capsys, tmp_path):
     options = ["--out", str(tmp_path / "run")] if arguments[0] == "run" else []
     assert main([*arguments, *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_reader_that_has_gone_is_no_error(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "specs_verl.cli", "run", "nano", "--dry-run", "--out", str(tmp_path)]
+    process = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert (process.returncode, process.stderr) == (141, "")
+
+
+def test_another_broken_pipe_is_an_error(monkeypatch, tmp_path):
+    def of_a_worker(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(run, "run", of_a_worker)
+    with pytest.raises(BrokenPipeError):
+        main(["run", "nano", "--out", str(tmp_path)])
 
 
 def test_unknown_options_are_refused(capsys):

@@ -5,7 +5,7 @@ r"""Patterns that do not tell capitals from small letters, quick where they are 
 
 `re` tries the branches of an alternation one after the other when capitals do not count, and skips those that begin
 with another letter when they do: four to seven times as quick for the long lists of words in this package. So an ASCII
-text is looked through in small letters first, and only what is found there is searched again for the match.
+text is looked through in small letters, and matched itself only where something was found.
 """
 
 from __future__ import annotations
@@ -34,19 +34,30 @@ class Caseless:
         self.split = self._compiled.split
 
     def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
-        return self._compiled.search(text, start, end) if self._may_stand_in(text, start, end) else None
+        if self._small is None or not text.isascii():
+            return self._compiled.search(text, start, end)
+        found = self._small.search(text.lower(), start, end)
+        return found and self._compiled.match(text, found.start(), end)
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        return self._compiled.finditer(text) if self._may_stand_in(text) else iter(())
+        if self._small is None or not text.isascii():
+            return self._compiled.finditer(text)
+        return self._found_in(text, self._small.finditer(text.lower()))
+
+    def _found_in(self, text: str, places: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
+        for place in places:
+            match = self._compiled.match(text, place.start())
+            if match is not None:  # always so: the same pattern
+                yield match
 
     def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
         return self._compiled.sub(replacement, text) if self._may_stand_in(text) else text
 
-    def _may_stand_in(self, text: str, start: int = 0, end: int = sys.maxsize) -> bool:
+    def _may_stand_in(self, text: str) -> bool:
         """False only where the pattern cannot be found."""
         if self._small is None or not text.isascii():
             return True
-        return self._small.search(text.lower(), start, end) is not None
+        return self._small.search(text.lower()) is not None
 
     @cached_property
     def _small(self) -> re.Pattern[str] | None:

@@ -10,6 +10,7 @@ that can begin one: a capital, a bracket, a quote, mathematics, bold.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _BEGINS = r"(?=[A-Z*$\\(\[\"'“<])"
 
@@ -29,3 +30,16 @@ def split_sentences(text: str) -> list[str]:
     """The sentences of ``text`` without white space around them, empty ones left out."""
     end = _ASCII_END if text.isascii() else SENTENCE_END
     return [stripped for part in end.split(text) if (stripped := part.strip())]
+
+
+NEAR_END = 300
+
+
+def last_sentences(text: str, count: int) -> Iterator[str]:
+    """The last ``count`` of ``split_sentences``, the last one first: mostly one or two are asked for, and the end of a
+    long text is enough."""
+    near = split_sentences(text[-NEAR_END:])[2:] if len(text) > 2 * NEAR_END else []
+    yield from reversed(near[-count:])
+    if len(near) < count:
+        sentences = split_sentences(text)
+        yield from reversed(sentences[-count : len(sentences) - len(near)])

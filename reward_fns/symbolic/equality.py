@@ -7,11 +7,12 @@ symbols are compared at several points.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import NamedTuple
 
 from reward_fns.numbers.tolerance import STRICT, agrees
 from reward_fns.symbolic.cursor import Node
 from reward_fns.symbolic.tokens import TooHard
-from reward_fns.symbolic.values import Reading, Value, children, contains, is_complex, symbols, value
+from reward_fns.symbolic.values import Reading, Value, as_complex, contains, value, walk
 
 EQUAL = 1e-10
 DIFFERENT = 1e-7
@@ -24,39 +25,65 @@ ENOUGH = 4
 """Points at which expressions must agree; fewer, but at least two, when the others lie outside the real domain."""
 
 
+class _Side(NamedTuple):
+    """An expression, and what occurs in it."""
+
+    node: Node
+    kinds: frozenset[str]
+    names: frozenset[str]
+    has_log: bool
+    imaginary: bool
+    piecewise: bool
+    """It has pieces, so that agreement near zero says little: |x - 5|, floor, max, sqrt(x^2)."""
+
+
+def _surveyed(node: Node) -> _Side:
+    nodes = walk(node)
+    functions = {one[1] for one in nodes if one[0] == "fn"}
+    return _Side(
+        node,
+        kinds=frozenset(one[0] for one in nodes),
+        names=frozenset(one[1] for one in nodes if one[0] == "sym"),
+        has_log="log" in functions,
+        imaginary=("const", "i") in nodes,
+        piecewise=not functions.isdisjoint(_PIECEWISE)
+        or any(one[0] == "root" and contains(one[2], "pow") for one in nodes),
+    )
+
+
+_PIECEWISE = ("abs", "floor", "ceil", "max", "min")
+
+
 def same_value(gold: Node, given: Node) -> bool | None:
     """Two expressions: equal, different or undecided, over all readings of percent and degree signs."""
+    ours, theirs = _surveyed(gold), _surveyed(given)
     readings = [Reading()]
-    if contains(gold, "percent") or contains(given, "percent"):
+    if "percent" in ours.kinds or "percent" in theirs.kinds:
         readings.append(Reading(percent=False))
-    if contains(gold, "deg") != contains(given, "deg"):
+    if ("deg" in ours.kinds) != ("deg" in theirs.kinds):
         readings.append(Reading(radians=True))
-    if _has_log(gold) or _has_log(given):
+    if ours.has_log or theirs.has_log:
         readings.append(Reading(common=True))
-    verdicts = [_equal_under(gold, given, reading) for reading in readings]
+    verdicts = [_equal_under(ours, theirs, reading) for reading in readings]
     if True in verdicts:
         return True
     return None if None in verdicts else False
 
 
-def _has_log(node: Node) -> bool:
-    return node[:2] == ("fn", "log") or any(map(_has_log, children(node)))
-
-
-def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
-    names = symbols(gold) | symbols(given)
-    if not names:
+def _equal_under(ours: _Side, theirs: _Side, reading: Reading) -> bool | None:
+    gold, given = ours.node, theirs.node
+    if not ours.names and not theirs.names:
         return _same_constant(value(gold, reading), value(given, reading), gold, given)
-    if bool(symbols(gold)) != bool(symbols(given)) and _varies(given if symbols(given) else gold, reading):
+    if bool(ours.names) != bool(theirs.names) and _varies(given if theirs.names else gold, reading):
         return False
-    complex_allowed = is_complex(gold) or is_complex(given)
-    piecewise = _piecewise(gold) or _piecewise(given)
+    complex_allowed = ours.imaginary or theirs.imaginary
+    piecewise = ours.piecewise or theirs.piecewise
     agreeing = unsure = 0
     skipped = []
     for point in ORDER:
         at = reading._replace(point=point)
         try:
-            one, two = complex(value(gold, at)), complex(value(given, at))
+            one, two = as_complex(value(gold, at)), as_complex(value(given, at))
         except TooHard:
             continue
         if not complex_allowed and (_imaginary(one) or _imaginary(two)):
@@ -81,21 +108,12 @@ def _equal_under(gold: Node, given: Node, reading: Reading) -> bool | None:
     return True if all(verdicts) else None if None in verdicts else False
 
 
-def _piecewise(node: Node) -> bool:
-    """Whether an expression has pieces, so that agreement near zero says little: |x - 5|, floor, max."""
-    if node[0] == "fn" and node[1] in ("abs", "floor", "ceil", "max", "min"):
-        return True
-    if node[0] == "root" and contains(node[2], "pow"):  # sqrt(x^2)
-        return True
-    return any(map(_piecewise, children(node)))
-
-
 def _varies(node: Node, reading: Reading) -> bool:
     """Whether an expression takes clearly different values, so that no constant can equal it."""
     found = []
     for point in ORDER[:3]:
         try:
-            found.append(complex(value(node, reading._replace(point=point))))
+            found.append(as_complex(value(node, reading._replace(point=point))))
         except (TooHard, ArithmeticError):
             continue
     return len(found) >= 2 and any(_close(found[0], other) is False for other in found[1:])

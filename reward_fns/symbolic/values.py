@@ -53,21 +53,36 @@ def value(node: Node, reading: Reading) -> Value:
     return result
 
 
+def as_complex(number: Value) -> complex:
+    """``complex(number)``, without the slow questions of the abstract class that fractions are of."""
+    return number if isinstance(number, complex) else complex(number.numerator / number.denominator)
+
+
 def symbols(node: Node) -> frozenset[str]:
     """Names of the free symbols."""
-    if node[0] == "sym":
-        return frozenset((node[1],))
-    return frozenset().union(*(symbols(child) for child in children(node)))
+    return frozenset(one[1] for one in walk(node) if one[0] == "sym")
 
 
 def contains(node: Node, *kinds: str) -> bool:
     """Whether a node of one of these kinds occurs."""
-    return node[0] in kinds or any(contains(child, *kinds) for child in children(node))
+    return any(one[0] in kinds for one in walk(node))
 
 
 def is_complex(node: Node) -> bool:
     """Whether the imaginary unit occurs."""
-    return node == ("const", "i") or any(is_complex(child) for child in children(node))
+    return ("const", "i") in walk(node)
+
+
+def walk(node: Node) -> list[Node]:
+    """``node`` and all nodes below it."""
+    found = [node]
+    for one in found:
+        if one[0] not in _LEAVES:
+            found.extend(children(one))
+    return found
+
+
+_LEAVES = frozenset(("num", "dec", "sym", "const"))
 
 
 def children(node: Node) -> list[Node]:
@@ -116,9 +131,9 @@ def _value(node: Node, reading: Reading, radians: bool) -> Value:
         return -_value(node[1], reading, radians)
     if kind == "div":
         top, bottom = _value(node[1], reading, radians), _value(node[2], reading, radians)
-        if isinstance(top, Fraction) and isinstance(bottom, Fraction):
-            return _bounded(top / bottom)
-        return complex(top) / complex(bottom)
+        if isinstance(top, complex) or isinstance(bottom, complex):
+            return as_complex(top) / as_complex(bottom)
+        return _bounded(top / bottom)
     if kind == "pow":
         return _power(_value(node[1], reading, radians), _value(node[2], reading, False))
     if kind == "root":
@@ -149,10 +164,11 @@ def _fold(nodes: tuple[Node, ...], reading: Reading, radians: bool, product: boo
     total: Value = Fraction(1) if product else Fraction(0)
     for node in nodes:
         item = _value(node, reading, radians)
-        if isinstance(total, Fraction) and isinstance(item, Fraction):
-            total = _bounded(total * item if product else total + item)
+        if isinstance(total, complex) or isinstance(item, complex):
+            one, two = as_complex(total), as_complex(item)
+            total = one * two if product else one + two
         else:
-            total = complex(total) * complex(item) if product else complex(total) + complex(item)
+            total = _bounded(total * item if product else total + item)
     return total
 
 

@@ -12,6 +12,7 @@ An answer longer than ``max_chars`` is wrong for every graded metric: a page of 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from reward_fns.answer.announced import MAX_TAIL
@@ -62,6 +63,8 @@ def text(
     if not accepted:
         raise GoldError("the ground truth holds no text")
     region = region_to_read(response, reading, answer_after_think)
+    if region is None and _PLAIN.fullmatch(response) and normalised(response, case_sensitive) in accepted:
+        return decided(True, response.strip())
     stated = _stated(response, answer_after_think) if region is None else region.read(_whole)
     if stated is None:
         return NO_ANSWER
@@ -88,6 +91,10 @@ def text(
     if metric == "anls" and score < needed:
         score = 0.0
     return Verdict("right" if score >= needed else "wrong", score, shown)
+
+
+_PLAIN = re.compile(r"[\w .,:;'\"()+/%$-]{1,60}", re.ASCII)
+"""A whole response of one line without signs that mark, hide or strike out text."""
 
 
 def _whole(region: str) -> str | None:

@@ -14,7 +14,7 @@ from reward_fns.answer.commitment import stands
 from reward_fns.answer.denial import DENIAL, DENIED_BEFORE
 from reward_fns.answer.phrases import REFUSAL, Phrase
 from reward_fns.answer.places import stated_pieces
-from reward_fns.answer.sentences import split_sentences
+from reward_fns.answer.sentences import last_sentences, split_sentences
 from reward_fns.answer.wrappers import unwrapped
 from reward_fns.registry import register
 from reward_fns.strict.region import region_to_read, whole_answer
@@ -24,9 +24,13 @@ from reward_fns.verdict import NO_ANSWER, GoldError, Verdict, decided
 _YES = frozenset({"yes", "true", "correct", "right", "y", "t", "1", "yeah", "yep", "是", "对", "正确"})
 _NO = frozenset({"no", "false", "incorrect", "wrong", "n", "f", "0", "nope", "否", "不", "不是", "错误", "错"})
 _GOES_ON = r"(?:\.\s*\d|one\b|longer\b|matter\b|doubt\b|more\b|other\b)"
+_ENGLISH = ("yes", "no", "true", "false", "yeah", "yep", "nope")
 WORD = Phrase(
     "yes or no",
-    rf"\b(yes|no|true|false|yeah|yep|nope)\b(?!\s*{_GOES_ON})|(不是|是的|正确|错误|是|否)",
+    # `re` leaps to the first letters of an alternation, but not over a \b that stands before it.
+    "|".join(
+        [rf"{word}(?<=\b{word})\b(?!\s*{_GOES_ON})" for word in _ENGLISH] + ["不是", "是的", "正确", "错误", "是", "否"]
+    ),
     hits=["Yes, it is", "that is false", "不是"],
     misses=["no longer", "No. 5", "no doubt", "know", "yesterday"],
 )
@@ -153,12 +157,15 @@ def _value(match: re.Match[str], text: str) -> bool:
     )
 
 
+MAX_SENTENCES = 30
+
+
 def _in_rest(text: str) -> bool | None:
     """A first word that answers, else the last sentence that says yes or no."""
     match = WORD.match(text.lstrip(" \n*_#\"'"))
     if match is not None:
         return _value(match, match.string)
-    for sentence in reversed(split_sentences(text)[-30:]):
+    for sentence in last_sentences(text, MAX_SENTENCES):
         words = [
             word for word in WORD.finditer(sentence) if not word.start() or not NO_THING.match(sentence, word.start())
         ]

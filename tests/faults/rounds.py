@@ -39,7 +39,7 @@ def one_round(command: Sequence[str], name: str, seconds: float) -> bool:
     """
     family = Family(uuid.uuid4().hex, VARIABLE)
     environment = {**os.environ, VARIABLE: family.mark}
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_hear_interrupts)
     try:
         code = process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -60,6 +60,11 @@ def one_round(command: Sequence[str], name: str, seconds: float) -> bool:
     if code != 0:
         raise subprocess.CalledProcessError(code, command)
     return False
+
+
+def _hear_interrupts() -> None:
+    """What a shell starts with & ignores SIGINT, and so would the command."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def rounds(command: Sequence[str], count: int, longest: float, seed: int = 0) -> int:

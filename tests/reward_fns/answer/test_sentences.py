@@ -1,9 +1,9 @@
 """Sentences: the quick pattern for ASCII text finds the ends that the general one finds."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reward_fns.answer.sentences import SENTENCE_END, split_sentences
+from reward_fns.answer.sentences import NEAR_END, SENTENCE_END, last_sentences, split_sentences
 
 PARTS = [
     "A.",
@@ -29,6 +29,12 @@ PARTS = [
 @given(st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
 def test_ascii_text_is_split_as_any_text_is(text):
     assert split_sentences(text) == [part.strip() for part in SENTENCE_END.split(text) if part.strip()]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([*PARTS, "y" * (NEAR_END // 3)]), max_size=200).map("".join), st.integers(1, 40))
+def test_the_last_sentences_are_found_from_the_end(text, count):
+    assert list(last_sentences(text, count)) == split_sentences(text)[-count:][::-1]
 
 
 def test_where_sentences_end():
