@@ -15,6 +15,9 @@ DEFAULTS = {
     "TORCHDYNAMO_DISABLE": "1",
     # OpenMP's threads spin while they wait for each other; beside another program, for most of the time.
     "OMP_WAIT_POLICY": "passive",
+    # vLLM's model runs inside its engine's process (executor "uni" of the recipes), not in one more that takes half a
+    # minute to start; vLLM refuses that on CPUs unless this is said. verl's engine is a process of its own either way.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Forked tokenizer threads warn in every worker.
     "TOKENIZERS_PARALLELISM": "false",
     # Ray would start an agent that reports usage to the network.
