@@ -3,11 +3,6 @@
 vLLM is started once for all tests of this file.
 """
 
-import threading
-import time
-from pathlib import Path
-
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -163,35 +158,6 @@ def test_two_processes_that_hold_one_model_sample_what_one_does(runs, checkpoint
         texts = [[record["response"] for record in samples.samples()] for samples in (runs[name], run)]
         # With random weights the two best tokens may tie within rounding: one row in twenty may differ.
         assert sum(one == two for one, two in zip(*texts, strict=True)) >= len(texts[0]) - 1 >= 19
-
-
-def kill_the_worker(job, killed):
-    """Wait for the first complete shard, then kill the worker process with the vLLM engine in it."""
-    deadline = time.monotonic() + 120
-    while not list(Path(job.out).glob("shards/shard-*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for process in psutil.Process().children(recursive=True):
-        if "specs_verl.sampling.worker" in process.cmdline():
-            process.kill()
-            killed.append(process.pid)
-
-
-def test_a_vllm_worker_that_dies_mid_run_costs_time_only(checkpoint, tmp_path):
-    path = nano.write_data(tmp_path, n_train=160, n_test=6, seed=1)["train"]
-    parameters = SamplingParameters(n=8, max_tokens=TOKENS, max_prompt_tokens=128, seed=2)  # 5 shards of 32 rows
-    jobs = [
-        Job(str(checkpoint), (str(path),), str(tmp_path / name), parameters, engine=EngineSettings(workers=1))
-        for name in ("unbroken", "killed")
-    ]
-    killed = []
-    watcher = threading.Thread(target=kill_the_worker, args=(jobs[1], killed), daemon=True)
-    watcher.start()
-    unbroken, broken = sample_all(jobs)
-    watcher.join(timeout=1)
-    assert len(killed) == 1, "the worker was to be killed while the second run was going on"
-    texts = [[(record["row"], record["response"]) for record in run.samples()] for run in (unbroken, broken)]
-    assert texts[0] == texts[1] and len(texts[0]) == 160 * 8
-    assert broken.summary["skipped"] == {}
 
 
 def test_tokens_and_their_kinds_are_counted(runs):
