@@ -187,7 +187,9 @@ class Trainer:
         weights = self.identity.get("reference.path", self.identity["weights"])
         policy = ReferencePolicy.of(self.config, settings, weights)
         left: Path | None = None
-        if policy.path is not None:  # another checkpoint than the one that is trained: before it, not beside it
+        known = from_main(policy.cache.load)
+        complete = self.imitates or all(pair.key in known for pairs in self.sets for pair in pairs.pairs)
+        if policy.path is not None and not complete:  # another checkpoint than the one that is trained: before it, not beside it
             changed = {"model": {"path": str(policy.path), "lora_rank": 0}}
             other = cast("DictConfig", OmegaConf.merge(self.config, changed))
             with self._quiet():
@@ -201,7 +203,7 @@ class Trainer:
         self.engine: PairEngine = self.worker.engine
         if self.main and left is not None and left != _feature_folder(self.engine):
             FeatureCache(0, left).delete()  # of a tower that is not needed again
-        if policy.path is None:
+        if policy.path is None or complete:
             self._reference(policy.cache, self.engine)
         self.packers = [self._packer(pairs, self.engine) for pairs in self.sets]
         self.peak = peak_flops()

@@ -11,6 +11,7 @@ from engine_setup import compose_config, one_process
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from specs_verl.cold_start import trainer
 from specs_verl.cold_start.__main__ import CONFIG
 from specs_verl.errors import UserError
 from specs_verl.progress import Steps
@@ -245,11 +246,17 @@ def test_an_image_that_cannot_be_decoded_is_named(train, tmp_path):
         train(f"data.train_files={file}")
 
 
-def test_another_reference_policy(train, world, tmp_path):
+def test_another_reference_policy(train, world, tmp_path, monkeypatch):
+    build, built = trainer.build_worker, []
+    monkeypatch.setattr(trainer, "build_worker", lambda *args: built.append(args) or build(*args))
     other = tiny.make_model(tmp_path / "other_model", seed=1)
     first = train(f"reference.path={other}", "model.vision_cache_gib=0")[0]  # its features go to the disk
     assert abs(first["rewards/chosen"]) > 1e-2
     assert not (train.out / ".vision").exists(), "features of both towers are gone"
+    assert len(built) == 2
+    again = train(f"reference.path={other}", out=tmp_path / "again")[0]
+    assert again["rewards/chosen"] == pytest.approx(first["rewards/chosen"], rel=1e-6)
+    assert len(built) == 3, "all log-probabilities are known: the reference is not loaded again"
     # beta * (log pi - log pi_ref), whose first term is that of any run on these weights
     itself = train()[0]
     assert first["logps/chosen"] == pytest.approx(itself["logps/chosen"], rel=1e-6)
