@@ -114,7 +114,8 @@ def test_zero_survives_the_death_of_its_vllm_engine(out):
     wait_until(lambda: any(attempts(out / "zero")) and engine_cores(out), process)
     # The store of torch.distributed apart, which torch binds to all interfaces, nothing can be reached from outside.
     opened = open_to_others(out)
-    assert all(name.startswith(("ray::WorkerDict", "VLLM::EngineCore")) and name.endswith(" ::") for name in opened), opened
+    stores = ("ray::WorkerDict", "VLLM::EngineCore")
+    assert all(name.startswith(stores) and name.endswith(" ::") for name in opened), opened
     for engine in engine_cores(out):
         engine.kill()
     # Stock verl would wait for the engine for ever; the watch ends the run and what it has started.
