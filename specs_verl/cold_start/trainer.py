@@ -189,7 +189,7 @@ class Trainer:
         left: Path | None = None
         known = from_main(policy.cache.load)
         complete = self.imitates or all(pair.key in known for pairs in self.sets for pair in pairs.pairs)
-        if policy.path is not None and not complete:  # another checkpoint than the one trained: before it, not beside it
+        if policy.path is not None and not complete:  # another checkpoint: before ours, not beside it
             changed = {"model": {"path": str(policy.path), "lora_rank": 0}}
             other = cast("DictConfig", OmegaConf.merge(self.config, changed))
             with self._quiet():
