@@ -195,8 +195,10 @@ class SampleRun:
                 "Samples are never mixed: choose another output directory, or remove this one."
             )
 
-    def drop_damaged(self) -> list[str]:
-        """Remove what cannot be read of a directory that is locked, so that it is made again; returns the names.
+    def drop_damaged(self, count: int) -> list[str]:
+        """Remove what cannot be read of a directory that is locked, so that it is made again.
+
+        Returns its names, and those of shards that a run of ``count`` shards has lost since it was complete.
 
         Looked at are the footers of the shards and the lists beside them; a shard whose footer is whole and whose pages
         are not is named when it is read (read_shard).
@@ -206,6 +208,8 @@ class SampleRun:
             if not _is_json(file):
                 damaged += [file, self.shard_path(int(file.stem.rpartition("-")[2]))]
         summary = self.path / "summary.json"
+        if summary.is_file():
+            damaged += [shard for shard in map(self.shard_path, range(count)) if not shard.is_file()]
         if damaged or (summary.is_file() and not _is_json(summary)):
             damaged.append(summary)
         for file in damaged:

@@ -18,7 +18,11 @@ def emptied(path):
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [cut, emptied])
+def lost(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [cut, emptied, lost])
 def test_a_damaged_shard_and_list_are_made_again_and_nothing_else(make_job, damage, capsys):
     job = make_job()
     run = sample(job)
@@ -26,7 +30,7 @@ def test_a_damaged_shard_and_list_are_made_again_and_nothing_else(make_job, dama
     # 200 rows in shards of 32; row 17, in shard 0, is broken and listed
     before = {shard.name: shard.stat().st_mtime_ns for shard in run.shards()}
     damage(run.shard_path(2))
-    damage(run.skipped_path(0))
+    (cut if damage is lost else damage)(run.skipped_path(0))
     again = sample(job)
     assert texts(again) == whole and list(again.skipped()) == skipped and again.complete
     after = {shard.name: shard.stat().st_mtime_ns for shard in again.shards()}
