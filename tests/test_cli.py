@@ -21,7 +21,7 @@ def test_every_subcommand_has_help(command, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run", "nanoo"], "There is no pipeline 'nanoo'. Known: cold_starts, grpo_only, nano"),
+        (["run", "nanoo"], "There is no pipeline 'nanoo'. Known: cold_start_rates, cold_starts, grpo_only, nano"),
         (["run", "nano", "zero.stepps=3"], "stepps"),
         (["run", "nano", "model=/no/such/model"], "/no/such/model: no such checkpoint directory"),
         (["run", "nano", "--until", "nothing"], "There is no stage 'nothing'"),
