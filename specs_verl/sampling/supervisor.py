@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -53,6 +54,14 @@ GRACE_SECONDS = 10.0
 
 MOST_BROKEN_ROWS = 20
 """Rows that each killed the engine, after which the engine is to blame and not the rows."""
+
+
+ROOM_BYTES = 1 << 20
+
+
+def _no_room(log: Path) -> str:
+    """What is wrong where a worker could not even write its log."""
+    return " There the disk is full." if shutil.disk_usage(log.parent).free < ROOM_BYTES else ""
 
 
 class SamplingError(RuntimeError):
@@ -224,7 +233,7 @@ class _Supervisor:
             log = self._states[0].run.path / "logs" / f"worker-{rank}.log"
             raise SamplingError(
                 f"Sampling into {self._states[0].job.out}: a worker ended {self._fruitless_deaths} times "
-                f"(exit code {code}) without completing a shard. The end of {log}:\n{_tail(log)}"
+                f"(exit code {code}) without completing a shard.{_no_room(log)} The end of {log}:\n{_tail(log)}"
             )
         self._start(fleet, rank)
 

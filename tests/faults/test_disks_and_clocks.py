@@ -47,7 +47,7 @@ def test_a_full_disk(job, disk, tmp_path):
     full = run(job, tmp_path)
     assert full.returncode != 0 and "the disk is full" in full.stderr
     shards = sorted((folder / "out").rglob("shard-*.parquet"))
-    assert 0 < len(shards) < 7
+    assert len(shards) < 7  # none where two workers began theirs together
     kept = {shard: pq.read_table(shard).num_rows for shard in shards}  # what has its name is whole
     disk("size=64m")
     assert run(job, tmp_path).returncode == 0
