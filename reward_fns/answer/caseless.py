@@ -42,22 +42,11 @@ class Caseless:
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         if self._small is None or not text.isascii():
             return self._compiled.finditer(text)
-        return self._found_in(text, self._small.finditer(text.lower()))
-
-    def _found_in(self, text: str, places: Iterator[re.Match[str]]) -> Iterator[re.Match[str]]:
-        for place in places:
-            match = self._compiled.match(text, place.start())
-            if match is not None:  # always so: the same pattern
-                yield match
+        places = self._small.finditer(text.lower())
+        return (match for place in places if (match := self._compiled.match(text, place.start())))
 
     def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
-        return self._compiled.sub(replacement, text) if self._may_stand_in(text) else text
-
-    def _may_stand_in(self, text: str) -> bool:
-        """False only where the pattern cannot be found."""
-        if self._small is None or not text.isascii():
-            return True
-        return self._small.search(text.lower()) is not None
+        return text if self.search(text) is None else self._compiled.sub(replacement, text)
 
     @cached_property
     def _small(self) -> re.Pattern[str] | None:

@@ -39,7 +39,7 @@ from specs_verl.cold_start.packing import PackedRows, Packer
 from specs_verl.cold_start.policy import bind_device, build_worker, single_process_defaults
 from specs_verl.cold_start.preference_dataset import PreferenceDataset
 from specs_verl.cold_start.probing import Probing, folder_of
-from specs_verl.cold_start.reference import ReferenceCache, ReferencePolicy, digest
+from specs_verl.cold_start.reference import LogProbs, ReferenceCache, ReferencePolicy, digest
 from specs_verl.cold_start.reference_pass import ReferencePass
 from specs_verl.cold_start.schedule import Schedule, ScheduleSettings
 from specs_verl.cold_start.start import Start, claim, find_start
@@ -187,7 +187,7 @@ class Trainer:
         weights = self.identity.get("reference.path", self.identity["weights"])
         policy = ReferencePolicy.of(self.config, settings, weights)
         left: Path | None = None
-        known = from_main(policy.cache.load)
+        known = {} if self.imitates else from_main(policy.cache.load)
         complete = self.imitates or all(pair.key in known for pairs in self.sets for pair in pairs.pairs)
         if policy.path is not None and not complete:  # another checkpoint: before ours, not beside it
             changed = {"model": {"path": str(policy.path), "lora_rank": 0}}
@@ -195,7 +195,7 @@ class Trainer:
             with self._quiet():
                 worker = build_worker(other, omega_conf_to_dataclass(other.model), self.total_steps)
                 worker.reset()
-            self._reference(policy.cache, worker.engine)
+            self._reference(known, policy.cache, worker.engine)
             left = _feature_folder(worker.engine)
             del worker
         with self._quiet():
@@ -204,7 +204,7 @@ class Trainer:
         if self.main and left is not None and left != _feature_folder(self.engine):
             FeatureCache(0, left).delete()  # of a tower that is not needed again
         if policy.path is None or complete:
-            self._reference(policy.cache, self.engine)
+            self._reference(known, policy.cache, self.engine)
         self.packers = [self._packer(pairs, self.engine) for pairs in self.sets]
         self.peak = peak_flops()
         self.tracking = None
@@ -226,7 +226,7 @@ class Trainer:
             needs_pixels=engine.needs_pixels,
         )
 
-    def _reference(self, cache: ReferenceCache, engine: PairEngine) -> None:
+    def _reference(self, known: dict[bytes, LogProbs], cache: ReferenceCache, engine: PairEngine) -> None:
         """Reference log-probabilities of all pairs: `self.references[0]` for training, `[1]` for validation."""
         self.references: list[dict] = []
         if self.imitates:
@@ -240,7 +240,7 @@ class Trainer:
         for pairs, batches in zip(self.sets, passes, strict=True):
             walk = ReferencePass(pairs, engine, self._packer(pairs, engine), self.config.data.max_token_len_per_gpu)
             span = self.trained_from, self.trained_from + len(batches) / work
-            known = walk.run(batches, from_main(cache.load), cache, span)
+            known = walk.run(batches, known, cache, span)
             self.references.append({number: known[pair.key] for number, pair in enumerate(pairs.pairs)})
             self.trained_from = span[1]
 

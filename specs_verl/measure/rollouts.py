@@ -95,7 +95,8 @@ def complete_shards(run: SampleRun, prompts: Sequence[Prompt], files: Sequence[P
     """The run's shards, after making sure that they are all there and were made from these prompts."""
     manifest = run.manifest
     if not run.complete:
-        raise UserError(f"{run.path}: the sampling run is not complete. Start it again with the same arguments.")
+        lost = "".join(f" ({shard.name} is not there)" for shard in run.missing()[:1])
+        raise UserError(f"{run.path}: the sampling run is not complete{lost}. Start it again with the same arguments.")
     if manifest.get("data_fingerprint") != data_fingerprint(files):
         raise UserError(
             f"{run.path}: its responses were sampled from other data than {', '.join(map(str, files))}. "

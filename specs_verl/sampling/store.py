@@ -130,7 +130,7 @@ class SampleRun:
     @property
     def complete(self) -> bool:
         """Whether every shard is there and counted."""
-        return (self.path / "summary.json").is_file()
+        return (self.path / "summary.json").is_file() and not self.missing()
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -151,6 +151,16 @@ class SampleRun:
     def shards(self) -> list[Path]:
         """Shards that are complete, in the order of their rows."""
         return sorted((self.path / "shards").glob("shard-*.parquet"))
+
+    @property
+    def n_shards(self) -> int:
+        """Shards of the run when it is complete."""
+        manifest = self.manifest
+        return -(-int(manifest["rows"]) // int(manifest["shard_rows"]))
+
+    def missing(self) -> list[Path]:
+        """Shards that are not there: not yet, or not any more."""
+        return [shard for shard in map(self.shard_path, range(self.n_shards)) if not shard.is_file()]
 
     def samples(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
         """All samples in the order of rows and sample numbers, one shard in memory at a time."""
@@ -195,10 +205,10 @@ class SampleRun:
                 "Samples are never mixed: choose another output directory, or remove this one."
             )
 
-    def drop_damaged(self, count: int) -> list[str]:
+    def drop_damaged(self) -> list[str]:
         """Remove what cannot be read of a directory that is locked, so that it is made again.
 
-        Returns its names, and those of shards that a run of ``count`` shards has lost since it was complete.
+        Returns its names, and those of shards that were lost since the run was complete.
 
         Looked at are the footers of the shards and the lists beside them; a shard whose footer is whole and whose pages
         are not is named when it is read (read_shard).
@@ -209,7 +219,7 @@ class SampleRun:
                 damaged += [file, self.shard_path(int(file.stem.rpartition("-")[2]))]
         summary = self.path / "summary.json"
         if summary.is_file():
-            damaged += [shard for shard in map(self.shard_path, range(count)) if not shard.is_file()]
+            damaged += self.missing()
         if damaged or (summary.is_file() and not _is_json(summary)):
             damaged.append(summary)
         for file in damaged:

@@ -113,10 +113,10 @@ class _JobState:
         self.run = SampleRun(Path(job.out))
         stack.enter_context(locked(self.run.path))
         self.run.open(manifest_of(job, len(table)))
-        self.shard_rows = int(self.run.manifest["shard_rows"])
-        self.n_shards = -(-len(table) // self.shard_rows)
-        if damaged := self.run.drop_damaged(self.n_shards):
+        if damaged := self.run.drop_damaged():
             print(f"{self.run.path}: damaged, and made again: {', '.join(damaged)}.", file=sys.stderr, flush=True)
+        self.shard_rows = int(self.run.manifest["shard_rows"])
+        self.n_shards = self.run.n_shards
         self.rows = len(table)
         self.started: float | None = None
         self.rows_before = 0

@@ -299,8 +299,7 @@ def run_plan(plan: dict[str, Any], rank: int) -> None:
         run = SampleRun(Path(job.out))
         table = RowTable(job.data, job.rows)
         heartbeat = Heartbeat(run.path / "claims" / f"worker-{rank}.json", plan["parent"])
-        shard_rows = int(run.manifest["shard_rows"])
-        shards = unclaimed(run, -(-len(table) // shard_rows), rank)
+        shards = unclaimed(run, run.n_shards, rank)
         first = next(shards, None)
         if first is None:
             continue

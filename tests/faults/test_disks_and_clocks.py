@@ -42,18 +42,26 @@ def run(job, folder):
 
 
 def test_a_full_disk(job, disk, tmp_path):
-    folder = disk("size=36k")
+    folder = disk("size=4m")
+    (folder / "others").write_bytes(bytes((4 << 20) - (36 << 10)))
     job = replace(job, out=str(folder / "out"))
     full = run(job, tmp_path)
     assert full.returncode != 0 and "the disk is full" in full.stderr
     shards = sorted((folder / "out").rglob("shard-*.parquet"))
     assert len(shards) < 7  # none where two workers began theirs together
     kept = {shard: pq.read_table(shard).num_rows for shard in shards}  # what has its name is whole
-    disk("size=64m")
+    (folder / "others").unlink()
     assert run(job, tmp_path).returncode == 0
     assert all(pq.read_table(shard).num_rows == rows for shard, rows in kept.items())
     whole = replace(job, out=str(tmp_path / "whole"))
     assert list(sample(job).samples()) == list(sample(whole).samples())
+
+
+def test_a_disk_with_room_is_not_called_full(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_ENGINE", "load")
+    failed = run(job, tmp_path)
+    assert failed.returncode != 0
+    assert "the weights cannot be read" in failed.stderr and "disk is full" not in failed.stderr
 
 
 def test_a_read_only_disk(job, disk, tmp_path):

@@ -73,6 +73,7 @@ def write_run(
     rows = pq.read_table(prompts, columns=["reward_model", "extra_info"]).to_pylist()
     generator = random.Random(seed)
     run = SampleRun(out)
+    per_shard = 16
     run.open(
         {
             "format": 1,
@@ -80,9 +81,9 @@ def write_run(
             "model_fingerprint": "c-0",
             "data_fingerprint": data_fingerprint([prompts]),
             "rows": len(rows),
+            "shard_rows": per_shard,
         }
     )
-    per_shard = 16
     for shard, start in enumerate(range(0, len(rows), per_shard)):
         samples = []
         for index in range(start, min(start + per_shard, len(rows))):
@@ -120,6 +121,7 @@ def write_samples(out, prompts, responses, finish_reasons=None):
             "model_fingerprint": "c-0",
             "data_fingerprint": data_fingerprint([prompts]),
             "rows": len(responses),
+            "shard_rows": len(responses),
         }
     )
     samples = [

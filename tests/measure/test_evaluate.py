@@ -171,7 +171,7 @@ def test_graded_credit_counts_for_pass_at_k_by_the_verifiers_word():
 def test_missing_rows_are_named(tmp_path, fabricate):
     prompts = fabricate.prompts(tmp_path / "test.parquet", 20)
     run = fabricate.run(tmp_path / "run", prompts, fabricate.quality(0.5, 0.5), n=2)
-    run.shard_path(1).unlink()  # rows 16 to 19
+    run.write_shard(1, [], [])  # rows 16 to 19
     with pytest.raises(UserError, match=r"4 of 20 rows do not have their 2 samples: row 16 \(id shape-16\), row 17"):
         evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
     assert not (tmp_path / "out" / "metrics.json").exists()
@@ -194,8 +194,12 @@ def test_unfinished_and_foreign_runs_are_refused(tmp_path, fabricate):
     other = fabricate.prompts(tmp_path / "other.parquet", 5)
     with pytest.raises(UserError, match="sampled from other data"):
         evaluate("m", [EvalSet("test", tmp_path / "run", (other,))], tmp_path / "out", workers=1)
+    run.shard_path(0).rename(tmp_path / "lost")
+    with pytest.raises(UserError, match=r"not complete \(shard-00000.parquet is not there\)"):
+        evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
+    (tmp_path / "lost").rename(run.shard_path(0))
     (run.path / "summary.json").unlink()
-    with pytest.raises(UserError, match="not complete"):
+    with pytest.raises(UserError, match=r"run is not complete\. Start"):
         evaluate("m", [EvalSet("test", tmp_path / "run", (prompts,))], tmp_path / "out", workers=1)
     with pytest.raises(UserError, match="no such data file"):
         evaluate("m", [EvalSet("test", tmp_path / "run", (tmp_path / "gone.parquet",))], tmp_path / "out", workers=1)

@@ -1,6 +1,7 @@
 """The processes of a command are found whatever they do to their environment, their parents and their sessions."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -122,13 +123,21 @@ def test_the_caller_its_ancestors_and_its_session_are_no_members(monkeypatch):
 
 
 def test_the_death_of_an_engine_that_set_its_title_ends_a_command_that_would_hang(tmp_path):
-    engine = TITLED.replace("600", "4")
+    log = tmp_path / "log.txt"
+    looks = 0
+
+    def kill_what_was_seen():
+        """Twenty looks after it has its title: one of them was at the processes."""
+        nonlocal looks
+        pids = [int(word) for word in log.read_text().split()]
+        if pids and psutil.pid_exists(pids[1]) and psutil.Process(pids[1]).name().startswith("VLLM::Engine"):
+            looks += 1
+            if looks == 20:
+                os.kill(pids[1], signal.SIGKILL)
+
     with pytest.raises(CommandFailed, match="engine process has vanished"):
-        supervise(
-            [sys.executable, "-c", command(engine)],
-            tmp_path / "log.txt",
-            Limits(stall_s=60, grace_s=0.2, poll_s=0.05),
-        )
+        limits = Limits(stall_s=60, grace_s=0.2, poll_s=0.05)
+        supervise([sys.executable, "-c", command(TITLED)], log, limits, on_poll=kill_what_was_seen)
 
 
 def test_an_engine_that_goes_with_its_parent_ends_nothing(tmp_path):
