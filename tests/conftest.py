@@ -16,6 +16,9 @@ settings.load_profile("same")
 # OpenMP's threads spin while they wait for each other, and tests run beside tests: what spins takes the other's time.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Ray starts its workers with niceness 15: beside other tests they would get a thirtieth of a core.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 
 def pytest_collection_modifyitems(items):
     """Files that start whole runs come first: with several processes the others then fill the time beside them."""
