@@ -62,7 +62,7 @@ def test_unknown_options_are_refused(capsys):
 
 
 def test_overrides_reach_the_configuration():
-    definition = run.load("nano", ["zero.steps=3", "seed=7", "zero.overrides=[a=1,b=2]"])
+    definition = run.load("specs", ["zero.steps=3", "seed=7", "zero.overrides=[a=1,b=2]"])
     zero = definition.stage("zero").settings
     assert (zero["steps"], definition.seed, zero["overrides"]) == (3, 7, ["a=1", "b=2"])
 
@@ -72,7 +72,7 @@ def test_overrides_reach_the_configuration():
     [
         (["--only", "gf"], ["gf"]),
         (["--until", "pairs"], ["data", "zero", "pairs"]),
-        ([], ["data", "zero", "pairs", "cold_start", "grpo", "gf", "grpo_only", "evaluation", "report"]),
+        ([], ["data", "zero", "pairs", "cold_start", "grpo", "evaluation", "gf", "report"]),
     ],
 )
 def test_a_dry_run_prints_the_stages_that_were_asked_for(options, stages, tmp_path, capsys):

@@ -1,7 +1,7 @@
 """`specs run NAME`: a whole pipeline, or the rest of one that was interrupted.
 
 specs run nano                              all stages into runs/nano
-specs run nano --out runs/short zero.steps=5 grpo.steps=5
+specs run nano --out runs/short steps.zero=5 steps.grpo=5
 specs run nano --redo cold_start            throw the work of that stage, and of those that need it, away; do it again
 specs run nano --only zero                  this stage alone
 specs run nano --dry-run                    print the commands, run none
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "pipelines:\n" + "\n".join(f"  {name:<22} {summary(name)}" for name in names())
     parser.add_argument("pipeline", help="a name, see below, or a YAML file")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings other than the pipeline's, such as zero.steps=10"
+        "overrides", nargs="*", metavar="key=value", help="settings other than the pipeline's, such as steps.zero=10"
     )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/PIPELINE)")
     seeds = parser.add_mutually_exclusive_group()

@@ -7,8 +7,9 @@ A file has settings of the whole run (title, seed, model, ...) and one mapping p
 the settings of that kind (kinds.py). `extends: NAME` starts from another pipeline, of which a stage set to null is left
 out; `world: NAME` adds model, data and sizes from config/pipelines/worlds, and stages that are used where a stage of
 the pipeline refers to them; `rounds: N` repeats pairs and cold start (rounds.py); `model` and `hardware` by name choose
-parts of config/specs (parts.py). What is named later wins: world, pipelines extended, the file itself, the user's
-key=value. An unknown key or a value of the wrong type is refused.
+parts of config/specs (parts.py). A model is a stage, a checkpoint, or STAGE@STEP: weights that a GRPO stage has kept of
+a step (trainer.hf_freq). What is named later wins: world, pipelines extended, the file itself, the user's key=value. An
+unknown key or a value of the wrong type is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from specs_verl.errors import UserError
-from specs_verl.pipeline.kinds import BASE
+from specs_verl.pipeline.kinds import BASE, stage_of, step_of
 from specs_verl.pipeline.parts import chosen
 from specs_verl.pipeline.parts import names as parts
 from specs_verl.pipeline.registry import KINDS
@@ -119,7 +120,7 @@ def _used(config: dict, offered: set) -> dict:
     wanted = [key for key in described if key not in offered]
     for key in wanted:
         references = KINDS[described[key]["kind"]].references(described[key])
-        wanted += [name for name in dict.fromkeys(references) if name in described and name not in wanted]
+        wanted += [name for name in _stages_of(references, described) if name not in wanted]
     return {key: value for key, value in config.items() if key not in described or key in wanted}
 
 
@@ -134,12 +135,13 @@ def _definition(name: str, config: dict) -> Definition:
         settings = _checked(name, key, kind.settings, value)
         references = kind.references(settings)
         for reference in references:
-            if reference not in described and reference != BASE and not _is_model(reference):
+            if stage_of(reference, described) is None and reference != BASE and not _is_model(reference):
                 raise UserError(
                     f"Pipeline {name}: stage {key} refers to {reference!r}, which is no stage of it "
                     f"({', '.join(described)}), no checkpoint directory, hub name or endpoint."
                 )
-        needs = tuple(dict.fromkeys(reference for reference in references if reference in described))
+            _check_step(name, key, reference, described)
+        needs = tuple(_stages_of(references, described))
         stages.append(Stage(key, value["kind"], str(value["title"]), settings, needs, BASE in references, kind.seeded))
     placed = chosen(config)
     plain = {key: config[key] for key in RUN_KEYS if key not in ("model", "gpus", "nodes")}
@@ -153,6 +155,24 @@ def _definition(name: str, config: dict) -> Definition:
         parts=placed.recipe,
         stages=tuple(in_order(stages)),
     )
+
+
+def _check_step(name: str, key: str, reference: str, described: dict) -> None:
+    """UserError where STAGE@STEP asks for a step that the stage does not reach."""
+    stage = stage_of(reference, described)
+    if stage is None or stage == reference:
+        return
+    reached = described[stage].get("steps")
+    if reached is None or not 0 < step_of(reference) <= reached:
+        raise UserError(
+            f"Pipeline {name}: stage {key} refers to {reference}, but {stage} has "
+            + (f"the steps 1 to {reached}." if reached is not None else "no steps.")
+        )
+
+
+def _stages_of(references: list[str], described: dict) -> list[str]:
+    """The stages that references mean, each once."""
+    return list(dict.fromkeys(stage for one in references if (stage := stage_of(one, described)) is not None))
 
 
 def _checked(name: str, key: str, settings: type, value: dict) -> dict:

@@ -10,8 +10,9 @@ training_stages.py, data_stages.py and measure_stages.py; none of them knows a w
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,9 @@ CHECKPOINT = "checkpoint"
 
 RUN = "run"
 """The name of a cold start's folder, with the checkpoints of its steps."""
+
+AT = "@"
+"""zero@16 refers to the weights that the stage zero kept of its step 16 (trainer.hf_freq)."""
 
 Settings = Mapping[str, object]
 
@@ -92,13 +96,32 @@ class Places:
 
     def checkpoint(self, reference: object) -> str:
         """The checkpoint that a reference means: the base, a stage's, or one from outside."""
-        name = str(reference)
-        if name == BASE:
+        text = str(reference)
+        name = stage_of(text, self.stages)
+        if text == BASE:
             return self.base
-        if name not in self.stages:
-            return name
+        if name is None:
+            return text
+        if text != name:
+            return str(self.folders[name].resolve() / f"hf_step_{step_of(text):06d}")
         given = self.stages[name].settings.get(CHECKPOINT)
         return str(given) if given is not None else str(self.output(name, CHECKPOINT))
+
+
+def stage_of(reference: str, stages: Container[str]) -> str | None:
+    """The stage whose result is meant, or None where it is a model from outside."""
+    if reference in stages:
+        return reference
+    name, at, _ = reference.rpartition(AT)
+    return name if at and name in stages else None
+
+
+def step_of(reference: str) -> int:
+    """The step in STAGE@STEP."""
+    step = reference.rpartition(AT)[2]
+    if not re.fullmatch("[0-9]{1,9}", step):
+        raise UserError(f"{reference}: after {AT} stands the number of a step, as in zero@16.")
+    return int(step)
 
 
 def _nothing(stage: Stage, folder: Path) -> str:

@@ -20,7 +20,6 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from data_prep.files import replace_folder, replacing_folder
-from specs_verl.errors import UserError
 from specs_verl.pipeline.kinds import CHECKPOINT, RUN, Bar, Command, Kind, Places, Settings
 from specs_verl.pipeline.stage import Stage
 
@@ -63,10 +62,6 @@ class Grpo:
 
     attention: str | None = None
     """A name from config/specs/parts/attention; null leaves it to the recipe."""
-
-    continues: str | None = None
-    """A GRPO stage of the same recipe from whose last state (weights, optimizer moments, place in the data) training
-    goes on, up to `steps` in all."""
 
     overrides: list[str] = field(default_factory=list)
     """Further Hydra overrides."""
@@ -122,7 +117,6 @@ def grpo_commands(stage: Stage, places: Places) -> list[Command]:
         f"trainer.rollout_data_dir={folder / 'rollouts'}",
         f"hydra.run.dir={folder / 'hydra'}",
         *_lengths(settings),
-        *_resumption(folder, settings["continues"], places),
         *_overrides(settings),
     ]
     environment = {
@@ -146,19 +140,6 @@ def _lengths(settings: Settings) -> list[str]:
 
 def _pixels(settings: Settings) -> list[str]:
     return [] if settings["max_pixels"] is None else [f"data.max_pixels={settings['max_pixels']}"]
-
-
-def _resumption(folder: Path, continues: object, places: Places) -> list[str]:
-    """Where a training that continues another one starts: there, until it has a checkpoint of its own."""
-    if continues is None or (folder / "checkpoints" / "latest_checkpointed_iteration.txt").is_file():
-        return []
-    last = places.output(continues, LAST)
-    states = sorted(last.glob("global_step_*")) or [
-        last / f"global_step_{places.stages[str(continues)].settings['steps']}"
-    ]
-    if places.output(continues, CHECKPOINT).is_dir() and not states[0].is_dir():
-        raise UserError(f"{last}: no state to continue from. Run the stage {continues} again (--redo {continues}).")
-    return ["trainer.resume_mode=resume_path", f"trainer.resume_from_path={states[0]}"]
 
 
 def cold_start_commands(stage: Stage, places: Places) -> list[Command]:
@@ -236,7 +217,7 @@ def _cold_start_outputs(stage: Stage, folder: Path) -> dict[str, Path]:
 
 
 def _grpo_references(settings: Settings) -> list[str]:
-    return [str(settings[name]) for name in ("model", "data", "prompts", "continues") if settings[name] is not None]
+    return [str(settings[name]) for name in ("model", "data", "prompts") if settings[name] is not None]
 
 
 KINDS = {

@@ -16,15 +16,17 @@ from specs_verl.estimate.training import ModelShape, Setup, estimate
 
 HERE = Path(__file__).parent
 COMPARED = ("loss", "nll", "grad_norm", "lr")
+OF_PAIRS = ("loss", "sft_loss", "dpo_loss", "rewards/chosen", "rewards/margin", "rewards/accuracy", "grad_norm", "lr")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """11 conversations and 10 pairs with 12 images, five of them in a pair of their own or two."""
+    """11 conversations, 10 pairs with 12 images, and these with three pairs that have none."""
     folder = tmp_path_factory.mktemp("ranks")
     tiny.write_pairs(folder / "sft.parquet", [conversation(n, images=n % 3, turns=1 + n % 2) for n in range(11)])
     rows = [*tiny.rows(8), *(tiny.row(20 + n, images=2) for n in range(2))]
     tiny.write_pairs(folder / "pairs.parquet", rows)
+    tiny.write_pairs(folder / "mixed.parquet", [*rows, *(tiny.row(30 + n, images=0) for n in range(3))])
     return folder
 
 
@@ -49,6 +51,9 @@ BF16 = ("engine.mixed_precision.param_dtype=bf16", "trainer.save_freq=2", "train
 SFT = ("rl_with_cold_start_sft", "sft.parquet")
 DPO = ("cold_start", "pairs.parquet")
 
+TRAINING = ("model.freeze_vision_tower=false", "model.freeze_aligner=false")
+TOWER = ("cold_start", "mixed.parquet", *FLOAT32, *TRAINING, "data.max_token_len_per_gpu=200", "trainer.total_epochs=1")
+
 
 @pytest.fixture(scope="module")
 def two(folder, model_dir):
@@ -58,6 +63,7 @@ def two(folder, model_dir):
         "bf16": (*SFT, *BF16),
         "pairs": (*DPO, *BF16[:1], "model.vision_cache_gib=0"),
         "kept": (*DPO, *BF16[:1], "engine.use_no_sync_for_gradient_accumulation=true"),
+        "tower": TOWER,
     }
     plan = [
         {"name": name, "overrides": overrides(folder, model_dir, name, *settings)} for name, settings in runs.items()
@@ -73,18 +79,31 @@ def two(folder, model_dir):
     return json.loads((folder / "result.json").read_text())
 
 
-def numbers(run: dict) -> list[list[float]]:
-    return [[line[name] for name in COMPARED] for line in run["metrics"]]
+def numbers(run: dict, names: tuple[str, ...] = COMPARED) -> list[list[float]]:
+    return [[line[name] for name in names] for line in run["metrics"]]
 
 
-def test_a_training_aligner_on_two_processes_is_that_of_one(two, folder, model_dir):
+def alone(folder, model_dir, name: str, *settings: str) -> dict:
+    """The same run on one process."""
     from specs_verl.cold_start.trainer import Trainer
 
     one_process()
-    Trainer(compose_config(*overrides(folder, model_dir, "alone", *SFT, *FLOAT32))).run()
-    lines = [json.loads(line) for line in (folder / "alone" / "metrics.jsonl").read_text().splitlines()]
-    assert len(lines) == 6
-    for one, other in zip(numbers({"metrics": lines}), numbers(two["exact"]), strict=True):
+    Trainer(compose_config(*overrides(folder, model_dir, name, *settings))).run()
+    return {"metrics": [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]}
+
+
+def test_a_training_aligner_on_two_processes_is_that_of_one(two, folder, model_dir):
+    run = alone(folder, model_dir, "alone", *SFT, *FLOAT32)
+    assert len(run["metrics"]) == 6
+    for one, other in zip(numbers(run), numbers(two["exact"]), strict=True):
+        assert other == pytest.approx(one, rel=2e-5, abs=2e-5)
+
+
+def test_a_training_tower_on_two_processes_is_that_of_one(two, folder, model_dir):
+    # a sharded tower must run on both processes even when only one of them has an image
+    run = alone(folder, model_dir, "tower_alone", *TOWER)
+    assert len(run["metrics"]) == 3
+    for one, other in zip(numbers(run, OF_PAIRS), numbers(two["tower"], OF_PAIRS), strict=True):
         assert other == pytest.approx(one, rel=2e-5, abs=2e-5)
 
 

@@ -8,11 +8,10 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from hydra import compose, initialize_config_module
 
 from specs_verl.doctor import preflight
 from specs_verl.errors import UserError
-
-RECIPE = [sys.executable, "-m", "verl.trainer.main_ppo", "+specs=nano_grpo"]
 
 
 @pytest.fixture
@@ -93,25 +92,42 @@ def test_port():
         preflight.master_port({"MASTER_PORT": "ssh"})
 
 
-@pytest.mark.parametrize("case", ["checkpoint", "images", "reward", "memory"])
-def test_recipes_check_before_ray_starts(case, checkpoint, rows, tmp_path):
-    good, without_images = rows(), rows(drop=("images",))
+def test_recipes_check_before_ray_starts(checkpoint, rows, tmp_path):
     arguments = {
+        "actor_rollout_ref.model.path": checkpoint,
+        "data.train_files": rows(),
+        "data.val_files": rows(),
+        "hydra.callbacks.specs_preflight.memory_gib": "1e6",
+    }
+    command = [sys.executable, "-m", "verl.trainer.main_ppo", "+specs=nano_grpo"]
+    command += [f"{key}={value}" for key, value in arguments.items()]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ, timeout=120)
+    assert run.returncode == 2
+    assert "GiB of free memory are needed" in run.stderr.strip().splitlines()[-1]
+    assert "Started a local Ray instance" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        ("checkpoint", "no such checkpoint directory"),
+        ("images", "no column 'images'"),
+        ("reward", "There is no reward file missing.py"),
+    ],
+)
+def test_what_a_recipe_checks(case, sentence, checkpoint, rows, tmp_path, monkeypatch, capsys):
+    import verl  # noqa: F401  (registers the recipes)
+
+    good, without_images = rows(), rows(drop=("images",))
+    overrides = {
         "actor_rollout_ref.model.path": str(tmp_path / "missing") if case == "checkpoint" else str(checkpoint),
         "data.train_files": without_images if case == "images" else good,
         "data.val_files": good,
         "reward.custom_reward_function.path": "missing.py" if case == "reward" else "pkg://reward_fns",
     }
-    if case == "memory":
-        arguments["hydra.callbacks.specs_preflight.memory_gib"] = "1e6"
-    command = [*RECIPE, *(f"{key}={value}" for key, value in arguments.items())]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ, timeout=120)
-    assert run.returncode == 2
-    sentences = {
-        "checkpoint": "no such checkpoint directory",
-        "images": "no column 'images'",
-        "reward": "no reward file",
-        "memory": "GiB of free memory are needed",
-    }
-    assert sentences[case] in run.stderr.strip().splitlines()[-1]
-    assert "Started a local Ray instance" not in run.stderr
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        config = compose("ppo_trainer", ["+specs=nano_grpo", *(f"{key}={value}" for key, value in overrides.items())])
+    monkeypatch.setattr(preflight, "keep_to_this_machine", lambda *_, **__: None)  # sets variables for good
+    with pytest.raises(SystemExit) as stopped:
+        preflight.RecipeCheck().on_run_start(config)
+    assert stopped.value.code == 2 and sentence in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """Ends a command by signals at random moments, again and again, and then lets it finish: is everything there?
 
-    python tests/faults/rounds.py --rounds 20 --longest 60 -- specs run nano --out runs/broken zero.steps=4 grpo.steps=4
+    python tests/faults/rounds.py --rounds 20 --longest 60 -- specs run nano --out runs/broken steps.zero=4 steps.grpo=4
 
 Every round starts the command, waits a random while (up to --longest seconds), and sends SIGKILL, SIGTERM, or SIGINT
 twice. After each round none of its processes may be left. The last call, which nobody ends, must succeed. A round that

@@ -87,7 +87,7 @@ def test_last_record_reads_complete_lines_only(tmp_path):
 
 
 def test_a_published_checkpoint_is_whole_and_replaces_an_old_one(tmp_path):
-    stage = load("nano", ["zero.steps=4"]).stage("zero")
+    stage = load("specs", ["zero.steps=4"]).stage("zero")
     source, target = tmp_path / "checkpoints" / "global_step_4" / "actor" / "huggingface", tmp_path / "hf"
     source.mkdir(parents=True)
     (source / "config.json").write_text("new")
@@ -109,24 +109,43 @@ def test_a_published_checkpoint_is_whole_and_replaces_an_old_one(tmp_path):
 def test_a_published_checkpoint_is_not_trained_again(tmp_path):
     plan = planned(load("nano", []), tmp_path)
     Path(tmp_path / "zero" / "hf").mkdir(parents=True)
-    Path(tmp_path / "zero" / "last" / "global_step_16").mkdir(parents=True)
+    Path(tmp_path / "zero" / "last" / "global_step_28").mkdir(parents=True)
     assert plan.commands(plan.definition.stage("zero")) == []
 
 
-def test_a_stage_that_continues_another_starts_from_its_last_state_until_it_has_its_own(tmp_path):
-    state = tmp_path / "zero" / "last" / "global_step_16"
-    state.mkdir(parents=True)
-    command = command_of(tmp_path, "grpo_only")
-    assert {"trainer.resume_mode=resume_path", f"trainer.resume_from_path={state}"} < set(command)
-    assert "trainer.total_training_steps=28" in command
-    assert "trainer.total_training_steps=5" in command_of(tmp_path, "grpo_only", "zero.steps=2", "grpo.steps=3")
-    own = tmp_path / "grpo_only" / "checkpoints"
-    own.mkdir(parents=True)
-    (own / "latest_checkpointed_iteration.txt").write_text("25")
-    assert not any("resume" in argument for argument in command_of(tmp_path, "grpo_only"))
+def test_the_control_of_the_nano_pipeline_gives_zero_on_the_way(tmp_path):
+    command = command_of(tmp_path, "zero", "steps.zero=2", "steps.grpo=3")
+    assert {"trainer.total_training_steps=5", "trainer.save_freq=2", "trainer.hf_freq=2"} < set(command)
+    assert "trainer.total_training_steps=3" in command_of(tmp_path, "grpo", "steps.zero=2", "steps.grpo=3")
+    pairs = command_of(tmp_path, "pairs", "steps.zero=2")
+    assert pairs[pairs.index("--zero") + 1] == str(tmp_path / "zero" / "hf_step_000002")
+    evaluated = command_of(tmp_path, "evaluation")
+    zero, control = (
+        f"{name}={tmp_path / 'zero' / hf}" for name, hf in (("zero", "hf_step_000016"), ("grpo-only", "hf"))
+    )
+    assert {zero, control} < set(evaluated)
+    assert load("nano", []).stage("pairs").needs == ("data", "zero")
 
 
-def test_without_a_last_state_nothing_is_continued(tmp_path):
-    (tmp_path / "zero" / "hf").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"zero/last: no state to continue from"):
-        command_of(tmp_path, "grpo_only")
+@pytest.mark.parametrize("step", ["last", "", "-3", "1e3", "٣"])
+def test_a_step_is_a_number(tmp_path, step):
+    with pytest.raises(UserError, match="after @ stands the number of a step"):
+        load("nano", [f"pairs.zero=zero@{step}"])
+
+
+@pytest.mark.parametrize("settings", [["pairs.zero=zero@29"], ["pairs.zero=zero@0"], ["zero.steps=10"]])
+def test_a_step_that_is_never_reached_is_refused_before_any_training(settings):
+    with pytest.raises(UserError, match=r"refers to zero@\d+, but zero has the steps 1 to (28|10)\."):
+        load("nano", settings)
+
+
+def test_a_stage_without_steps_has_none():
+    with pytest.raises(UserError, match=r"refers to cold_start@5, but cold_start has no steps\."):
+        load("nano", ["grpo.model=cold_start@5"])
+
+
+def test_what_is_no_stage_before_the_sign_is_a_model_from_outside(tmp_path):
+    pairs = command_of(tmp_path, "pairs", "pairs.zero=/models/a@16")
+    assert pairs[pairs.index("--zero") + 1] == "/models/a@16"
+    with pytest.raises(UserError, match="refers to 'nil@16', which is no stage of it"):
+        load("nano", ["pairs.zero=nil@16"])

@@ -46,47 +46,47 @@ def test_unequal_lengths_are_left_alone():
     assert torch.equal(data["position_ids"].values(), torch.cat(rows, dim=1))
 
 
-@pytest.fixture(scope="module")
-def stock_verl_output():
-    """Both cases on stock verl, with our plugin switched off, in a process of its own."""
-    code = """
+IS_THERE = "from verl.models.transformers.monkey_patch import is_trl_available; print(is_trl_available())"
+
+
+def stock_or_ours(folder, code: str, plugins: str) -> subprocess.CompletedProcess:
+    """A process in which verl is alone, or has the plugin, with a trl in the folder."""
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "VERL_USE_EXTERNAL_PLUGINS": plugins}
+    environment["VERL_PLATFORM"] = "cpu" if plugins != "none" else "nvidia"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+
+
+def trl_in(folder, text: str) -> None:
+    (folder / "trl").mkdir()
+    (folder / "trl" / "__init__.py").write_text(text)
+
+
+def test_stock_verl_still_has_the_bugs(tmp_path):
+    # When this fails, verl has mended one: narrow verl_fixes.AFFECTED and delete the fix.
+    trl_in(tmp_path, "")
+    code = f"""
 import torch
 from tensordict import TensorDict
 import verl.utils.tensordict_utils as tu
 rows = [torch.arange(12).reshape(4, 3), torch.arange(100, 112).reshape(4, 3)]
-data = TensorDict({"position_ids": torch.nested.as_nested_tensor(rows, layout=torch.jagged)}, batch_size=[2])
+data = TensorDict({{"position_ids": torch.nested.as_nested_tensor(rows, layout=torch.jagged)}}, batch_size=[2])
 try:
     tu.maybe_fix_3d_position_ids(data)
     p = data["position_ids"]
     print("right" if p.values().shape == (4, 6) else "wrong")
 except Exception as error:
-    print("wrong", error)
+    print("wrong", type(error).__name__)
+{IS_THERE}
 """
-    environment = {"PATH": "/usr/bin:/bin", "VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": "nvidia"}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
-    return run.stdout
+    run = stock_or_ours(tmp_path, code, "none")
+    positions, value_head = run.stdout.splitlines()[-2:]
+    assert positions.startswith("wrong") and value_head == "True", run.stdout + run.stderr
 
 
-def test_stock_verl_still_has_the_position_bug(stock_verl_output):
-    # When this fails, verl has mended it: narrow verl_fixes.AFFECTED and delete the fix.
-    assert stock_verl_output.startswith("wrong"), stock_verl_output
-
-
-@pytest.mark.parametrize(
-    ("trl", "plugins", "counts"),
-    [
-        ("", "specs_verl", False),
-        ("class AutoModelForCausalLMWithValueHead: pass", "specs_verl", True),
-        ("", "none", True),  # stock verl: when this fails, verl has mended it
-    ],
-)
-def test_a_trl_without_value_head_counts_as_none(tmp_path, trl, plugins, counts):
-    (tmp_path / "trl").mkdir()
-    (tmp_path / "trl" / "__init__.py").write_text(trl)
-    code = "from verl.models.transformers.monkey_patch import is_trl_available; print(is_trl_available())"
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "VERL_USE_EXTERNAL_PLUGINS": plugins}
-    environment["VERL_PLATFORM"] = "cpu" if plugins != "none" else "nvidia"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+@pytest.mark.parametrize(("trl", "counts"), [("", False), ("class AutoModelForCausalLMWithValueHead: pass", True)])
+def test_a_trl_without_value_head_counts_as_none(tmp_path, trl, counts):
+    trl_in(tmp_path, trl)
+    run = stock_or_ours(tmp_path, IS_THERE, "specs_verl")
     assert run.stdout.split()[-1] == str(counts), run.stderr
 
 

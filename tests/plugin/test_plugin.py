@@ -63,10 +63,9 @@ def test_a_failing_plugin_is_loud_and_does_not_stop_verl(tmp_path):
     assert "no such thing" in run.stderr
 
 
-@pytest.mark.parametrize("recipe", ["nano_grpo"])
-def test_a_recipe_name_works_from_any_directory(tmp_path, recipe):
+def test_a_recipe_name_works_from_any_directory(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "verl.trainer.main_ppo", f"+specs={recipe}", "--cfg", "job"],
+        [sys.executable, "-m", "verl.trainer.main_ppo", "+specs=nano_grpo", "--cfg", "job"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -104,16 +103,13 @@ def wheel_site(tmp_path_factory) -> Path:
 
 
 def test_recipes_come_with_the_wheel_too(wheel_site, tmp_path):
-    code = "import specs_verl, verl; print(specs_verl.__file__)"
-    found = python(code, tmp_path, PYTHONPATH=str(wheel_site))
-    assert str(wheel_site) in found.stdout, found.stderr
-    run = subprocess.run(
-        [sys.executable, "-m", "verl.trainer.main_ppo", "+specs=qwen2_5_vl_7b_grpo", "--cfg", "job"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(wheel_site)},
-        timeout=180,
-    )
-    assert run.returncode == 0, run.stderr
+    code = """
+import runpy, sys
+import specs_verl
+print(specs_verl.__file__)
+sys.argv = ["main_ppo", "+specs=qwen2_5_vl_7b_grpo", "--cfg", "job"]
+runpy.run_module("verl.trainer.main_ppo", run_name="__main__")
+"""
+    run = python(code, tmp_path, PYTHONPATH=str(wheel_site))
+    assert run.returncode == 0 and str(wheel_site) in run.stdout.splitlines()[0], run.stderr
     assert "freeze_vision_tower: true" in run.stdout
