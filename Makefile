@@ -58,7 +58,9 @@ $(READY): setup.py requirements/base.txt requirements/cpu.txt requirements/dev.t
 		echo "pip does not see torch 2.13.0+cpu here: taking it from PyTorch's CPU wheel index, $(CPU_INDEX)"; \
 		index="--extra-index-url $(CPU_INDEX)"; \
 	fi; \
-	$(BIN)/pip install --quiet $$index -r requirements/cpu.txt -r requirements/base.txt -r requirements/dev.txt -c requirements/cpu-constraints.txt
+	$(BIN)/pip install --quiet --no-compile $$index -r requirements/cpu.txt -r requirements/base.txt -r requirements/dev.txt -c requirements/cpu-constraints.txt
+	@# pip would compile on one core. Some libraries ship templates that are no Python: they are what fails here.
+	$(BIN)/python -m compileall -q -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" >/dev/null 2>&1 || true
 	$(BIN)/pip install --quiet --no-build-isolation --no-deps -e .
 	$(BIN)/python -m specs_verl.cpu.torchvision_shim
 	touch $(READY)

@@ -18,6 +18,8 @@ DEFAULTS = {
     # vLLM's model runs inside its engine's process (executor "uni" of the recipes), not in one more that takes half a
     # minute to start; vLLM refuses that on CPUs unless this is said. verl's engine is a process of its own either way.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # TransferQueue sets torch's threads around every message, and warns every time where there are fewer cores.
+    "TQ_NUM_THREADS": "1",
     # Forked tokenizer threads warn in every worker.
     "TOKENIZERS_PARALLELISM": "false",
     # Ray would start an agent that reports usage to the network.

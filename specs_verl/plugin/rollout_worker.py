@@ -1,87 +1,60 @@
-"""Rollout workers of verl that prepare an image once, not three times a response.
+"""Rollout workers of verl that do once per prompt what its siblings share.
 
     actor_rollout_ref.rollout.agent.agent_loop_manager_class=specs_verl.plugin.rollout_worker.RolloutManager
 
-verl's agent loop calls the image processor for the prompt's tokens, for the reward and for the training inputs of every
-response: 3 n times per prompt, two thirds of it in the event loop that also talks to vLLM. Prepared images are kept
-here by content, the least recently used forgotten beyond a budget of memory. The RL recipes name this class; a project
-without them keeps verl's own.
+verl's agent loop prepares the images of a prompt three times for every response (the prompt's tokens, the reward, the
+training inputs), tokenizes the prompt for every response, and has Hydra compose the agent loop of every response, a
+quarter of the worker's time for short ones. Here images, prompts and training inputs are kept by content
+(prepared.py), and an agent loop that is only named is made by calling its class. The RL recipes name this manager; a
+project without them keeps verl's own.
 """
 
-import hashlib
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import hydra
 import ray
-from PIL import Image
-from transformers import BatchFeature
+import torch
+from verl.experimental.agent_loop import agent_loop
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
+from verl.utils.tokenizer import continuous_token
 
-BUDGET_BYTES = 2 * 1024**3
-"""Of a worker. 64 prompts with an image of a thousand tokens take 1.2 GB of float32 pixel values."""
+from specs_verl.plugin.prepared import PreparedImages, PreparedPrompts, Remembered, digest
 
-
-class PreparedImages:
-    """Remembers what an image processor made of images, by their pixels and the options.
-
-    Args:
-        preprocess: the processor's own ``preprocess(images, **options) -> BatchFeature``.
-        budget_bytes: of the tensors that are kept.
-    """
-
-    def __init__(self, preprocess: Callable[..., BatchFeature], budget_bytes: int = BUDGET_BYTES):
-        self.preprocess = preprocess
-        self.budget_bytes = budget_bytes
-        self._kept: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()  # verl builds prompts in threads
-
-    def __call__(self, images: Any, **options: Any) -> BatchFeature:
-        """``preprocess(images, **options)``, or what it gave before. Tensors are shared: do not write into them."""
-        key = _digest(images, options)
-        if key is None:
-            return self.preprocess(images, **options)
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None:
-                self._kept.move_to_end(key)
-                return BatchFeature(data=dict(kept))
-        made = self.preprocess(images, **options)
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = dict(made)
-                self._bytes += _bytes(made)
-                while self._bytes > self.budget_bytes:
-                    self._bytes -= _bytes(self._kept.popitem(last=False)[1])
-        return made
+SAME_FOR_ALL = {"pixel_values", "image_grid_thw", "images_seqlens", "mm_token_type_ids"}
+"""Training inputs that depend on the images alone. mm_token_type_ids does not, but with get_rope_index verl takes it
+out again, and makes its own of the tokens."""
 
 
-def _digest(images: Any, options: dict[str, Any]) -> bytes | None:
-    """Key of a call, or None for images that are not PIL images (verl passes a list of them)."""
-    listed = images if isinstance(images, list) else [images]
-    if not listed or not all(isinstance(image, Image.Image) for image in listed):
-        return None
-    digest = hashlib.blake2b(repr(sorted(options.items())).encode(), digest_size=16)
-    for image in listed:
-        digest.update(f"{image.mode} {image.size};".encode())
-        digest.update(image.tobytes())
-    return digest.digest()
-
-
-def _bytes(made: Any) -> int:
-    return sum(value.nbytes for value in made.values() if hasattr(value, "nbytes"))
+def instantiate(config: Mapping[str, Any], **given: Any) -> Any:
+    """`hydra.utils.instantiate`, which merges everything given into a configuration even where there is none."""
+    if set(config) == {"_target_"}:
+        return hydra.utils.get_class(config["_target_"])(**given)
+    return hydra.utils.instantiate(config, **given)
 
 
 class RolloutWorker(AgentLoopWorkerTQ.__ray_metadata__.modified_class):  # the class inside ray's
-    """verl's worker with a memory for prepared images."""
+    """verl's worker with a memory for what siblings share."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        agent_loop.hydra = SimpleNamespace(utils=SimpleNamespace(instantiate=instantiate))
         images = getattr(self.processor, "image_processor", None)
         if images is not None:
             images.preprocess = PreparedImages(images.preprocess)
+            continuous_token.build_multimodal_processor_inputs = PreparedPrompts(
+                continuous_token.build_multimodal_processor_inputs
+            )
+        self._shared = Remembered(only=SAME_FOR_ALL)
+
+    def _compute_multi_modal_inputs(self, output: Any, input_ids: torch.Tensor) -> dict[str, Any]:
+        verls = super()._compute_multi_modal_inputs
+        data = output.multi_modal_data or {}
+        key = None
+        if data.keys() == {"images"} and hasattr(self.processor, "get_rope_index"):
+            key = digest(data["images"], {"options": output.mm_processor_kwargs})
+        return dict(verls(output, input_ids)) if key is None else self._shared(key, lambda: verls(output, input_ids))
 
 
 class RolloutManager(AgentLoopManagerTQ):
