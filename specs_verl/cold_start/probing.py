@@ -34,6 +34,7 @@ from specs_verl.cold_start.checkpoint import export, replace_folder
 from specs_verl.cold_start.engine import PairEngine
 from specs_verl.cold_start.gathering import from_main
 from specs_verl.errors import UserError
+from specs_verl.files.steps import step_folder
 
 CHOICES = ("last", "gf")
 
@@ -42,11 +43,6 @@ class Probe(Protocol):
     """What measures a checkpoint during training."""
 
     def score(self, step: int, checkpoint: Path) -> Mapping[str, float]: ...
-
-
-def folder_of(out: Path, step: int) -> Path:
-    """Where the weights of a step are exported while training goes on."""
-    return out / f"hf_step_{step:06d}"
 
 
 class Probing:
@@ -74,7 +70,7 @@ class Probing:
         """Take up the probes of an earlier part of the run; the first one is of the model that training starts from."""
 
         def restored() -> tuple[dict[int, float], set[int]]:
-            self._steps.restore(step, lambda done: folder_of(self._out, done).is_dir())
+            self._steps.restore(step, lambda done: step_folder(self._out, done).is_dir())
             return self._steps.scores, self._steps.gone
 
         self._steps.scores, self._steps.gone = from_main(restored)
@@ -87,7 +83,7 @@ class Probing:
 
     def after_step(self, engine: PairEngine, step: int) -> dict[str, float]:
         """Export and probe the weights of a step; what goes into the log."""
-        folder = folder_of(self._out, step)
+        folder = step_folder(self._out, step)
         export(engine, folder, self._source, self._dtype)
         found = self._measure(engine, step, folder)
         if dist.get_rank() == 0:
@@ -114,7 +110,7 @@ class Probing:
             draft = self._out / ".hf"
             shutil.rmtree(draft, ignore_errors=True)
             copy = shutil.copy2 if self._kept(best) else _link
-            shutil.copytree(folder_of(self._out, best), draft, copy_function=copy)
+            shutil.copytree(step_folder(self._out, best), draft, copy_function=copy)
             replace_folder(draft, self._out / "hf")
         dist.barrier()
         return f"step {best} is exported: its Generalization Factor is the highest ({self._steps.scores[best]:.4f})."
@@ -122,7 +118,7 @@ class Probing:
     def tidy(self) -> None:
         """Delete, in process 0, the exported weights of the best step, which OUT/hf has."""
         if self._steps.best is not None and not self._kept(self._steps.best):
-            shutil.rmtree(folder_of(self._out, self._steps.best), ignore_errors=True)
+            shutil.rmtree(step_folder(self._out, self._steps.best), ignore_errors=True)
 
     def _measure(self, engine: PairEngine, step: int, checkpoint: Path) -> dict[str, float]:
         def measured() -> dict[str, float]:
@@ -148,7 +144,7 @@ class Probing:
         """Only the best step's weights are kept, and those that trainer.hf_freq asks for."""
         for step in self._steps.scores:
             if step > 0 and step != self._steps.best and not self._kept(step):
-                shutil.rmtree(folder_of(self._out, step), ignore_errors=True)
+                shutil.rmtree(step_folder(self._out, step), ignore_errors=True)
 
 
 def _link(source: str, target: str) -> None:

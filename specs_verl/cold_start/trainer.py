@@ -38,7 +38,7 @@ from specs_verl.cold_start.loss import LossSettings
 from specs_verl.cold_start.packing import PackedRows, Packer
 from specs_verl.cold_start.policy import bind_device, build_worker, single_process_defaults
 from specs_verl.cold_start.preference_dataset import PreferenceDataset
-from specs_verl.cold_start.probing import Probing, folder_of
+from specs_verl.cold_start.probing import Probing
 from specs_verl.cold_start.reference import LogProbs, ReferenceCache, ReferencePolicy, digest
 from specs_verl.cold_start.reference_pass import ReferencePass
 from specs_verl.cold_start.schedule import Schedule, ScheduleSettings
@@ -46,6 +46,7 @@ from specs_verl.cold_start.start import Start, claim, find_start
 from specs_verl.cold_start.step_sums import BatchLoss, SupervisedLoss, add_sums
 from specs_verl.errors import UserError
 from specs_verl.files.fingerprints import checkpoint_fingerprint
+from specs_verl.files.steps import step_folder
 from specs_verl.progress import Steps
 
 TRAINING_WORK = 3
@@ -123,7 +124,7 @@ class Trainer:
         if self._due(trainer.save_freq):
             self._save()
         if self._due(trainer.hf_freq) and not last and not probed:  # a probed step is exported already
-            checkpoint.export(self.engine, folder_of(self.out, self.step), self.source, trainer.hf_dtype)
+            checkpoint.export(self.engine, step_folder(self.out, self.step), self.source, trainer.hf_dtype)
         return report
 
     # ---- building -------------------------------------------------------------------------------------------------

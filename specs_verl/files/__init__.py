@@ -5,4 +5,5 @@ derived.py        files made from another file, which know when that file has ch
 rows.py           rows of parquet files, with memory bounded by one slice
 checkpoints.py    whether a directory is a complete checkpoint
 hub.py            checkpoints by directory or by hub name
+steps.py          where training leaves the weights of a step
 """

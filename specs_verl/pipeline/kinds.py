@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from specs_verl.errors import UserError
+from specs_verl.files.steps import step_folder
 from specs_verl.pipeline.stage import Stage
 
 BASE = "base"
@@ -103,7 +104,7 @@ class Places:
         if name is None:
             return text
         if text != name:
-            return str(self.folders[name].resolve() / f"hf_step_{step_of(text):06d}")
+            return str(step_folder(self.folders[name].resolve(), step_of(text)))
         given = self.stages[name].settings.get(CHECKPOINT)
         return str(given) if given is not None else str(self.output(name, CHECKPOINT))
 

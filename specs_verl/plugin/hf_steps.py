@@ -18,6 +18,7 @@ from typing import Any
 from verl.trainer.ppo.checkpoint_callback import CheckpointCallback
 
 from data_prep.files import replacing_folder
+from specs_verl.files.steps import step_folder
 
 
 class KeepWeights(CheckpointCallback):
@@ -31,12 +32,7 @@ class KeepWeights(CheckpointCallback):
         last = global_step == trainer.total_training_steps
         if frequency > 0 and (last or global_step % frequency == 0):
             saved = Path(checkpoint_dir)
-            keep(saved / "actor" / "huggingface", saved.parent / step_folder(global_step))
-
-
-def step_folder(step: int) -> str:
-    """Name of the folder of a step's weights."""
-    return f"hf_step_{step:06d}"
+            keep(saved / "actor" / "huggingface", step_folder(saved.parent, global_step))
 
 
 def keep(weights: Path, target: Path) -> None:

@@ -23,37 +23,35 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import continuous_token
 
 from data_prep.nano import base_checkpoint
-from specs_verl.plugin.prepared import PreparedImages, PreparedPrompts, Remembered
-from specs_verl.plugin.rollout_worker import SAME_FOR_ALL, RolloutWorker, instantiate
+from specs_verl.plugin.rollout_worker import RolloutWorker
 
 VERLS = RolloutWorker.__mro__[1]
 STOCK = continuous_token.build_multimodal_processor_inputs
 
 
+def without_connections(self: object, config: object) -> None:
+    """What verl's worker has when it is there, as far as it is needed here."""
+    self.processor = AutoProcessor.from_pretrained(base_checkpoint())
+    self.processor.get_rope_index = None  # verl binds the model's
+    self.tokenizer = self.processor.tokenizer
+    self.config, self.tools, self.llm_client, self.dataset_cls = config, [], None, RLHFDataset
+    self.hf_model_type = "qwen2_5_vl"
+
+
 def worker(kind: type, config: object) -> object:
-    """A worker with its processor, and no connections."""
-    made = kind.__new__(kind)
-    made.processor = AutoProcessor.from_pretrained(base_checkpoint())
-    made.processor.get_rope_index = None  # verl binds the model's
-    made.tokenizer = made.processor.tokenizer
-    made.config, made.tools, made.llm_client, made.dataset_cls = config, [], None, RLHFDataset
-    made.hf_model_type = "qwen2_5_vl"
-    if kind is RolloutWorker:
-        made.processor.image_processor.preprocess = PreparedImages(made.processor.image_processor.preprocess)
-        made._shared = Remembered(only=SAME_FOR_ALL)
-    return made
+    """A new worker; what ours changes in verl's modules is there for ours alone."""
+    VERLS.__init__ = without_connections
+    agent_loop.hydra, continuous_token.build_multimodal_processor_inputs = hydra, STOCK
+    return kind(config)
 
 
 def step(made: object, prompts: list[list[dict]], responses: int) -> float:
     """Seconds of processor time for every response to the prompts."""
-    ours = isinstance(made, RolloutWorker)
-    continuous_token.build_multimodal_processor_inputs = PreparedPrompts(STOCK) if ours else STOCK
-    make = instantiate if ours else hydra.utils.instantiate
     started = time.process_time()
     for messages in prompts:
         images = [messages[0]["content"][0]["image"]]
         for number in range(responses):
-            loop = make(
+            loop = agent_loop.hydra.utils.instantiate(
                 config=agent_loop._agent_loop_registry["single_turn_agent"],
                 trainer_config=agent_loop.DictConfigWrap(config=made.config),
                 server_manager=made.llm_client,

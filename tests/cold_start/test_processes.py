@@ -55,7 +55,7 @@ def command(world, out: Path, *overrides: str, processes: int = 1) -> tuple[list
 
 def run(world, out: Path, *overrides: str, processes: int = 1, code: int = 0) -> subprocess.CompletedProcess:
     arguments, environment = command(world, out, *overrides, processes=processes)
-    done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -105,7 +105,7 @@ def test_two_ray_actors_compute_what_one_process_computes(world, straight, tmp_p
     )
     arguments = [argument.replace("specs_verl.cold_start", "specs_verl.cold_start.on_ray") for argument in arguments]
     try:
-        done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=500)
+        done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
     finally:
         shutil.rmtree(folder, ignore_errors=True)

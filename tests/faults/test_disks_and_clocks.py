@@ -44,11 +44,11 @@ def run(job, folder):
 def test_a_full_disk(job, disk, tmp_path):
     folder = disk("size=4m")
     (folder / "others").write_bytes(bytes((4 << 20) - (36 << 10)))
-    job = replace(job, out=str(folder / "out"))
+    job = replace(job, out=str(folder / "out"), engine=replace(job.engine, workers=1))  # one shard after the other
     full = run(job, tmp_path)
     assert full.returncode != 0 and "the disk is full" in full.stderr
     shards = sorted((folder / "out").rglob("shard-*.parquet"))
-    assert len(shards) < 7  # none where two workers began theirs together
+    assert 0 < len(shards) < 7
     kept = {shard: pq.read_table(shard).num_rows for shard in shards}  # what has its name is whole
     (folder / "others").unlink()
     assert run(job, tmp_path).returncode == 0
